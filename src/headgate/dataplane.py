@@ -1,0 +1,62 @@
+"""Opens DuckDB, the one engine that reads sources and writes files, without ever downloading anything.
+
+Extensions come from their wheels (`duckdb-extension-*`, the same version as DuckDB) and must be signed.
+"""
+
+from importlib import resources
+from pathlib import Path
+
+import duckdb
+
+from headgate.errors import MissingExtra
+
+__all__ = ["connect", "literal", "quote"]
+
+
+def connect(*extensions: str, threads: int = 1, memory: str = "256MB") -> duckdb.DuckDBPyConnection:
+    """A fresh in-memory engine with `extensions` loaded.
+
+    `extensions` are names such as `postgres_scanner`; `memory` is a size such as `256MB`. Row order is not kept.
+    Raises MissingExtra when an extension's wheel is not installed.
+    """
+    connection = duckdb.connect(
+        config={
+            "threads": threads,
+            "memory_limit": memory,
+            "preserve_insertion_order": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "allow_unsigned_extensions": False,
+        }
+    )
+    connection.execute("SET TimeZone = 'UTC'")
+    for name in extensions:
+        connection.execute(f"LOAD {literal(str(_extension(name)))}")
+    return connection
+
+
+def quote(name: str) -> str:
+    """`name` as an identifier in DuckDB's SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """`text` as a string constant in DuckDB's SQL, for the few places that take no bind: LOAD, ATTACH, COPY."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _extension(name: str) -> Path:
+    try:
+        package = resources.files(f"duckdb_extension_{name}")
+    except ModuleNotFoundError:
+        raise MissingExtra(
+            f"The DuckDB extension {name} is not installed. Run: pip install "
+            f"duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__}"
+        ) from None
+    path = Path(str(package)) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+    if not path.exists():
+        raise MissingExtra(
+            f"The installed DuckDB extension {name} is not built for DuckDB {duckdb.__version__}. Run: pip install "
+            f"duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__}"
+        )
+    return path

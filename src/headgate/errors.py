@@ -1,0 +1,553 @@
+"""Every error Headgate raises, in one tree.
+
+HeadgateError
+├── GatewayError            who calls, and for whom: answered in the gateway's envelope
+├── InvalidRequest          400: the request itself is wrong
+│   ├── …                   one class per catalogue code
+├── NotFound                404
+├── VersionConflict         412
+├── Unavailable             503, nothing was stored
+└── RunError                why a run failed; never an HTTP answer
+    ├── SourceError         reading; `retryable` says whether another attempt may help
+    └── TargetError         writing
+
+A class is an HTTP status, a stable code and a promise about retrying. Its docstring is the default
+message, so that the text a user sees and the reference page are the same. Codes are those of the
+public Flow Service error tables; `CONNECTOR-` marks the table of the source providers.
+"""
+
+from typing import ClassVar
+
+
+class HeadgateError(Exception):
+    """Something went wrong inside Headgate. The request id in this answer finds it in the log."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "FLOW-1400-500"
+    title: ClassVar[str] = "Internal Error"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str | None = None, **report: str) -> None:
+        """Raise with `detail` in place of the docstring; `report` names the values it speaks of."""
+        self.detail = detail or " ".join((type(self).__doc__ or "").split())
+        self.report = report
+        super().__init__(self.detail)
+
+
+# -- the gateway: who calls, for which organisation and sandbox ------------------------------------
+
+
+class GatewayError(HeadgateError):
+    """The request could not be let in."""
+
+    status = 403
+    code = "403000"
+    title = "Forbidden"
+
+
+class TokenMissing(GatewayError):
+    """The Authorization header is missing. Send `Authorization: Bearer <token>`."""
+
+    code = "403010"
+
+
+class TokenInvalid(GatewayError):
+    """The token is expired or cannot be used here. Get a new one, for instance from `headgate credentials`."""
+
+    status = 401
+    code = "401013"
+    title = "Unauthorized"
+
+
+class ApiKeyMissing(GatewayError):
+    """The x-api-key header is missing."""
+
+    code = "403000"
+
+
+class ApiKeyInvalid(GatewayError):
+    """The x-api-key header names no client of this service."""
+
+    code = "403003"
+
+
+class OrgMissing(GatewayError):
+    """The x-gw-ims-org-id header is missing."""
+
+    status = 400
+    code = "400003"
+    title = "Bad Request"
+
+
+class OrgForbidden(GatewayError):
+    """The token is not entitled to this organisation."""
+
+    code = "403025"
+
+
+# -- requests --------------------------------------------------------------------------------------
+
+
+class InvalidRequest(HeadgateError):
+    """The request is not valid."""
+
+    status = 400
+    code = "FLOW-1100-400"
+    title = "Invalid request"
+
+
+class BadBody(InvalidRequest):
+    """The body is not valid JSON."""
+
+    code = "BadRequestError"
+    title = "BadRequestError"
+
+
+class BodyEmpty(InvalidRequest):
+    """The request body is empty. Send a JSON object."""
+
+    code = "FLOW-1405-400"
+
+
+class BodyTooLarge(InvalidRequest):
+    """The request body is larger than 1 MiB."""
+
+    status = 413
+    code = "FLOW-1100-413"
+    title = "Payload too large"
+
+
+class StateNotAllowed(InvalidRequest):
+    """A flow is created without `state`; leave it out of the body."""
+
+    code = "FLOW-1410-400"
+
+
+class UnknownSpec(InvalidRequest):
+    """No connection spec or flow spec has this id."""
+
+    code = "FLOW-1413-400"
+
+
+class UnknownAuthSpec(InvalidRequest):
+    """`auth.specName` is not one of this connection spec's authentication specs."""
+
+    code = "FLOW-1415-400"
+
+
+class ConnectionInUse(InvalidRequest):
+    """The connection is used by a flow. Delete the flow first."""
+
+    code = "FLOW-1418-400"
+
+
+class IllegalTransition(InvalidRequest):
+    """The run's state does not allow this."""
+
+    code = "FLOW-1422-400"
+
+
+class UnknownFlow(InvalidRequest):
+    """No flow with this id exists in this organisation and sandbox."""
+
+    code = "FLOW-1430-400"
+
+
+class BadOrderBy(InvalidRequest):
+    """`orderby` names a field that cannot be sorted by."""
+
+    code = "FLOW-1433-400"
+
+
+class UnknownOperator(InvalidRequest):
+    """The operator of this `property` filter is not known. Use ==, !=, <, <=, > or >=."""
+
+    code = "FLOW-1440-400"
+
+
+class OperatorTakesOneValue(InvalidRequest):
+    """This operator compares with one value; several values go with == only."""
+
+    code = "FLOW-1443-400"
+
+
+class FlowNotEnabled(InvalidRequest):
+    """The flow is not in the state `enabled`, so it takes no runs."""
+
+    code = "FLOW-1444-400"
+
+
+class FlowIdMissing(InvalidRequest):
+    """`flowId` is missing or empty."""
+
+    code = "FLOW-1446-400"
+
+
+class UsedByFlow(InvalidRequest):
+    """Active flows contain this id. Delete them first."""
+
+    code = "FLOW-1447-400"
+
+
+class OperatorNotForField(InvalidRequest):
+    """This operator cannot be used with this field."""
+
+    code = "FLOW-1448-400"
+
+
+class UnknownField(InvalidRequest):
+    """The `property` filter names a field that cannot be filtered by."""
+
+    code = "FLOW-1449-400"
+
+
+class UnknownParameter(InvalidRequest):
+    """The query parameter is not known here."""
+
+    code = "FLOW-1451-400"
+
+
+class BadFilterValue(InvalidRequest):
+    """The value cannot be used here."""
+
+    code = "FLOW-1452-400"
+
+
+class EmptyFilterValue(InvalidRequest):
+    """The `property` filter has no value."""
+
+    code = "FLOW-1453-400"
+
+
+class UnknownAction(InvalidRequest):
+    """The action is not known. Runs take `op=cancel`."""
+
+    code = "CONNECTOR-1401-400"
+
+
+class SandboxNotFound(InvalidRequest):
+    """No sandbox of this name exists in the organisation."""
+
+    status = 404
+    code = "FLOW-2100-404"
+    title = "Resource not found"
+
+
+class SandboxIdForbidden(InvalidRequest):
+    """x-sandbox-id is for service tokens; a user token names its sandbox by x-sandbox-name."""
+
+    code = "FLOW-2110-400"
+
+
+class CrossSandboxForbidden(InvalidRequest):
+    """A user token reads one sandbox at a time; `*` is not allowed in x-sandbox-name."""
+
+    status = 403
+    code = "FLOW-2111-403"
+
+
+class ParameterMissing(InvalidRequest):
+    """A mandatory parameter is missing or empty."""
+
+    code = "CONNECTOR-1304-400"
+    title = "Bad Request"
+
+
+class TargetNotLake(InvalidRequest):
+    """The target connection must use the connection spec `datalake`."""
+
+    code = "CONNECTOR-1307-400"
+    title = "Bad Request"
+
+
+class BadParameter(InvalidRequest):
+    """A parameter has a value that is not allowed."""
+
+    code = "CONNECTOR-1312-400"
+    title = "Bad Request"
+
+
+class IdMissing(InvalidRequest):
+    """`sourceConnectionIds` and `targetConnectionIds` must be given."""
+
+    code = "CONNECTOR-1320-400"
+    title = "Bad Request"
+
+
+class NotExactlyOne(InvalidRequest):
+    """`sourceConnectionIds` and `targetConnectionIds` must hold exactly one id each."""
+
+    code = "CONNECTOR-1321-400"
+    title = "Bad Request"
+
+
+class DatasetIdMissing(InvalidRequest):
+    """`params.dataSetId` is missing or names no dataset of this sandbox."""
+
+    code = "CONNECTOR-1325-400"
+    title = "Bad Request"
+
+
+class BadFormat(InvalidRequest):
+    """`data.format` is not one that this source has."""
+
+    code = "CONNECTOR-1327-400"
+    title = "Bad Request"
+
+
+class BadDelimiter(InvalidRequest):
+    """`columnDelimiter` must be exactly one character."""
+
+    code = "CONNECTOR-1331-400"
+    title = "Bad Request"
+
+
+class BaseConnectionForbidden(InvalidRequest):
+    """This source needs no account, so `baseConnectionId` must be left out."""
+
+    code = "CONNECTOR-1332-400"
+    title = "Bad Request"
+
+
+class BadTime(InvalidRequest):
+    """A time cannot be read. Send Unix seconds or milliseconds, as an integer or a string of digits."""
+
+    code = "CONNECTOR-1340-400"
+    title = "Bad Request"
+
+
+class BadSchedule(InvalidRequest):
+    """A flow with the frequency `once` has neither `interval` nor `backfill`."""
+
+    code = "CONNECTOR-1361-400"
+    title = "Bad Request"
+
+
+class DeltaColumnRequired(InvalidRequest):
+    """A scheduled flow on a table needs a delta column in its `Copy` transformation."""
+
+    code = "CONNECTOR-1367-400"
+    title = "Bad Request"
+
+
+class DeltaColumnForbidden(InvalidRequest):
+    """A flow with the frequency `once` takes its delta column from its first run; leave it out here."""
+
+    code = "CONNECTOR-1369-400"
+    title = "Bad Request"
+
+
+class RunRefused(InvalidRequest):
+    """The run could not be created."""
+
+    code = "CONNECTOR-1380-400"
+    title = "Bad Request"
+
+
+class WindowReversed(InvalidRequest):
+    """`params.windowEndTime` is before `params.windowStartTime`."""
+
+    code = "CONNECTOR-1381-400"
+    title = "Bad Request"
+
+
+class DeltaColumnDiffers(InvalidRequest):
+    """The delta column is not the one this flow has. Leave it out, or make another flow."""
+
+    code = "CONNECTOR-1382-400"
+    title = "Bad Request"
+
+
+class DeltaColumnMissing(InvalidRequest):
+    """The first run of a flow on a table must name its delta column in `params.deltaColumn.name`."""
+
+    code = "CONNECTOR-1383-400"
+    title = "Bad Request"
+
+
+class BadRunParams(InvalidRequest):
+    """`params` is empty or malformed. Send windowStartTime and windowEndTime."""
+
+    code = "CONNECTOR-1384-400"
+    title = "Bad Request"
+
+
+class SourceNotOnDemand(InvalidRequest):
+    """This source cannot be read on demand."""
+
+    code = "CONNECTOR-1385-400"
+    title = "Bad Request"
+
+
+class FrequencyNotOnce(InvalidRequest):
+    """Ad hoc runs are for flows whose `scheduleParams.frequency` is `once`."""
+
+    code = "CONNECTOR-1386-400"
+    title = "Bad Request"
+
+
+class LimitTooSmall(InvalidRequest):
+    """`limit` must be at least 1."""
+
+    code = "CONNECTOR-1394-400"
+    title = "Bad Request"
+
+
+class BadFrequency(InvalidRequest):
+    """`scheduleParams.frequency` must be once, minute, hour, day or week."""
+
+    code = "CONNECTOR-1397-400"
+    title = "Bad Request"
+
+
+class KeyTooLong(InvalidRequest):
+    """`Idempotency-Key` must have 1 to 255 characters."""
+
+    code = "FLOW-1452-400"
+
+
+class KeyReused(InvalidRequest):
+    """This `Idempotency-Key` came with another body before. Use a new key for a new request."""
+
+    status = 422
+    code = "FLOW-1100-422"
+
+
+class NotFound(HeadgateError):
+    """No resource with this id exists in this organisation and sandbox."""
+
+    status = 404
+    code = "FLOW-1439-404"
+    title = "Resource not found"
+
+
+class RouteNotFound(NotFound):
+    """There is nothing at this address."""
+
+    code = "FLOW-1101-404"
+
+
+class MethodNotAllowed(HeadgateError):
+    """This address does not take this method."""
+
+    status = 405
+    code = "FLOW-1100-405"
+    title = "Method not allowed"
+
+
+class DatasetNotFound(NotFound):
+    """No dataset with this id exists in this organisation and sandbox."""
+
+    title = "NotFoundError"
+
+
+class VersionConflict(HeadgateError):
+    """The resource has changed since. Read it again and repeat with its new etag."""
+
+    status = 412
+    code = "FLOW-1404-412"
+    title = "Version not matching"
+
+
+class Unavailable(HeadgateError):
+    """The service cannot store anything just now; nothing was stored. Try again in a moment."""
+
+    status = 503
+    code = "FLOW-1103-503"
+    title = "Service unavailable"
+    retryable = True
+
+
+# -- runs ------------------------------------------------------------------------------------------
+
+
+class RunError(HeadgateError):
+    """The run failed."""
+
+    code = "CONNECTOR-2001-500"
+    title = "Run failed"
+
+
+class SourceError(RunError):
+    """The source could not be read."""
+
+    code = "CONNECTOR-1001-500"
+
+
+class SourceUnreachable(SourceError):
+    """The source cannot be reached just now."""
+
+    retryable = True
+
+
+class SourceAccessDenied(SourceError):
+    """The source refused the credentials or the permission."""
+
+    code = "CONNECTOR-1002-403"
+
+
+class SourceObjectMissing(SourceError):
+    """The source has no such table, column, file or folder."""
+
+    code = "CONNECTOR-1003-404"
+
+
+class SourcePathForbidden(SourceError):
+    """The path lies outside the folders this service may read (HEADGATE_FILE_ROOTS)."""
+
+    code = "CONNECTOR-1002-403"
+
+
+class UnsupportedType(SourceError):
+    """A column of the source has a type the lake cannot hold without changing its values."""
+
+    code = "CONNECTOR-1330-400"
+
+
+class UnholdableValue(SourceError):
+    """A value of the source cannot be held by its column in the lake."""
+
+    code = "CONNECTOR-2001-400"
+
+
+class SourceChanged(SourceError):
+    """The source changed while it was being read."""
+
+    code = "CONNECTOR-1013-412"
+    retryable = True
+
+
+class MissingExtra(SourceError):
+    """A library that this source needs is not installed."""
+
+    code = "CONNECTOR-1100-500"
+
+
+class TargetError(RunError):
+    """The lake table could not be written."""
+
+
+class SchemaMismatch(TargetError):
+    """The source's columns do not fit the lake table's."""
+
+    code = "CONNECTOR-2002-400"
+
+
+class CommitConflict(TargetError):
+    """Other writers kept changing the lake table; the run's rows were not added."""
+
+    retryable = True
+
+
+class AttemptLost(RunError):
+    """Another worker took this run over; what this attempt staged is not used."""
+
+
+class RunCancelled(RunError):
+    """The run was cancelled."""
+
+
+class TooManyAttempts(RunError):
+    """The run's worker died every time it was tried."""
+
+    code = "CONNECTOR-2003-500"

@@ -1,0 +1,86 @@
+"""What users make: connections, source and target connections, flows and datasets.
+
+Every resource carries its scope and audit fields; `body` holds the members the wire shows besides them, in
+the wire's own shape. The few facts the engine needs are typed properties over `body`.
+"""
+
+import secrets
+import time
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from headgate.model.runs import Json
+from headgate.model.scope import Scope
+
+__all__ = ["Kind", "Resource", "SpecRef", "WriteMode", "new_etag", "now_ms"]
+
+
+class Kind(StrEnum):
+    """The kinds of stored resources, spelled as in the address of their collection."""
+
+    CONNECTION = "connections"
+    SOURCE_CONNECTION = "sourceConnections"
+    TARGET_CONNECTION = "targetConnections"
+    FLOW = "flows"
+    DATASET = "dataSets"
+
+
+class WriteMode(StrEnum):
+    """What a run does to the rows its flow had ingested for the same window."""
+
+    REPLACE_WINDOW = "replaceWindow"
+    APPEND = "append"
+
+
+@dataclass(frozen=True, slots=True)
+class SpecRef:
+    """A reference to a connection spec or flow spec."""
+
+    id: str
+    version: str = "1.0"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resource:
+    """One stored resource. Times are milliseconds since the epoch."""
+
+    kind: Kind
+    id: str
+    scope: Scope
+    name: str
+    state: str
+    body: Json
+    created_at: int
+    updated_at: int
+    created_by: str
+    updated_by: str
+    created_client: str
+    updated_client: str
+    etag: str
+
+    def evolve(self, **changes: Any) -> "Resource":
+        """This resource with `changes`."""
+        return replace(self, **changes)
+
+    @property
+    def spec(self) -> SpecRef:
+        """The connection spec (connections) or flow spec (flows) it was made from."""
+        ref = self.body["flowSpec" if self.kind is Kind.FLOW else "connectionSpec"]
+        return SpecRef(ref["id"], ref.get("version", "1.0"))
+
+    @property
+    def params(self) -> Json:
+        """`params` of a source or target connection; empty when absent."""
+        params: Json = self.body.get("params") or {}
+        return params
+
+
+def now_ms() -> int:
+    """The present, in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def new_etag(updated_at: int) -> str:
+    """A fresh version string: a quoted text whose third part is the second of the update, in hex."""
+    return f'"{secrets.token_hex(4)}-0000-0200-0000-{updated_at // 1000:08x}0000"'

@@ -1,0 +1,91 @@
+"""Runs: their states, and the figures they report."""
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from headgate.errors import IllegalTransition
+from headgate.model.scope import Scope
+from headgate.model.windows import DeltaColumn, Window
+
+__all__ = ["Json", "Run", "RunState"]
+
+Json = dict[str, Any]
+
+
+class RunState(StrEnum):
+    """Where a run stands. The values are the wire's spelling.
+
+    scheduled → queued → inProgress → success | failed | cancelled; a run that has not begun may be
+    cancelled, and an inProgress run goes back to queued when its worker hands it back.
+    """
+
+    SCHEDULED = "scheduled"
+    QUEUED = "queued"
+    IN_PROGRESS = "inProgress"
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing follows."""
+        return not _EDGES[self]
+
+    @property
+    def before(self) -> tuple["RunState", ...]:
+        """The states from which this one may be entered."""
+        return tuple(state for state, after in _EDGES.items() if self in after)
+
+    def transition(self, to: "RunState") -> "RunState":
+        """Return `to`. Raises IllegalTransition when no edge leads there."""
+        if to not in _EDGES[self]:
+            raise IllegalTransition(f"A run that is {self} cannot become {to}.", state=self.value, to=to.value)
+        return to
+
+
+_EDGES: dict[RunState, frozenset[RunState]] = {
+    RunState.SCHEDULED: frozenset({RunState.QUEUED, RunState.CANCELLED, RunState.FAILED}),
+    RunState.QUEUED: frozenset({RunState.IN_PROGRESS, RunState.CANCELLED, RunState.FAILED}),
+    RunState.IN_PROGRESS: frozenset({RunState.SUCCESS, RunState.FAILED, RunState.CANCELLED, RunState.QUEUED}),
+    RunState.SUCCESS: frozenset(),
+    RunState.FAILED: frozenset(),
+    RunState.CANCELLED: frozenset(),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """One execution of a flow over one window.
+
+    `params` is what the client sent, echoed as it came. `metrics` and `activities` have the wire's shape.
+    Times are milliseconds since the epoch. `attempt` counts tries at this run, `fence` grows with every
+    claim and rejects a worker that no longer owns it.
+    """
+
+    id: str
+    scope: Scope
+    flow_id: str
+    flow_spec: Json
+    state: RunState
+    params: Json
+    window: Window
+    start_ms: int
+    delta_column: DeltaColumn | None
+    created_at: int
+    updated_at: int
+    created_by: str
+    updated_by: str
+    created_client: str
+    updated_client: str
+    etag: str
+    metrics: Json = field(default_factory=dict)
+    activities: list[Json] = field(default_factory=list)
+    attempt: int = 0
+    fence: int = 0
+    cancel_requested: bool = False
+    snapshot_id: str | None = None
+
+    def evolve(self, **changes: Any) -> "Run":
+        """This run with `changes`."""
+        return replace(self, **changes)

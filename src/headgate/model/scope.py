@@ -1,0 +1,25 @@
+"""Who calls, and in which organisation and sandbox everything happens."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Principal", "Scope"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One sandbox of one organisation. Every store query is bound to one."""
+
+    org_id: str
+    sandbox_id: str
+    sandbox_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The caller a token names: a person or a service, acting through a client application."""
+
+    user_id: str
+    client_id: str
+    kind: Literal["user", "service"]
+    orgs: frozenset[str]

@@ -1,0 +1,24 @@
+"""What can be read.
+
+A source turns a window into splits. A split is one SQL text for DuckDB that yields exactly its rows, typed as
+the lake will hold them; it can be retried alone, on any worker that can reach the source. `open_source()`
+finds the source for a connection spec; nothing outside this package knows which sources there are.
+"""
+
+from headgate.sources.interface import FileRef, Reading, Relation, Selection, Source, Split
+from headgate.sources.registry import open_source
+from headgate.sources.specs import ConnectionSpec, FlowSpec, connection_specs, flow_specs
+
+__all__ = [
+    "ConnectionSpec",
+    "FileRef",
+    "FlowSpec",
+    "Reading",
+    "Relation",
+    "Selection",
+    "Source",
+    "Split",
+    "connection_specs",
+    "flow_specs",
+    "open_source",
+]

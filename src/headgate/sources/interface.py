@@ -1,0 +1,101 @@
+"""The contract between the engine and every source."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import duckdb
+
+from headgate.errors import HeadgateError
+from headgate.model.lake import Column
+from headgate.model.windows import Bounds, DeltaColumn, Window
+
+__all__ = ["FileRef", "Reading", "Relation", "Selection", "Source", "Split"]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a source connection selects: its `params` and the `data` member that describes the format."""
+
+    params: Mapping[str, Any]
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """What a selection looks like: its columns, in order, with the lake type each takes."""
+
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """A file pinned into a plan: its address, size in bytes and last-modified time in microseconds."""
+
+    path: str
+    size: int
+    modified_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The unit of parallel reading.
+
+    `relation` is a DuckDB SELECT that yields the split's rows with the columns of its reading, in order and in
+    type; run it on a connection that `Source.prepare()` has made ready. `id` is the same for the same plan.
+    A value that its column cannot hold makes the SELECT fail; `Source.translate()` says which.
+    """
+
+    id: str
+    relation: str
+    files: tuple[FileRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A planned read of one window, consistent for as long as it is open.
+
+    `columns` are all the columns the splits yield, provenance columns of the source included.
+    `window_column` and `bounds` say which rows of an earlier reading of the same window this one replaces.
+    `estimated_rows` is the source's own guess, None where it has none. `token` is what `Source.prepare()`
+    needs to read in the same snapshot, for instance the name of an exported one.
+    """
+
+    columns: tuple[Column, ...]
+    splits: tuple[Split, ...]
+    window_column: str
+    bounds: Bounds
+    estimated_rows: int | None = None
+    token: str | None = None
+
+
+class Source(Protocol):
+    """One system that can be read, reached with one connection's parameters."""
+
+    def check(self) -> None:
+        """Reach the system with the connection's credentials. Raises SourceError with the driver's reason."""
+
+    def describe(self, selection: Selection) -> Relation:
+        """The columns of what is selected.
+
+        Raises SourceError: missing object, unreachable, UnsupportedType naming the column.
+        """
+
+    def delta_error(self, relation: Relation, delta: DeltaColumn) -> str | None:
+        """Why `delta` cannot order the rows of `relation`; None when it can. For files: always None."""
+
+    def plan(
+        self, selection: Selection, window: Window, delta: DeltaColumn | None, *, parallel: int
+    ) -> AbstractContextManager[Reading]:
+        """Plan the read of `window` in at most about `parallel` splits that can be read at the same time.
+
+        While the context is open, all splits read the same state of the source where it can give one.
+        Raises SourceError.
+        """
+
+    def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
+        """Make a fresh DuckDB connection able to run the splits of `reading`: load, attach, join its snapshot."""
+
+    def translate(self, error: Exception) -> HeadgateError:
+        """The error of our tree that stands for `error`, raised by a driver or by DuckDB on a split."""
