@@ -42,8 +42,8 @@ class FileRef:
 class Split:
     """The unit of parallel reading.
 
-    `relation` is a DuckDB SELECT that yields the split's rows with the columns of its reading, in order and in
-    type; run it on a connection that `Source.prepare()` has made ready. `id` is the same for the same plan.
+    `relation` is a DuckDB SELECT that yields the split's rows with the columns of its reading, in order and
+    in type; run it on a connection that `Source.prepare()` has made ready. `id` is the same for the same plan.
     A value that its column cannot hold makes the SELECT fail; `Source.translate()` says which.
     """
 
@@ -95,7 +95,10 @@ class Source(Protocol):
         """
 
     def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
-        """Make a fresh DuckDB connection able to run the splits of `reading`: load, attach, join its snapshot."""
+        """Make a fresh DuckDB connection able to run the splits of `reading`: attach, join its snapshot."""
+
+    def verify(self, split: Split) -> None:
+        """Raises SourceChanged when what `split` read is no longer what was planned."""
 
     def translate(self, error: Exception) -> HeadgateError:
         """The error of our tree that stands for `error`, raised by a driver or by DuckDB on a split."""

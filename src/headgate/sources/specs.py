@@ -1,0 +1,237 @@
+"""The catalogue: which kinds of systems can be connected, and which flows can be built on them.
+
+The facts are data, in `catalog/`: one file per category of connection specs, `kinds.json` with what all
+tables, all files or all targets share, and `flows.json`. A spec that is not `runnable` is only listed.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+__all__ = ["AuthSpec", "ConnectionSpec", "FlowSpec", "connection_specs", "flow_specs"]
+
+_PROVIDER_ID = "0ed90a81-07f4-4586-8190-b40eccef1c5a"
+_DRAFT = "http://json-schema.org/draft-07/schema#"
+
+Kind = Literal["table", "file", "rest", "target"]
+
+
+@dataclass(frozen=True, slots=True)
+class AuthSpec:
+    """One way to authenticate: its name is what a connection repeats as `auth.specName`.
+
+    `schema` is the JSON Schema (draft 7) of `auth.params`.
+    """
+
+    name: str
+    type: str
+    schema: Mapping[str, Any]
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The names of the parameters that are never shown again."""
+        properties: Mapping[str, Mapping[str, Any]] = self.schema["properties"]
+        return frozenset(name for name, about in properties.items() if about.get("format") == "password")
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSpec:
+    """A kind of system. `category` is the key the console groups by, `title` the name a person reads.
+
+    `runnable` says whether flows on it can run; `auth_optional` whether a connection may leave `auth` out.
+    A spec without `auth_specs` needs no account at all.
+    """
+
+    id: str
+    name: str
+    title: str
+    category: str
+    kind: Kind
+    runnable: bool
+    auth_specs: tuple[AuthSpec, ...]
+    auth_optional: bool
+    shape: Mapping[str, Any]
+    version: str = "1.0"
+    provider_id: str = _PROVIDER_ID
+
+    def auth_spec(self, name: str) -> AuthSpec | None:
+        """The authentication spec with exactly this name."""
+        return next((spec for spec in self.auth_specs if spec.name == name), None)
+
+    @property
+    def is_source(self) -> bool:
+        """Whether it is read from."""
+        return self.kind != "target"
+
+    @property
+    def params_schema(self) -> Mapping[str, Any]:
+        """The JSON Schema of `params` of a source connection, or of a target connection."""
+        schema: Mapping[str, Any] = self.shape["sourceSpec" if self.is_source else "targetSpec"]["spec"]
+        return schema
+
+    @property
+    def wire(self) -> dict[str, Any]:
+        """The spec as the API answers it."""
+        shape: dict[str, Any] = dict(self.shape)
+        if self.is_source:
+            shape["sourceSpec"] = {
+                **shape["sourceSpec"],
+                "attributes": {
+                    "uiAttributes": {
+                        "isSource": True,
+                        "category": {"key": self.category},
+                        "icon": {"key": self.name},
+                        "label": {"key": self.title},
+                        "description": {"key": self.title},
+                        "frequency": {"key": "batch"},
+                    }
+                },
+            }
+        return {
+            "id": self.id,
+            "name": self.name,
+            "providerId": self.provider_id,
+            "version": self.version,
+            "authSpec": [
+                {"name": auth.name, "type": auth.type, "spec": auth.schema} for auth in self.auth_specs
+            ],
+            **shape,
+            "attributes": {
+                "category": self.category,
+                "connectorName": self.title,
+                "isSource": self.is_source,
+                "frequency": "batch",
+                "status": "runnable" if self.runnable else "listed",
+                "uiAttributes": {"apiFeatures": {"explorePaginationSupported": False}},
+            },
+            "permissionsInfo": {"view": [], "manage": []},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSpec:
+    """A kind of flow: from any of its source connection specs to any of its target connection specs."""
+
+    id: str
+    name: str
+    kind: Kind
+    source_connection_spec_ids: tuple[str, ...]
+    target_connection_spec_ids: tuple[str, ...]
+    shape: Mapping[str, Any]
+    version: str = "1.0"
+    provider_id: str = _PROVIDER_ID
+
+    @property
+    def needs_delta_column(self) -> bool:
+        """Whether a run reads by a delta column; a flow on files reads by their last-modified time."""
+        return self.kind == "table"
+
+    @property
+    def wire(self) -> dict[str, Any]:
+        """The spec as the API answers it."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "providerId": self.provider_id,
+            "version": self.version,
+            "sourceConnectionSpecIds": list(self.source_connection_spec_ids),
+            "targetConnectionSpecIds": list(self.target_connection_spec_ids),
+            **self.shape,
+            "attributes": {
+                "isSourceFlow": True,
+                "flacValidationSupported": False,
+                "frequency": "batch",
+                "notification": {"category": "sources", "flowRun": {"enabled": True}},
+            },
+            "permissionsInfo": {"view": [], "manage": []},
+        }
+
+
+@cache
+def connection_specs() -> tuple[ConnectionSpec, ...]:
+    """Every connection spec: the runnable ones first, then by name."""
+    kinds = _load("kinds.json")
+    files = resources.files(__package__) / "catalog" / "connections"
+    specs = []
+    for file in files.iterdir():
+        group = json.loads(file.read_text(encoding="utf-8"))
+        specs += [
+            _connection_spec(entry, group["category"], kinds[entry["kind"]]) for entry in group["specs"]
+        ]
+    return tuple(sorted(specs, key=lambda spec: (not spec.runnable, spec.name)))
+
+
+@cache
+def flow_specs() -> tuple[FlowSpec, ...]:
+    """Every flow spec."""
+    about = _load("flows.json")
+    targets = tuple(spec.id for spec in connection_specs() if spec.kind == "target")
+    return tuple(
+        FlowSpec(
+            id=entry["id"],
+            name=entry["name"],
+            kind=entry["kind"],
+            source_connection_spec_ids=tuple(
+                spec.id for spec in connection_specs() if spec.kind == entry["kind"]
+            ),
+            target_connection_spec_ids=targets,
+            shape=_flow_shape(entry, about),
+        )
+        for entry in about["specs"]
+    )
+
+
+def _connection_spec(entry: Mapping[str, Any], category: str, shape: Mapping[str, Any]) -> ConnectionSpec:
+    return ConnectionSpec(
+        id=entry["id"],
+        name=entry["name"],
+        title=entry["title"],
+        category=category,
+        kind=entry["kind"],
+        runnable=entry.get("runnable", False),
+        auth_specs=tuple(
+            AuthSpec(
+                auth["name"],
+                auth["type"],
+                {
+                    "$schema": _DRAFT,
+                    "type": "object",
+                    "properties": auth["properties"],
+                    "required": auth["required"],
+                },
+            )
+            for auth in entry["auth"]
+        ),
+        auth_optional=entry.get("authOptional", False),
+        shape=shape,
+    )
+
+
+def _flow_shape(entry: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+    transformations = [about["transformations"][name] for name in entry["transformations"]]
+    return {
+        "optionSpec": about["optionSpec"],
+        "scheduleSpec": about["scheduleSpec"],
+        # Clients of different ages look for different spellings of the same list.
+        "transformationSpec": transformations,
+        "transformationSpecs": transformations,
+        "runSpec": {
+            "name": "ProviderParams",
+            "type": "ProviderParams",
+            "spec": {
+                "$schema": _DRAFT,
+                "type": "object",
+                "properties": {name: about["run"][name] for name in entry["run"]},
+                "required": ["windowStartTime", "windowEndTime"],
+            },
+        },
+    }
+
+
+def _load(name: str) -> dict[str, Any]:
+    text = (resources.files(__package__) / "catalog" / name).read_text(encoding="utf-8")
+    document: dict[str, Any] = json.loads(text)
+    return document
