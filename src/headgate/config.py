@@ -33,7 +33,9 @@ class Settings(BaseSettings):
         "Default: the working directory and the data folder.",
     )
     lease: float = Field(
-        default=15.0, ge=0.5, description="Seconds a worker owns a run without renewing; recovery takes as long."
+        default=15.0,
+        ge=0.5,
+        description="Seconds a worker owns a run without renewing; recovery takes as long.",
     )
     poll: float = Field(
         default=0.5, gt=0, description="Seconds between two looks at the queue when nothing wakes the worker."
@@ -50,7 +52,9 @@ class Settings(BaseSettings):
     max_attempts: int = Field(
         default=3, ge=1, description="Attempts before a run whose worker keeps dying is failed."
     )
-    token_lifetime: int = Field(default=86_400, gt=0, description="Seconds a token of the built-in issuer lives.")
+    token_lifetime: int = Field(
+        default=86_400, gt=0, description="Seconds a token of the built-in issuer lives."
+    )
 
     @field_validator("file_roots", mode="before")
     @classmethod

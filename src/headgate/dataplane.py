@@ -16,7 +16,8 @@ __all__ = ["connect", "literal", "quote"]
 def connect(*extensions: str, threads: int = 1, memory: str = "256MB") -> duckdb.DuckDBPyConnection:
     """A fresh in-memory engine with `extensions` loaded.
 
-    `extensions` are names such as `postgres_scanner`; `memory` is a size such as `256MB`. Row order is not kept.
+    `extensions` are names such as `postgres_scanner`; `memory` is a size such as `256MB`. Row order is not
+    kept.
     Raises MissingExtra when an extension's wheel is not installed.
     """
     connection = duckdb.connect(
@@ -41,7 +42,7 @@ def quote(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """`text` as a string constant in DuckDB's SQL, for the few places that take no bind: LOAD, ATTACH, COPY."""
+    """`text` as a string constant in DuckDB's SQL, for what takes no bind: LOAD, ATTACH, COPY."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -56,7 +57,7 @@ def _extension(name: str) -> Path:
     path = Path(str(package)) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
     if not path.exists():
         raise MissingExtra(
-            f"The installed DuckDB extension {name} is not built for DuckDB {duckdb.__version__}. Run: pip install "
-            f"duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__}"
+            f"The installed DuckDB extension {name} is not built for DuckDB {duckdb.__version__}. Run: "
+            f"pip install duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__}"
         )
     return path

@@ -52,7 +52,7 @@ class TokenMissing(GatewayError):
 
 
 class TokenInvalid(GatewayError):
-    """The token is expired or cannot be used here. Get a new one, for instance from `headgate credentials`."""
+    """The token is expired or cannot be used here. `headgate credentials` prints a new one."""
 
     status = 401
     code = "401013"

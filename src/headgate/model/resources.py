@@ -1,12 +1,13 @@
 """What users make: connections, source and target connections, flows and datasets.
 
 Every resource carries its scope and audit fields; `body` holds the members the wire shows besides them, in
-the wire's own shape. The few facts the engine needs are typed properties over `body`.
+the wire's own shape. A flow also keeps `frozen`: a copy of all it uses, so that changing or deleting a
+connection later does not change what the flow does.
 """
 
 import secrets
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -58,6 +59,7 @@ class Resource:
     created_client: str
     updated_client: str
     etag: str
+    frozen: Json = field(default_factory=dict)
 
     def evolve(self, **changes: Any) -> "Resource":
         """This resource with `changes`."""

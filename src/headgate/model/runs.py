@@ -40,7 +40,9 @@ class RunState(StrEnum):
     def transition(self, to: "RunState") -> "RunState":
         """Return `to`. Raises IllegalTransition when no edge leads there."""
         if to not in _EDGES[self]:
-            raise IllegalTransition(f"A run that is {self} cannot become {to}.", state=self.value, to=to.value)
+            raise IllegalTransition(
+                f"A run that is {self} cannot become {to}.", state=self.value, to=to.value
+            )
         return to
 
 
@@ -59,8 +61,8 @@ class Run:
     """One execution of a flow over one window.
 
     `params` is what the client sent, echoed as it came. `metrics` and `activities` have the wire's shape.
-    Times are milliseconds since the epoch. `attempt` counts tries at this run, `fence` grows with every
-    claim and rejects a worker that no longer owns it.
+    `frozen` is the flow's copy of its source and target. Times are milliseconds since the epoch. `attempt`
+    counts tries at this run, `fence` grows with every claim and rejects a worker that no longer owns it.
     """
 
     id: str
@@ -79,6 +81,7 @@ class Run:
     created_client: str
     updated_client: str
     etag: str
+    frozen: Json
     metrics: Json = field(default_factory=dict)
     activities: list[Json] = field(default_factory=list)
     attempt: int = 0

@@ -25,11 +25,14 @@ def parse_instant(value: object, name: str) -> int:
     Raises BadTime.
     """
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise BadTime(f"{name} is {value!r}; send Unix seconds, as an integer or a string of digits.", field=name)
+        raise BadTime(
+            f"{name} is {value!r}; send Unix seconds, as an integer or a string of digits.", field=name
+        )
     if isinstance(value, str):
         if not re.fullmatch(r"[0-9]{1,18}", value):
             raise BadTime(
-                f"{name} is {value[:40]!r}; send Unix seconds, as an integer or a string of digits.", field=name
+                f"{name} is {value[:40]!r}; send Unix seconds, as an integer or a string of digits.",
+                field=name,
             )
         value = int(value)
     milliseconds = value * 1000 if value < 10**11 else value
@@ -51,7 +54,8 @@ class Window:
         return self.end_ms <= self.start_ms
 
     def __str__(self) -> str:
-        return f"[{_instant(self.start_ms):%Y-%m-%dT%H:%M:%S.%fZ}, {_instant(self.end_ms):%Y-%m-%dT%H:%M:%S.%fZ})"
+        start, end = (_instant(ms).strftime("%Y-%m-%dT%H:%M:%S.%fZ") for ms in (self.start_ms, self.end_ms))
+        return f"[{start}, {end})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,12 @@
+"""Metadata: resources, runs and their queue, tenants and secrets, in SQLite or PostgreSQL.
+
+`open_store()` gives a `Store`. Everything a caller of the API can reach goes through `Store.scoped(scope)`,
+which is bound to one organisation and sandbox; only the queue and the tenants look across.
+"""
+
+from headgate.store.database import Store, open_store
+from headgate.store.queue import Claim, Queue
+from headgate.store.scoped import Page, ScopedStore
+from headgate.store.tenants import Client, Tenants
+
+__all__ = ["Claim", "Client", "Page", "Queue", "ScopedStore", "Store", "Tenants", "open_store"]

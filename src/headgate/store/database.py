@@ -1,0 +1,88 @@
+"""Opening the metadata database: connections, transactions and migrations."""
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from headgate.errors import Unavailable
+from headgate.model.scope import Scope
+from headgate.store.queue import Queue
+from headgate.store.scoped import ScopedStore
+from headgate.store.tenants import Tenants
+from headgate.store.transactions import Transactions
+from headgate.store.vault import Vault
+
+__all__ = ["Store", "open_store"]
+
+_BUSY_MS = 10_000
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Store:
+    """The metadata of one deployment."""
+
+    def __init__(self, engine: sa.Engine, vault: Vault) -> None:
+        self._engine = engine
+        self._vault = vault
+        self._transactions = Transactions(engine)
+        self.queue = Queue(self._transactions)
+        self.tenants = Tenants(self._transactions)
+
+    def scoped(self, scope: Scope) -> ScopedStore:
+        """All that `scope` may see."""
+        return ScopedStore(self._transactions, self._vault, scope)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+
+def open_store(url: str, keys: Path) -> Store:
+    """Open the database at `url` (SQLAlchemy's form), bring its tables up to date, and unlock its secrets.
+
+    `keys` is the folder of the secrets key, which is made on first use. Raises Unavailable.
+    """
+    address = sa.make_url(url)
+    if address.get_backend_name() == "sqlite" and address.database:
+        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(address, connect_args={"timeout": _BUSY_MS / 1000})
+    _configure_sqlite(engine)
+    try:
+        _migrate(engine)
+    except sa.exc.OperationalError as error:
+        raise Unavailable(f"The metadata database cannot be opened: {error.orig}") from error
+    return Store(engine, Vault(keys))
+
+
+def _configure_sqlite(engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def connected(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are begun below, not by the driver
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+
+    @sa.event.listens_for(engine, "begin")
+    def begun(connection: sa.Connection) -> None:
+        read_only = connection.get_execution_options().get("read_only")
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _migrate(engine: sa.Engine) -> None:
+    """Bring the tables to the newest revision; a database that has it already is only looked at."""
+    newest = max(path.stem.split("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+    with engine.connect().execution_options(read_only=True) as connection:
+        if sa.inspect(connection).has_table("alembic_version"):
+            current = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+            if current == newest:
+                return
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,358 @@
+"""The store as one sandbox of one organisation sees it: there is no other way to a resource or a run."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+
+from headgate.errors import KeyReused, NotFound, VersionConflict
+from headgate.model.query import Filter, Query
+from headgate.model.resources import Kind, Resource, new_etag, now_ms
+from headgate.model.runs import Json, Run, RunState
+from headgate.model.scope import Scope
+from headgate.model.windows import DeltaColumn, Window
+from headgate.store import tables
+from headgate.store.transactions import Transactions
+from headgate.store.vault import Vault
+
+__all__ = ["Page", "ScopedStore", "run_of"]
+
+T = TypeVar("T")
+_AUDIT = (
+    "created_at",
+    "updated_at",
+    "created_by",
+    "updated_by",
+    "created_client",
+    "updated_client",
+    "etag",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a listing, newest first. `next` is where the following page begins, None on the last."""
+
+    items: tuple[T, ...]
+    next: int | None
+    total: int | None = None
+
+
+class ScopedStore:
+    """Resources, runs and secrets of one scope. Every method may raise Unavailable."""
+
+    def __init__(self, transactions: Transactions, vault: Vault, scope: Scope) -> None:
+        self._transactions = transactions
+        self._vault = vault
+        self.scope = scope
+
+    # -- resources -------------------------------------------------------------------------------
+
+    def add(self, resource: Resource, *, links: Iterable[str] = (), secret: Json | None = None) -> None:
+        """Store a new resource, the ids it refers to, and for a connection its credentials, sealed."""
+        with self._transactions.write() as connection:
+            connection.execute(
+                sa.insert(tables.resources).values(
+                    id=resource.id,
+                    kind=resource.kind.value,
+                    **self._place,
+                    name=resource.name,
+                    state=resource.state,
+                    body=resource.body,
+                    frozen=resource.frozen,
+                    **{key: getattr(resource, key) for key in _AUDIT},
+                )
+            )
+            for to_id in dict.fromkeys(links):
+                connection.execute(
+                    sa.insert(tables.links).values(from_id=resource.id, to_id=to_id, **self._place)
+                )
+            if secret is not None:
+                connection.execute(
+                    sa.insert(tables.secrets).values(
+                        connection_id=resource.id,
+                        **self._place,
+                        sealed=self._vault.seal(secret, self.scope, resource.id),
+                    )
+                )
+
+    def get(self, kind: Kind, id_: str) -> Resource:
+        """The resource with this id. Raises NotFound."""
+        with self._transactions.read() as connection:
+            return self._get(connection, kind, id_)
+
+    def find(self, kind: Kind, name: str) -> Resource | None:
+        """The newest resource with this name."""
+        table = tables.resources
+        with self._transactions.read() as connection:
+            row = connection.execute(
+                self._resources(kind).where(table.c.name == name).order_by(table.c.seq.desc()).limit(1)
+            ).first()
+        return self._resource(row) if row else None
+
+    def list(self, kind: Kind, query: Query) -> Page[Resource]:
+        """One page of the resources that match."""
+        table = tables.resources
+        return self._page(self._resources(kind), table, query, self._resource)
+
+    def delete(self, kind: Kind, id_: str) -> None:
+        """Remove the resource with its links and secret, and cancel the open runs of a deleted flow.
+
+        Raises NotFound.
+        """
+        table = tables.resources
+        with self._transactions.write() as connection:
+            gone = connection.execute(
+                sa.delete(table).where(*self._mine(table), table.c.kind == kind.value, table.c.id == id_)
+            )
+            if gone.rowcount == 0:
+                raise _not_found(kind, id_)
+            if kind is Kind.FLOW:
+                self._cancel(connection, tables.runs.c.flow_id == id_)
+
+    def users(self, id_: str, kind: Kind) -> tuple[str, ...]:
+        """Ids of the resources of `kind` that refer to this id."""
+        table, link = tables.resources, tables.links
+        with self._transactions.read() as connection:
+            rows = connection.execute(
+                sa.select(table.c.id)
+                .join(link, link.c.from_id == table.c.id)
+                .where(*self._mine(table), table.c.kind == kind.value, link.c.to_id == id_)
+            ).scalars()
+            return tuple(rows)
+
+    def secret(self, connection_id: str) -> Json:
+        """The credentials of a connection; empty when it has none. Raises VaultLocked."""
+        table = tables.secrets
+        with self._transactions.read() as connection:
+            sealed = connection.execute(
+                sa.select(table.c.sealed).where(*self._mine(table), table.c.connection_id == connection_id)
+            ).scalar()
+        return self._vault.open(sealed, self.scope, connection_id) if sealed else {}
+
+    # -- runs ------------------------------------------------------------------------------------
+
+    def add_run(
+        self, run: Run, *, flow: Resource | None = None, flow_etag: str, key: tuple[str, str] | None = None
+    ) -> Run:
+        """Store and enqueue a run, in one transaction with the change of its flow, if any.
+
+        `flow_etag` is the version of the flow the run was checked against: VersionConflict when it changed
+        since. `key` is an idempotency key with the SHA-256 of its request: when it was used before, the run
+        of that time is given and nothing is stored; KeyReused when the request differs.
+        """
+        table = tables.resources
+        with self._transactions.write() as connection:
+            if key is not None and (known := self._known(connection, *key)) is not None:
+                return known
+            current = self._get(connection, Kind.FLOW, run.flow_id)
+            if current.etag != flow_etag:
+                raise VersionConflict(id=run.flow_id)
+            if flow is not None:
+                connection.execute(
+                    sa.update(table)
+                    .where(*self._mine(table), table.c.id == flow.id)
+                    .values(
+                        body=flow.body, updated_at=flow.updated_at, updated_by=flow.updated_by, etag=flow.etag
+                    )
+                )
+            connection.execute(sa.insert(tables.runs).values(**self._place, **_row_of(run)))
+            if key is not None:
+                connection.execute(
+                    sa.insert(tables.idempotency).values(
+                        **self._place,
+                        key=key[0],
+                        body_sha256=key[1],
+                        run_id=run.id,
+                        created_at=run.created_at,
+                    )
+                )
+            return run
+
+    def run(self, id_: str) -> Run:
+        """The run with this id. Raises NotFound."""
+        with self._transactions.read() as connection:
+            return self._run(connection, id_)
+
+    def runs(self, query: Query) -> Page[Run]:
+        """One page of the runs that match, newest first."""
+        table = tables.runs
+        return self._page(sa.select(table).where(*self._mine(table)), table, query, run_of)
+
+    def last_run(self, flow_id: str, *, succeeded: bool = False) -> Run | None:
+        """The newest run of a flow; the newest successful one if so asked."""
+        table = tables.runs
+        chosen = [table.c.state == RunState.SUCCESS.value] if succeeded else []
+        with self._transactions.read() as connection:
+            row = connection.execute(
+                sa.select(table)
+                .where(*self._mine(table), table.c.flow_id == flow_id, *chosen)
+                .order_by(table.c.seq.desc())
+                .limit(1)
+            ).first()
+        return run_of(row) if row else None
+
+    def cancel_run(self, id_: str) -> Run:
+        """Cancel a run that has not begun, or ask the worker of one that has.
+
+        Raises NotFound, IllegalTransition.
+        """
+        table = tables.runs
+        with self._transactions.write() as connection:
+            run = self._run(connection, id_)
+            if run.state is not RunState.CANCELLED:
+                run.state.transition(RunState.CANCELLED)
+                self._cancel(connection, table.c.id == id_)
+            return self._run(connection, id_)
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    @property
+    def _place(self) -> dict[str, str]:
+        return {"org_id": self.scope.org_id, "sandbox_id": self.scope.sandbox_id}
+
+    def _mine(self, table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
+        return (table.c.org_id == self.scope.org_id, table.c.sandbox_id == self.scope.sandbox_id)
+
+    def _resources(self, kind: Kind) -> sa.Select[Any]:
+        table = tables.resources
+        return sa.select(table).where(*self._mine(table), table.c.kind == kind.value)
+
+    def _get(self, connection: sa.Connection, kind: Kind, id_: str) -> Resource:
+        row = connection.execute(self._resources(kind).where(tables.resources.c.id == id_)).first()
+        if row is None:
+            raise _not_found(kind, id_)
+        return self._resource(row)
+
+    def _run(self, connection: sa.Connection, id_: str) -> Run:
+        table = tables.runs
+        row = connection.execute(sa.select(table).where(*self._mine(table), table.c.id == id_)).first()
+        if row is None:
+            raise NotFound(f"No run {id_!r} exists in this sandbox.", id=id_, type="runs")
+        return run_of(row)
+
+    def _known(self, connection: sa.Connection, key: str, body_sha256: str) -> Run | None:
+        table = tables.idempotency
+        row = connection.execute(sa.select(table).where(*self._mine(table), table.c.key == key)).first()
+        if row is None:
+            return None
+        if row.body_sha256 != body_sha256:
+            raise KeyReused
+        return self._run(connection, row.run_id)
+
+    def _cancel(self, connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> None:
+        table = tables.runs
+        present = now_ms()
+        waiting = (RunState.SCHEDULED.value, RunState.QUEUED.value)
+        mine = (*self._mine(table), chosen)
+        stamp = {"updated_at": present, "etag": new_etag(present)}
+        connection.execute(
+            sa.update(table)
+            .where(*mine, table.c.state.in_(waiting))
+            .values(state=RunState.CANCELLED.value, cancel_requested=True, **stamp)
+        )
+        connection.execute(
+            sa.update(table)
+            .where(*mine, table.c.state == RunState.IN_PROGRESS.value)
+            .values(cancel_requested=True, **stamp)
+        )
+
+    def _page(self, select: sa.Select[Any], table: sa.Table, query: Query, read: Any) -> Page[Any]:
+        select = select.where(*(_condition(table, filter_) for filter_ in query.filters))
+        with self._transactions.read() as connection:
+            if query.count:
+                total = connection.execute(sa.select(sa.func.count()).select_from(select.subquery())).scalar()
+                return Page((), None, total)
+            if query.after is not None:
+                select = select.where(table.c.seq < query.after)
+            rows = connection.execute(select.order_by(table.c.seq.desc()).limit(query.limit + 1)).all()
+        items = tuple(read(row) for row in rows[: query.limit])
+        return Page(items, rows[query.limit - 1].seq if len(rows) > query.limit else None)
+
+    def _resource(self, row: Any) -> Resource:
+        return Resource(
+            kind=Kind(row.kind),
+            id=row.id,
+            scope=self.scope,
+            name=row.name,
+            state=row.state,
+            body=row.body,
+            frozen=row.frozen,
+            **{key: getattr(row, key) for key in _AUDIT},
+        )
+
+
+def run_of(row: Any) -> Run:
+    """The run that a row of the runs table holds."""
+    delta = row.delta_column
+    return Run(
+        id=row.id,
+        scope=Scope(row.org_id, row.sandbox_id, row.sandbox_name),
+        flow_id=row.flow_id,
+        flow_spec=row.flow_spec,
+        state=RunState(row.state),
+        params=row.params,
+        window=Window(row.window_start, row.window_end),
+        start_ms=row.start_at,
+        delta_column=DeltaColumn(**delta) if delta else None,
+        frozen=row.frozen,
+        metrics=row.metrics,
+        activities=row.activities,
+        attempt=row.attempt,
+        fence=row.fence,
+        cancel_requested=row.cancel_requested,
+        snapshot_id=row.snapshot_id,
+        **{key: getattr(row, key) for key in _AUDIT},
+    )
+
+
+def _row_of(run: Run) -> dict[str, Any]:
+    delta = run.delta_column
+    return {
+        "id": run.id,
+        "sandbox_name": run.scope.sandbox_name,
+        "flow_id": run.flow_id,
+        "flow_spec": run.flow_spec,
+        "state": run.state.value,
+        "params": run.params,
+        "window_start": run.window.start_ms,
+        "window_end": run.window.end_ms,
+        "start_at": run.start_ms,
+        "delta_column": (
+            {"name": delta.name, "date_format": delta.date_format, "timezone": delta.timezone}
+            if delta
+            else None
+        ),
+        "frozen": run.frozen,
+        "metrics": run.metrics,
+        "activities": run.activities,
+        "attempt": run.attempt,
+        "fence": run.fence,
+        "cancel_requested": run.cancel_requested,
+        **{key: getattr(run, key) for key in _AUDIT},
+    }
+
+
+def _condition(table: sa.Table, filter_: Filter) -> sa.ColumnElement[bool]:
+    column: sa.ColumnElement[Any] = table.c[filter_.column]
+    values = list(filter_.values)
+    if filter_.folded:
+        column, values = sa.func.lower(column), [str(value).lower() for value in values]
+    match filter_.op:
+        case "==":
+            return column.in_(values)
+        case "!=":
+            return column.not_in(values)
+        case ">":
+            return column > values[0]
+        case ">=":
+            return column >= values[0]
+        case "<":
+            return column < values[0]
+        case _:
+            return column <= values[0]
+
+
+def _not_found(kind: Kind, id_: str) -> NotFound:
+    return NotFound(f"No {kind.value} entry {id_!r} exists in this sandbox.", id=id_, type=kind.value)

@@ -1,0 +1,155 @@
+"""The tables. Times are integer milliseconds since the epoch; JSON columns hold the wire's shapes."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+__all__ = ["clients", "idempotency", "links", "metadata", "orgs", "resources", "runs", "sandboxes", "secrets"]
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite counts rows by itself only in a column that is exactly INTEGER PRIMARY KEY.
+_Sequence = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _scope() -> tuple[Column[str], Column[str]]:
+    return (
+        Column("org_id", String(64), ForeignKey("orgs.id"), nullable=False),
+        Column("sandbox_id", String(36), ForeignKey("sandboxes.id"), nullable=False),
+    )
+
+
+def _audit() -> tuple[Column[int] | Column[str], ...]:
+    return (
+        Column("created_at", BigInteger, nullable=False),
+        Column("updated_at", BigInteger, nullable=False),
+        Column("created_by", String(255), nullable=False),
+        Column("updated_by", String(255), nullable=False),
+        Column("created_client", String(255), nullable=False),
+        Column("updated_client", String(255), nullable=False),
+        Column("etag", String(64), nullable=False),
+    )
+
+
+orgs = Table(
+    "orgs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+sandboxes = Table(
+    "sandboxes",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("org_id", String(64), ForeignKey("orgs.id"), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("title", String(255), nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("is_default", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("org_id", "name"),
+)
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("org_id", String(64), ForeignKey("orgs.id"), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("secret_sha256", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+resources = Table(
+    "resources",
+    metadata,
+    Column("seq", _Sequence, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("kind", String(32), nullable=False),
+    *_scope(),
+    Column("name", String(1024), nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("frozen", JSON, nullable=False),
+    *_audit(),
+    Index("ix_resources_listing", "org_id", "sandbox_id", "kind", "seq"),
+    Index("ix_resources_name", "org_id", "sandbox_id", "kind", "name"),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("from_id", String(36), ForeignKey("resources.id", ondelete="CASCADE"), primary_key=True),
+    Column("to_id", String(36), primary_key=True),
+    *_scope(),
+    Index("ix_links_to_id", "to_id"),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("connection_id", String(36), ForeignKey("resources.id", ondelete="CASCADE"), primary_key=True),
+    *_scope(),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("seq", _Sequence, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    *_scope(),
+    Column("sandbox_name", String(255), nullable=False),
+    Column("flow_id", String(36), nullable=False),
+    Column("flow_spec", JSON, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("params", JSON, nullable=False),
+    Column("window_start", BigInteger, nullable=False),
+    Column("window_end", BigInteger, nullable=False),
+    Column("start_at", BigInteger, nullable=False),
+    Column("delta_column", JSON),
+    Column("frozen", JSON, nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("activities", JSON, nullable=False),
+    Column("snapshot_id", String(64)),
+    Column("attempt", Integer, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("worker", String(64)),
+    Column("lease_until", BigInteger),
+    Column("cancel_requested", Boolean, nullable=False),
+    *_audit(),
+    Index("ix_runs_listing", "org_id", "sandbox_id", "seq"),
+    Index("ix_runs_flow", "flow_id", "seq"),
+    Index("ix_runs_queue", "state", "start_at"),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("org_id", String(64), primary_key=True),
+    Column("sandbox_id", String(36), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("body_sha256", String(64), nullable=False),
+    Column("run_id", String(36), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)

@@ -1,0 +1,59 @@
+"""Transactions, the database's clock, and its errors in our words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from headgate.errors import Unavailable
+
+__all__ = ["Transactions", "now"]
+
+
+class now(FunctionElement[int]):  # noqa: N801 - reads as the SQL function it is
+    """The database's own clock, in milliseconds since the epoch. Leases are judged by no other."""
+
+    type = sa.BigInteger()
+    inherit_cache = True
+    name = "now_ms"
+
+
+@compiles(now, "sqlite")
+def _now_sqlite(_element: now, _compiler: Any, **_options: Any) -> str:
+    return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+
+
+@compiles(now, "postgresql")
+def _now_postgresql(_element: now, _compiler: Any, **_options: Any) -> str:
+    return "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"
+
+
+class Transactions:
+    """Short transactions on one database."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A transaction that writes: all or nothing. Raises Unavailable, and then nothing was stored."""
+        with _errors(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A transaction that only reads one consistent state. Raises Unavailable."""
+        with _errors(), self._engine.connect().execution_options(read_only=True) as connection:
+            yield connection
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
+        reason = getattr(error, "orig", None) or error
+        raise Unavailable(f"The metadata database does not answer ({reason}); nothing was stored.") from error
