@@ -141,6 +141,12 @@ class ConnectionInUse(InvalidRequest):
     code = "FLOW-1418-400"
 
 
+class BadMapping(InvalidRequest):
+    """The `Mapping` transformation names no mapping set. Leave it out: every column is kept as it is."""
+
+    code = "FLOW-1419-400"
+
+
 class IllegalTransition(InvalidRequest):
     """The run's state does not allow this."""
 
@@ -151,6 +157,12 @@ class UnknownFlow(InvalidRequest):
     """No flow with this id exists in this organisation and sandbox."""
 
     code = "FLOW-1430-400"
+
+
+class BadOrderByPrefix(InvalidRequest):
+    """`orderby` begins with + or - or with the field's name."""
+
+    code = "FLOW-1432-400"
 
 
 class BadOrderBy(InvalidRequest):
@@ -233,6 +245,14 @@ class SandboxNotFound(InvalidRequest):
     title = "Resource not found"
 
 
+class SandboxMismatch(InvalidRequest):
+    """x-sandbox-id and x-sandbox-name do not name the same sandbox."""
+
+    status = 404
+    code = "FLOW-2103-404"
+    title = "Resource not found"
+
+
 class SandboxIdForbidden(InvalidRequest):
     """x-sandbox-id is for service tokens; a user token names its sandbox by x-sandbox-name."""
 
@@ -253,6 +273,13 @@ class ParameterMissing(InvalidRequest):
     title = "Bad Request"
 
 
+class ConnectorUnsupported(InvalidRequest):
+    """This kind of system cannot be used here."""
+
+    code = "CONNECTOR-1305-400"
+    title = "Bad Request"
+
+
 class TargetNotLake(InvalidRequest):
     """The target connection must use the connection spec `datalake`."""
 
@@ -264,6 +291,13 @@ class BadParameter(InvalidRequest):
     """A parameter has a value that is not allowed."""
 
     code = "CONNECTOR-1312-400"
+    title = "Bad Request"
+
+
+class ScheduleEmpty(InvalidRequest):
+    """`scheduleParams` is missing or empty. Send startTime and frequency."""
+
+    code = "CONNECTOR-1317-400"
     title = "Bad Request"
 
 
@@ -317,9 +351,30 @@ class BadTime(InvalidRequest):
 
 
 class BadSchedule(InvalidRequest):
-    """A flow with the frequency `once` has neither `interval` nor `backfill`."""
+    """A flow with the frequency `once` has no `interval`."""
 
     code = "CONNECTOR-1361-400"
+    title = "Bad Request"
+
+
+class IntervalMissing(InvalidRequest):
+    """A scheduled flow needs `scheduleParams.interval`."""
+
+    code = "CONNECTOR-1362-400"
+    title = "Bad Request"
+
+
+class IntervalTooSmall(InvalidRequest):
+    """`scheduleParams.interval` is at least 15 for the frequency `minute`, and at least 1 otherwise."""
+
+    code = "CONNECTOR-1363-400"
+    title = "Bad Request"
+
+
+class BackfillForbidden(InvalidRequest):
+    """A flow with the frequency `once` has no `backfill`."""
+
+    code = "CONNECTOR-1364-400"
     title = "Bad Request"
 
 
@@ -409,8 +464,7 @@ class KeyTooLong(InvalidRequest):
 class KeyReused(InvalidRequest):
     """This `Idempotency-Key` came with another body before. Use a new key for a new request."""
 
-    status = 422
-    code = "FLOW-1100-422"
+    code = "FLOW-1452-400"
 
 
 class NotFound(HeadgateError):

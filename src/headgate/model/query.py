@@ -32,7 +32,10 @@ _PROJECTION = re.compile(r"[A-Za-z_]\w*(,[A-Za-z_]\w*)*")
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What may be filtered: a store column's name, and whether its values are integers."""
+    """What may be filtered: a store column, and whether its values are integers.
+
+    `column` may be a path into a JSON column, such as `body.connectionSpec.id`.
+    """
 
     column: str
     number: bool = False
@@ -51,13 +54,18 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a listing asks for. `after` is the place the previous page ended at."""
+    """What a listing asks for, newest first unless `ascending`.
+
+    `after` is the place the previous page ended at; `offset` skips that many entries instead.
+    """
 
     filters: tuple[Filter, ...] = ()
     projection: tuple[str, ...] = ()
     limit: int = DEFAULT_LIMIT
     after: int | None = None
     count: bool = False
+    ascending: bool = False
+    offset: int = 0
     properties: tuple[str, ...] = field(default=(), compare=False)
 
 
@@ -76,7 +84,7 @@ def parse_query(
             projection += text.split(",")
         else:
             filters.append(_filter(text, fields))
-    return Query(tuple(filters), tuple(projection), limit, None, count, properties)
+    return Query(tuple(filters), tuple(projection), limit, count=count, properties=properties)
 
 
 def parse_limit(text: str | None) -> int:

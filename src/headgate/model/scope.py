@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Principal", "Scope"]
+__all__ = ["Caller", "Principal", "Scope"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +23,11 @@ class Principal:
     client_id: str
     kind: Literal["user", "service"]
     orgs: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A principal in the one scope this call is for."""
+
+    principal: Principal
+    scope: Scope

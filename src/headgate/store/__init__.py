@@ -6,7 +6,18 @@ which is bound to one organisation and sandbox; only the queue and the tenants l
 
 from headgate.store.database import Store, open_store
 from headgate.store.queue import Claim, Queue
-from headgate.store.scoped import Page, ScopedStore
+from headgate.store.scoped import InUse, NameTaken, Page, ScopedStore
 from headgate.store.tenants import Client, Tenants
 
-__all__ = ["Claim", "Client", "Page", "Queue", "ScopedStore", "Store", "Tenants", "open_store"]
+__all__ = [
+    "Claim",
+    "Client",
+    "InUse",
+    "NameTaken",
+    "Page",
+    "Queue",
+    "ScopedStore",
+    "Store",
+    "Tenants",
+    "open_store",
+]

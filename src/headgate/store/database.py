@@ -33,6 +33,11 @@ class Store:
         """All that `scope` may see."""
         return ScopedStore(self._transactions, self._vault, scope)
 
+    def ready(self) -> None:
+        """Reach the database. Raises Unavailable."""
+        with self._transactions.read() as connection:
+            connection.execute(sa.select(1))
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
@@ -46,7 +51,7 @@ def open_store(url: str, keys: Path) -> Store:
     address = sa.make_url(url)
     if address.get_backend_name() == "sqlite" and address.database:
         Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(address, connect_args={"timeout": _BUSY_MS / 1000})
+    engine = sa.create_engine(address, connect_args={"timeout": _BUSY_MS / 1000}, hide_parameters=True)
     _configure_sqlite(engine)
     try:
         _migrate(engine)

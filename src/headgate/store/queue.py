@@ -102,6 +102,22 @@ class Queue:
                 },
             )
 
+    def retry(self, run: Run, *, pause: float) -> None:
+        """Return a run to the queue for another attempt after `pause` seconds. Raises AttemptLost."""
+        state = RunState.IN_PROGRESS.transition(RunState.QUEUED)
+        with self._transactions.write() as connection:
+            self._write(
+                connection,
+                run,
+                {
+                    "state": state.value,
+                    "start_at": now() + round(pause * 1000),
+                    "worker": None,
+                    "lease_until": None,
+                    **_stamp(),
+                },
+            )
+
     def hand_back(self, run: Run) -> None:
         """Return a run to the queue as if it had not been claimed. Raises AttemptLost."""
         state = RunState.IN_PROGRESS.transition(RunState.QUEUED)
@@ -142,7 +158,7 @@ class Queue:
 def _next_free() -> sa.Select[Any]:
     earlier = _RUNS.alias("earlier")
     free = sa.or_(
-        _RUNS.c.state == RunState.QUEUED.value,
+        sa.and_(_RUNS.c.state == RunState.QUEUED.value, _RUNS.c.start_at <= now()),
         sa.and_(_RUNS.c.state == RunState.IN_PROGRESS.value, _RUNS.c.lease_until < now()),
     )
     blocked = sa.exists().where(

@@ -1,6 +1,6 @@
 """The store as one sandbox of one organisation sees it: there is no other way to a resource or a run."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -16,7 +16,7 @@ from headgate.store import tables
 from headgate.store.transactions import Transactions
 from headgate.store.vault import Vault
 
-__all__ = ["Page", "ScopedStore", "run_of"]
+__all__ = ["InUse", "NameTaken", "Page", "ScopedStore", "run_of"]
 
 T = TypeVar("T")
 _AUDIT = (
@@ -28,6 +28,18 @@ _AUDIT = (
     "updated_client",
     "etag",
 )
+
+
+class NameTaken(Exception):
+    """Another dataset of the sandbox has this name."""
+
+
+class InUse(Exception):
+    """The resource cannot go while `users` refer to it."""
+
+    def __init__(self, users: Sequence[str]) -> None:
+        super().__init__(", ".join(users))
+        self.users = tuple(users)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +62,30 @@ class ScopedStore:
     # -- resources -------------------------------------------------------------------------------
 
     def add(self, resource: Resource, *, links: Iterable[str] = (), secret: Json | None = None) -> None:
-        """Store a new resource, the ids it refers to, and for a connection its credentials, sealed."""
+        """Store a new resource, the ids it refers to, and for a connection its credentials, sealed.
+
+        Raises NotFound when an id it refers to is gone, NameTaken for a dataset whose name is not new.
+        """
+        links = tuple(dict.fromkeys(links))
+        row = {
+            "id": resource.id,
+            "kind": resource.kind.value,
+            **self._place,
+            "name": resource.name,
+            "state": resource.state,
+            "body": resource.body,
+            "frozen": resource.frozen,
+            **{key: getattr(resource, key) for key in _AUDIT},
+        }
         with self._transactions.write() as connection:
-            connection.execute(
-                sa.insert(tables.resources).values(
-                    id=resource.id,
-                    kind=resource.kind.value,
-                    **self._place,
-                    name=resource.name,
-                    state=resource.state,
-                    body=resource.body,
-                    frozen=resource.frozen,
-                    **{key: getattr(resource, key) for key in _AUDIT},
-                )
-            )
-            for to_id in dict.fromkeys(links):
+            self._require(connection, links)
+            try:
+                connection.execute(sa.insert(tables.resources).values(row))
+            except sa.exc.IntegrityError as error:
+                if resource.kind is Kind.DATASET:
+                    raise NameTaken(resource.name) from error
+                raise
+            for to_id in links:
                 connection.execute(
                     sa.insert(tables.links).values(from_id=resource.id, to_id=to_id, **self._place)
                 )
@@ -96,13 +117,15 @@ class ScopedStore:
         table = tables.resources
         return self._page(self._resources(kind), table, query, self._resource)
 
-    def delete(self, kind: Kind, id_: str) -> None:
+    def delete(self, kind: Kind, id_: str, *, unless_used_by: Kind | None = None) -> None:
         """Remove the resource with its links and secret, and cancel the open runs of a deleted flow.
 
-        Raises NotFound.
+        Raises NotFound, and InUse when resources of the kind `unless_used_by` refer to it.
         """
         table = tables.resources
         with self._transactions.write() as connection:
+            if unless_used_by and (users := self._users(connection, id_, unless_used_by)):
+                raise InUse(users)
             gone = connection.execute(
                 sa.delete(table).where(*self._mine(table), table.c.kind == kind.value, table.c.id == id_)
             )
@@ -113,14 +136,8 @@ class ScopedStore:
 
     def users(self, id_: str, kind: Kind) -> tuple[str, ...]:
         """Ids of the resources of `kind` that refer to this id."""
-        table, link = tables.resources, tables.links
         with self._transactions.read() as connection:
-            rows = connection.execute(
-                sa.select(table.c.id)
-                .join(link, link.c.from_id == table.c.id)
-                .where(*self._mine(table), table.c.kind == kind.value, link.c.to_id == id_)
-            ).scalars()
-            return tuple(rows)
+            return self._users(connection, id_, kind)
 
     def secret(self, connection_id: str) -> Json:
         """The credentials of a connection; empty when it has none. Raises VaultLocked."""
@@ -170,6 +187,11 @@ class ScopedStore:
                 )
             return run
 
+    def run_of_key(self, key: str, body_sha256: str) -> Run | None:
+        """The run that an earlier request with this idempotency key made. Raises KeyReused."""
+        with self._transactions.read() as connection:
+            return self._known(connection, key, body_sha256)
+
     def run(self, id_: str) -> Run:
         """The run with this id. Raises NotFound."""
         with self._transactions.read() as connection:
@@ -193,14 +215,28 @@ class ScopedStore:
             ).first()
         return run_of(row) if row else None
 
-    def cancel_run(self, id_: str) -> Run:
+    def last_runs(self, flow_ids: Sequence[str]) -> dict[str, Run]:
+        """The newest run of each of these flows that has any, by flow id."""
+        table = tables.runs
+        newest = (
+            sa.select(sa.func.max(table.c.seq))
+            .where(*self._mine(table), table.c.flow_id.in_(flow_ids))
+            .group_by(table.c.flow_id)
+        )
+        with self._transactions.read() as connection:
+            rows = connection.execute(sa.select(table).where(table.c.seq.in_(newest))).all()
+        return {row.flow_id: run_of(row) for row in rows}
+
+    def cancel_run(self, id_: str, *, etag: str | None = None) -> Run:
         """Cancel a run that has not begun, or ask the worker of one that has.
 
-        Raises NotFound, IllegalTransition.
+        Raises NotFound, IllegalTransition, and VersionConflict when `etag` is given and not the run's.
         """
         table = tables.runs
         with self._transactions.write() as connection:
             run = self._run(connection, id_)
+            if etag is not None and run.etag != etag:
+                raise VersionConflict(id=id_)
             if run.state is not RunState.CANCELLED:
                 run.state.transition(RunState.CANCELLED)
                 self._cancel(connection, table.c.id == id_)
@@ -218,6 +254,24 @@ class ScopedStore:
     def _resources(self, kind: Kind) -> sa.Select[Any]:
         table = tables.resources
         return sa.select(table).where(*self._mine(table), table.c.kind == kind.value)
+
+    def _users(self, connection: sa.Connection, id_: str, kind: Kind) -> tuple[str, ...]:
+        table, link = tables.resources, tables.links
+        rows = connection.execute(
+            sa.select(table.c.id)
+            .join(link, link.c.from_id == table.c.id)
+            .where(*self._mine(table), table.c.kind == kind.value, link.c.to_id == id_)
+        )
+        return tuple(rows.scalars())
+
+    def _require(self, connection: sa.Connection, ids: Sequence[str]) -> None:
+        """See that these resources exist, and keep them from going before this transaction ends."""
+        table = tables.resources
+        found = connection.execute(
+            sa.select(table.c.id).where(*self._mine(table), table.c.id.in_(ids)).with_for_update(read=True)
+        )
+        for missing in set(ids).difference(found.scalars()):
+            raise NotFound(f"No resource {missing!r} exists in this sandbox any more.", id=missing)
 
     def _get(self, connection: sa.Connection, kind: Kind, id_: str) -> Resource:
         row = connection.execute(self._resources(kind).where(tables.resources.c.id == id_)).first()
@@ -265,8 +319,12 @@ class ScopedStore:
                 total = connection.execute(sa.select(sa.func.count()).select_from(select.subquery())).scalar()
                 return Page((), None, total)
             if query.after is not None:
-                select = select.where(table.c.seq < query.after)
-            rows = connection.execute(select.order_by(table.c.seq.desc()).limit(query.limit + 1)).all()
+                place = table.c.seq
+                select = select.where(place > query.after if query.ascending else place < query.after)
+            order = table.c.seq.asc() if query.ascending else table.c.seq.desc()
+            rows = connection.execute(
+                select.order_by(order).offset(query.offset or None).limit(query.limit + 1)
+            ).all()
         items = tuple(read(row) for row in rows[: query.limit])
         return Page(items, rows[query.limit - 1].seq if len(rows) > query.limit else None)
 
@@ -335,15 +393,19 @@ def _row_of(run: Run) -> dict[str, Any]:
 
 
 def _condition(table: sa.Table, filter_: Filter) -> sa.ColumnElement[bool]:
-    column: sa.ColumnElement[Any] = table.c[filter_.column]
+    name, *path = filter_.column.split(".")
     values = list(filter_.values)
+    column: sa.ColumnElement[Any] = table.c[name]
+    if path:
+        member = table.c[name][tuple(path)]
+        column = member.as_integer() if isinstance(values[0], int) else member.as_string()
     if filter_.folded:
         column, values = sa.func.lower(column), [str(value).lower() for value in values]
     match filter_.op:
         case "==":
             return column.in_(values)
         case "!=":
-            return column.not_in(values)
+            return sa.or_(column.is_(None), column.not_in(values))
         case ">":
             return column > values[0]
         case ">=":

@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 __all__ = ["clients", "idempotency", "links", "metadata", "orgs", "resources", "runs", "sandboxes", "secrets"]
@@ -94,6 +95,15 @@ resources = Table(
     *_audit(),
     Index("ix_resources_listing", "org_id", "sandbox_id", "kind", "seq"),
     Index("ix_resources_name", "org_id", "sandbox_id", "kind", "name"),
+    Index(
+        "uq_resources_dataset_name",
+        "org_id",
+        "sandbox_id",
+        "name",
+        unique=True,
+        sqlite_where=text("kind = 'dataSets'"),
+        postgresql_where=text("kind = 'dataSets'"),
+    ),
 )
 
 links = Table(

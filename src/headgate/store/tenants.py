@@ -66,10 +66,15 @@ class Tenants:
             row = connection.execute(sa.select(tables.clients).filter_by(id=client_id)).mappings().first()
         return Client(row["id"], row["org_id"], row["name"], row["secret_sha256"]) if row else None
 
-    def scope(self, org_id: str, sandbox_name: str | None) -> Scope | None:
-        """The sandbox of the organisation with this name; the default one when no name is given."""
+    def scope(self, org_id: str, sandbox_name: str | None, sandbox_id: str | None = None) -> Scope | None:
+        """The sandbox of the organisation with this name or id; the default one when neither is given."""
         sandboxes = tables.sandboxes
-        chosen = sandboxes.c.is_default if sandbox_name is None else sandboxes.c.name == sandbox_name
+        if sandbox_name is not None:
+            chosen = sandboxes.c.name == sandbox_name
+        elif sandbox_id is not None:
+            chosen = sandboxes.c.id == sandbox_id
+        else:
+            chosen = sandboxes.c.is_default.expression
         with self._transactions.read() as connection:
             row = connection.execute(
                 sa.select(sandboxes.c.id, sandboxes.c.name).where(sandboxes.c.org_id == org_id, chosen)

@@ -78,6 +78,13 @@ def upgrade() -> None:
     with op.batch_alter_table("resources", schema=None) as batch_op:
         batch_op.create_index("ix_resources_listing", ["org_id", "sandbox_id", "kind", "seq"], unique=False)
         batch_op.create_index("ix_resources_name", ["org_id", "sandbox_id", "kind", "name"], unique=False)
+        batch_op.create_index(
+            "uq_resources_dataset_name",
+            ["org_id", "sandbox_id", "name"],
+            unique=True,
+            sqlite_where=sa.text("kind = 'dataSets'"),
+            postgresql_where=sa.text("kind = 'dataSets'"),
+        )
 
     op.create_table(
         "runs",
