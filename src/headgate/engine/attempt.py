@@ -1,0 +1,273 @@
+"""One try at a run: plan, read the splits into staged files, commit once, report."""
+
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import closing
+from typing import Any
+
+import duckdb
+
+from headgate import dataplane
+from headgate.config import Settings
+from headgate.dataplane import literal, quote
+from headgate.engine.lease import HandedBack, Lease
+from headgate.engine.report import Report
+from headgate.errors import (
+    AttemptLost,
+    HeadgateError,
+    RunCancelled,
+    RunError,
+    TargetError,
+    TooManyAttempts,
+    UnsupportedType,
+)
+from headgate.model.lake import FLOW_ID, RUN_ID, Column, LakeType
+from headgate.model.resources import WriteMode, now_ms
+from headgate.model.runs import RunState
+from headgate.sources import Reading, Selection, Source, Split, open_source
+from headgate.store import Claim, Store
+from headgate.targets import Lake, LakeTable, Replacement, Staged
+from headgate.telemetry import emit
+
+__all__ = ["Attempt"]
+
+_STRING = LakeType("string")
+
+
+class Attempt:
+    """Executes a claimed run to its end. `lease.stop()` breaks it off."""
+
+    def __init__(self, claim: Claim, store: Store, lake: Lake, settings: Settings) -> None:
+        self.run = claim.run
+        self._recovered = claim.recovered
+        self._store = store
+        self._lake = lake
+        self._settings = settings
+        self._report = Report(claim.run)
+        self.lease = Lease(store.queue, claim.run, settings.lease, self._report.progress)
+
+    def execute(self) -> None:
+        """Run the attempt and store how it ended. Raises nothing that concerns this run alone."""
+        try:
+            with self.lease:
+                try:
+                    self._refuse_poison()
+                    self._ingest()
+                except HeadgateError:
+                    self.lease.check()  # a broken-off read fails in any way; the reason for it counts
+                    raise
+                except Exception as error:
+                    self.lease.check()
+                    raise _unexpected(error) from error
+                self._finish(RunState.SUCCESS)
+        except AttemptLost as lost:
+            emit(
+                "attempt.lost", level="warning", run=self.run.id, attempt=self.run.attempt, reason=lost.detail
+            )
+        except HandedBack:
+            self._sweep()
+            self._store.queue.hand_back(self.run)
+            emit("attempt.handed_back", run=self.run.id, attempt=self.run.attempt)
+        except RunCancelled:
+            self._end(RunState.CANCELLED)
+        except HeadgateError as error:
+            if error.retryable and self.run.attempt < self._settings.max_attempts:
+                self._sweep()
+                pause = 2.0 ** (self.run.attempt - 1)
+                self._store.queue.retry(self.run, pause=pause)
+                emit("attempt.retried", run=self.run.id, code=error.code, reason=error.detail, pause=pause)
+            else:
+                self._end(RunState.FAILED, error)
+
+    # -- the path of a run -----------------------------------------------------------------------
+
+    def _ingest(self) -> None:
+        run, frozen = self.run, self.run.frozen
+        identifier = tuple(frozen["target"]["table"])
+        if self._recovered and self._landed_before(identifier):
+            return
+        source = self._open_source(frozen["source"])
+        selection = Selection(frozen["source"]["params"], frozen["source"]["data"])
+        plan = source.plan(selection, run.window, run.delta_column, parallel=self._settings.parallel_splits)
+        with plan as reading:
+            self._report.splits = len(reading.splits)
+            self._report.estimated_rows = reading.estimated_rows
+            if frozen["kind"] == "file":
+                self._report.input_files = sum(len(split.files) for split in reading.splits)
+            table = self._table(identifier, reading)
+            staged = self._read(source, reading, table) if table is not None else []
+        self._report.copied = now_ms()
+        if table is not None:
+            self._commit(table, staged, reading)
+
+    def _refuse_poison(self) -> None:
+        if self.run.attempt > self._settings.max_attempts:
+            raise TooManyAttempts(
+                f"The worker died in each of {self._settings.max_attempts} attempts at this run. "
+                "Look for its last lines in the log, then try a smaller window."
+            )
+
+    def _open_source(self, frozen: dict[str, Any]) -> Source:
+        scoped = self._store.scoped(self.run.scope)
+        secret = scoped.secret(frozen["connectionId"]) if frozen["connectionId"] else {}
+        return open_source(frozen["specId"], secret, self._settings)
+
+    def _table(self, identifier: tuple[str, ...], reading: Reading) -> LakeTable | None:
+        """The target table; None when there is neither one yet nor a column to make it from."""
+        if not reading.columns:
+            return self._lake.find(identifier)
+        return self._lake.table(
+            identifier, (*reading.columns, Column(FLOW_ID, _STRING), Column(RUN_ID, _STRING))
+        )
+
+    def _read(self, source: Source, reading: Reading, table: LakeTable) -> list[Staged]:
+        """Read all splits, some at a time. The first failure breaks the others off."""
+        staged: list[Staged] = []
+        with ThreadPoolExecutor(self._settings.parallel_splits, f"split-{self.run.id[:8]}") as pool:
+            pending: list[Future[Staged | None]] = [
+                pool.submit(self._read_split, source, reading, split, table) for split in reading.splits
+            ]
+            try:
+                for done in as_completed(pending):
+                    if (file := done.result()) is not None:
+                        staged.append(file)
+                        self._count(file)
+                    self._report.splits_done += 1
+            except BaseException as error:
+                for split in pending:
+                    split.cancel()
+                if isinstance(error, HeadgateError):
+                    self.lease.stop(error)
+                raise
+        if self._report.input_files is not None:
+            self._report.input_bytes = sum(file.size for split in reading.splits for file in split.files)
+        return staged
+
+    def _read_split(self, source: Source, reading: Reading, split: Split, table: LakeTable) -> Staged | None:
+        """Copy one split to its Parquet file. None when it has no rows."""
+        self.lease.check()
+        path = table.staging(self.run.id) / f"{self.run.attempt}-{split.id}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        names = (*(column.name for column in reading.columns), FLOW_ID, RUN_ID)
+        try:
+            with closing(dataplane.connect(memory=self._settings.duckdb_memory)) as connection:
+                source.prepare(connection, reading)
+                self.lease.on_stop(connection.interrupt)
+                _check_types(connection, split, reading.columns)
+                connection.execute(
+                    f"COPY (SELECT *, {literal(self.run.flow_id)} AS {quote(FLOW_ID)}, "
+                    f"{literal(self.run.id)} AS {quote(RUN_ID)} FROM ({split.relation})) "
+                    f"TO {literal(str(path))} {table.copy_options(names)}"
+                )
+            source.verify(split)
+        except HeadgateError:
+            raise
+        except Exception as error:
+            if isinstance(error, OSError | duckdb.IOException) and str(path) in str(error):
+                raise TargetError(
+                    f"A data file of the table {table.name} cannot be written: {error}"
+                ) from error
+            raise source.translate(error) from error
+        staged = table.stage(path)
+        if staged.rows == 0:
+            path.unlink()
+            return None
+        return staged
+
+    def _commit(self, table: LakeTable, staged: list[Staged], reading: Reading) -> None:
+        run = self.run
+        self._report.promoting = now_ms()
+        replacement = None
+        if run.frozen["target"]["writeMode"] == WriteMode.REPLACE_WINDOW:
+            replacement = Replacement(run.flow_id, reading.window_column, reading.bounds)
+        landed = table.commit(
+            run.id,
+            staged,
+            replacement,
+            summary={
+                "headgate.flow-id": run.flow_id,
+                "headgate.window-start": str(run.window.start_ms),
+                "headgate.window-end": str(run.window.end_ms),
+            },
+            prefix=f"{run.attempt}-",
+            confirm=self.lease.confirm,
+        )
+        self._report.snapshot_id = str(landed.snapshot_id)
+        self._report.replaced_rows = landed.replaced_rows
+
+    def _landed_before(self, identifier: tuple[str, ...]) -> bool:
+        """Whether an attempt whose worker died had committed; then its figures are taken from the table."""
+        table = self._lake.find(identifier)
+        landed = table.landed(self.run.id) if table is not None else None
+        if landed is None:
+            return False
+        report = self._report
+        report.copied = report.promoting = now_ms()
+        report.rows, report.staged_bytes, report.staged_files = landed.rows, landed.size, landed.files
+        report.input_bytes = landed.uncompressed
+        report.replaced_rows, report.snapshot_id = landed.replaced_rows, str(landed.snapshot_id)
+        return True
+
+    # -- how it ends -----------------------------------------------------------------------------
+
+    def _finish(self, state: RunState, error: HeadgateError | None = None) -> None:
+        self._store.queue.finish(
+            self.run,
+            state,
+            metrics=self._report.metrics(state, error),
+            activities=self._report.activities(state, error),
+            snapshot_id=self._report.snapshot_id,
+        )
+        self._sweep(landed=state is RunState.SUCCESS)
+        emit(
+            f"run.{state}",
+            level="warning" if error else "info",
+            run=self.run.id,
+            flow=self.run.flow_id,
+            attempt=self.run.attempt,
+            rows=self._report.rows,
+            **({"code": error.code, "reason": error.detail} if error else {}),
+        )
+
+    def _end(self, state: RunState, error: HeadgateError | None = None) -> None:
+        """End without rows, unless an attempt had landed them before it could be stopped."""
+        try:
+            if self._landed_before(tuple(self.run.frozen["target"]["table"])):
+                self._finish(RunState.SUCCESS)
+            else:
+                self._finish(state, error)
+        except AttemptLost as lost:
+            emit(
+                "attempt.lost", level="warning", run=self.run.id, attempt=self.run.attempt, reason=lost.detail
+            )
+
+    def _sweep(self, *, landed: bool = False) -> None:
+        table = self._lake.find(tuple(self.run.frozen["target"]["table"]))
+        if table is not None:
+            table.sweep(self.run.id, attempt=None if landed else self.run.attempt)
+
+    def _count(self, file: Staged) -> None:
+        report = self._report
+        report.rows += file.rows
+        report.staged_bytes += file.size
+        report.staged_files += 1
+        if report.input_files is None:
+            report.input_bytes += file.uncompressed
+
+
+def _check_types(connection: duckdb.DuckDBPyConnection, split: Split, columns: tuple[Column, ...]) -> None:
+    """Raise UnsupportedType when the scanner gives another type than was planned: never a silent change."""
+    given = connection.execute(f"DESCRIBE {split.relation}").fetchall()
+    expected = [(column.name, column.type.sql) for column in columns]
+    for (name, type_, *_), (wanted_name, wanted) in zip(given, expected, strict=True):
+        if (name, type_) != (wanted_name, wanted):
+            raise UnsupportedType(
+                f"{wanted_name!r} was planned as {wanted}, but the source gives {name!r} as {type_}.",
+                column=wanted_name,
+            )
+
+
+def _unexpected(error: Exception) -> RunError:
+    emit("attempt.unexpected", level="error", exc_info=error)
+    return RunError(
+        f"Something went wrong inside Headgate ({type(error).__name__}); the log has the details."
+    )

@@ -1,0 +1,103 @@
+"""Ownership of a run while it is executed: heartbeats, progress, and the wish to cancel.
+
+A `Lease` renews itself from a thread of its own. When the run is to stop, because its owner asked for it, the
+worker is stopping, or the lease was lost, it tells the attempt's work to break off.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Self
+
+from headgate.errors import AttemptLost, HeadgateError, RunCancelled, Unavailable
+from headgate.model.runs import Json, Run
+from headgate.store import Queue
+from headgate.telemetry import emit
+
+__all__ = ["HandedBack", "Lease"]
+
+_BEAT = 1.0  # seconds between two heartbeats, which also carry the progress and bring the wish to cancel
+
+
+class HandedBack(HeadgateError):
+    """The worker is stopping and gives the run back to the queue."""
+
+
+class Lease(AbstractContextManager["Lease"]):
+    """Keeps a claimed run ours for `seconds` at a time. Renewed at least three times within that span."""
+
+    def __init__(self, queue: Queue, run: Run, seconds: float, progress: Callable[[], Json]) -> None:
+        self._queue = queue
+        self._run = run
+        self._seconds = seconds
+        self._progress = progress
+        self._expires = time.monotonic() + seconds
+        self._reason: HeadgateError | None = None
+        self._breaks: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name=f"lease-{run.id[:8]}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """Raise why the work must stop: RunCancelled, AttemptLost or HandedBack. Cheap."""
+        if self._reason is None and time.monotonic() > self._expires:
+            self.stop(AttemptLost("The lease ended before it could be renewed.", id=self._run.id))
+        if self._reason is not None:
+            raise self._reason
+
+    def confirm(self) -> None:
+        """As `check()`, but ask the store: afterwards the run is ours for the whole span of a lease."""
+        self.check()
+        self._renew()
+        self.check()
+
+    def on_stop(self, break_off: Callable[[], None]) -> None:
+        """Have `break_off` called when the work must stop; at once if it must already."""
+        with self._lock:
+            self._breaks.append(break_off)
+            stopped = self._reason is not None
+        if stopped:
+            break_off()
+
+    def stop(self, reason: HeadgateError) -> None:
+        """Break the work off. The first reason counts."""
+        with self._lock:
+            if self._reason is not None:
+                return
+            self._reason = reason
+            breaks = list(self._breaks)
+        for break_off in breaks:
+            break_off()
+
+    def _beat(self) -> None:
+        while not self._over.wait(min(_BEAT, self._seconds / 3)):
+            try:
+                self._renew()
+            except AttemptLost as lost:
+                self.stop(lost)
+                return
+            except Unavailable as error:
+                # The store may come back before the lease ends; check() stops the work when it does not.
+                emit("lease.not_renewed", level="warning", run=self._run.id, reason=error.detail)
+                if time.monotonic() > self._expires:
+                    self.stop(AttemptLost(error.detail, id=self._run.id))
+                    return
+
+    def _renew(self) -> None:
+        asked = time.monotonic()
+        cancelled = self._queue.heartbeat(self._run, lease=self._seconds, metrics=self._progress())
+        self._expires = asked + self._seconds
+        if cancelled:
+            self.stop(RunCancelled(id=self._run.id))

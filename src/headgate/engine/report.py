@@ -1,0 +1,177 @@
+"""What a run reports: the `metrics` and the two activities of the wire's run object.
+
+`copyActivity` is the way from the source to staged files, `promotionActivity` from there into the table.
+Times are milliseconds since the epoch, sizes bytes.
+"""
+
+from dataclasses import dataclass, field
+
+from headgate.errors import HeadgateError
+from headgate.model.resources import now_ms
+from headgate.model.runs import Json, Run, RunState
+
+__all__ = ["Report"]
+
+
+@dataclass(slots=True)
+class Report:
+    """The figures of one attempt, filled in as it goes on.
+
+    `input_bytes` are those of the files read; for tables, which have no size of their own on the way, those
+    of the staged column data before compression. `staged_bytes` are what was written.
+    """
+
+    run: Run
+    started: int = field(default_factory=now_ms)
+    copied: int | None = None
+    promoting: int | None = None
+    finished: int | None = None
+    splits: int = 0
+    splits_done: int = 0
+    estimated_rows: int | None = None
+    rows: int = 0
+    input_bytes: int = 0
+    staged_bytes: int = 0
+    staged_files: int = 0
+    input_files: int | None = None
+    replaced_rows: int = 0
+    snapshot_id: str | None = None
+
+    def progress(self) -> Json:
+        """`metrics` of a run that is under way."""
+        metrics = self._metrics(RunState.IN_PROGRESS)
+        metrics["progress"] = {
+            "splitsTotal": self.splits,
+            "splitsDone": self.splits_done,
+            "stagedBytes": self.staged_bytes,
+            **({"estimatedRecordCount": self.estimated_rows} if self.estimated_rows is not None else {}),
+        }
+        return metrics
+
+    def metrics(self, state: RunState, error: HeadgateError | None = None) -> Json:
+        """`metrics` of a run that has ended in `state`."""
+        self.finished = self.finished or now_ms()
+        metrics = self._metrics(state)
+        if error is not None:
+            metrics["statusSummary"]["errors"] = [_error(error)]
+        return metrics
+
+    def activities(self, state: RunState, error: HeadgateError | None = None) -> list[Json]:
+        """The activities that have begun."""
+        activities = [self._copy(state if self.copied is None else RunState.SUCCESS, error)]
+        if self.promoting is not None:
+            activities.append(self._promotion(state, error))
+        return activities
+
+    def _metrics(self, state: RunState) -> Json:
+        refs = {"activityRefs": ["promotionActivity" if self.promoting else "copyActivity"]}
+        return {
+            "durationSummary": _duration(self.started, self.finished),
+            "sizeSummary": {"inputBytes": self.input_bytes, "outputBytes": self._landed(self.staged_bytes)},
+            "recordSummary": {
+                "inputRecordCount": self.rows,
+                "createdRecordCount": self._landed(self.rows),
+                "updatedRecordCount": 0,
+                "deletedRecordCount": self.replaced_rows,
+                "outputRecordCount": self._landed(self.rows),
+                "skippedRecordCount": 0,
+                "failedRecordCount": 0,
+                "sourceSummaries": [
+                    {"id": self._source_id, "inputRecordCount": self.rows},
+                ],
+                "targetSummaries": [
+                    {"id": self._target_id, "outputRecordCount": self._landed(self.rows)},
+                ],
+                **refs,
+            },
+            "fileSummary": {
+                "inputFileCount": self._input_files,
+                "outputFileCount": self._landed(self.staged_files),
+                **refs,
+            },
+            "statusSummary": {"status": state.value, **refs},
+        }
+
+    def _copy(self, state: RunState, error: HeadgateError | None) -> Json:
+        extensions: Json = {"type": "one-time", "attempt": self.run.attempt}
+        if error is not None and state is not RunState.SUCCESS:
+            extensions["errors"] = [_error(error)]
+        return {
+            "id": "copyActivity",
+            "name": "Copy from the source to staged files",
+            "updatedAtUTC": self.copied or self.finished,
+            "durationSummary": {
+                **_duration(self.started, self.copied or self.finished),
+                "extensions": {
+                    "windowStart": self.run.window.start_ms,
+                    "windowEnd": self.run.window.end_ms,
+                },
+            },
+            "sizeSummary": {"inputBytes": self.input_bytes, "outputBytes": self.staged_bytes},
+            "recordSummary": {"inputRecordCount": self.rows, "outputRecordCount": self.rows},
+            "fileSummary": {"inputFileCount": self._input_files, "outputFileCount": self.staged_files},
+            "statusSummary": {"status": state.value, "extensions": extensions},
+            "sourceInfo": [
+                {
+                    "id": self._source_id,
+                    "type": "SourceConnection",
+                    "reference": {"type": "JobId", "ids": [f"{self.run.id}-{self.run.attempt}"]},
+                }
+            ],
+        }
+
+    def _promotion(self, state: RunState, error: HeadgateError | None) -> Json:
+        extensions: Json = {"errors": [_error(error)]} if error is not None else {}
+        reference = [self.snapshot_id] if self.snapshot_id else []
+        return {
+            "id": "promotionActivity",
+            "name": "Commit of the staged files to the table",
+            "updatedAtUTC": self.finished,
+            "durationSummary": _duration(self.promoting, self.finished),
+            "sizeSummary": {"inputBytes": self.staged_bytes, "outputBytes": self._landed(self.staged_bytes)},
+            "recordSummary": {
+                "inputRecordCount": self.rows,
+                "createdRecordCount": self._landed(self.rows),
+                "deletedRecordCount": self.replaced_rows,
+                "outputRecordCount": self._landed(self.rows),
+                "failedRecordCount": 0,
+            },
+            "fileSummary": {
+                "inputFileCount": self.staged_files,
+                "outputFileCount": self._landed(self.staged_files),
+            },
+            "statusSummary": {"status": state.value, "extensions": extensions},
+            "targetInfo": [
+                {
+                    "id": self._target_id,
+                    "type": "TargetConnection",
+                    "reference": {"type": "Batch", "ids": reference},
+                }
+            ],
+        }
+
+    @property
+    def _source_id(self) -> str:
+        return str(self.run.frozen["source"]["sourceConnectionId"])
+
+    @property
+    def _target_id(self) -> str:
+        return str(self.run.frozen["target"]["targetConnectionId"])
+
+    @property
+    def _input_files(self) -> int:
+        return self.staged_files if self.input_files is None else self.input_files
+
+    def _landed(self, figure: int) -> int:
+        return figure if self.snapshot_id else 0
+
+
+def _duration(started: int | None, completed: int | None) -> Json:
+    return {
+        **({"startedAtUTC": started} if started is not None else {}),
+        **({"completedAtUTC": completed} if completed is not None else {}),
+    }
+
+
+def _error(error: HeadgateError) -> Json:
+    return {"code": error.code, "message": error.detail}

@@ -1,0 +1,96 @@
+"""The worker: claims runs and executes them, several at a time."""
+
+import secrets
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from headgate.config import Settings
+from headgate.engine.attempt import Attempt
+from headgate.engine.lease import HandedBack
+from headgate.errors import HeadgateError
+from headgate.store import Claim, Store
+from headgate.targets import Lake
+from headgate.telemetry import emit
+
+__all__ = ["Worker"]
+
+
+class Worker:
+    """Executes runs from the queue of `store` into `lake` until it is stopped.
+
+    Its name is new with every start, so that it never mistakes an earlier process's runs for its own.
+    """
+
+    def __init__(self, store: Store, lake: Lake, settings: Settings) -> None:
+        self.name = f"worker-{secrets.token_hex(4)}"
+        self._store = store
+        self._lake = lake
+        self._settings = settings
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._free = threading.Semaphore(settings.parallel_runs)
+        self._attempts: set[Attempt] = set()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._work, name=self.name)
+
+    def start(self) -> None:
+        """Begin to work, in threads of its own."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look at the queue now instead of at the next poll."""
+        self._wake.set()
+
+    def stop(self, *, grace: float = 5.0) -> None:
+        """Claim nothing more, let runs finish for `grace` seconds, and hand the rest back to the queue."""
+        self._stopping.set()
+        self._wake.set()
+        timer = threading.Timer(grace, self._hand_back)
+        timer.start()
+        self._thread.join()
+        timer.cancel()
+
+    def _hand_back(self) -> None:
+        with self._lock:
+            attempts = list(self._attempts)
+        for attempt in attempts:
+            attempt.lease.stop(HandedBack())
+
+    def _work(self) -> None:
+        emit("worker.started", worker=self.name)
+        with ThreadPoolExecutor(self._settings.parallel_runs, "run") as pool:
+            while not self._stopping.is_set():
+                self._wake.clear()
+                claim = self._claim()
+                if claim is None:
+                    self._wake.wait(self._settings.poll)
+                else:
+                    pool.submit(self._execute, claim)
+        emit("worker.stopped", worker=self.name)
+
+    def _claim(self) -> Claim | None:
+        """Claim a run once a place is free for it. The place is given back by `_execute()`."""
+        if not self._free.acquire(timeout=self._settings.poll):
+            return None
+        try:
+            claim = self._store.queue.claim(self.name, lease=self._settings.lease)
+        except HeadgateError as error:
+            emit("worker.claim_failed", level="warning", worker=self.name, reason=error.detail)
+            claim = None
+        if claim is None:
+            self._free.release()
+        return claim
+
+    def _execute(self, claim: Claim) -> None:
+        attempt = Attempt(claim, self._store, self._lake, self._settings)
+        with self._lock:
+            self._attempts.add(attempt)
+        try:
+            attempt.execute()
+        except Exception as error:  # noqa: BLE001 - a worker outlives whatever one run does to it
+            emit("worker.attempt_failed", level="error", run=claim.run.id, exc_info=error)
+        finally:
+            with self._lock:
+                self._attempts.discard(attempt)
+            self._free.release()
+            self._wake.set()

@@ -1,0 +1,416 @@
+"""Iceberg tables: staging files invisibly, and one atomic commit per run.
+
+A run's files are written under `<table>/data/<run id>/` and mean nothing until a snapshot lists them. The
+commit loop is our own (PyIceberg's can land a raced run twice): refresh, look for the run id in the
+snapshots, add the files, and on a conflict again. A commit whose outcome is unknown is looked up, never
+repeated blindly.
+"""
+
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NamespaceAlreadyExistsError,
+    NoSuchTableError,
+    TableAlreadyExistsError,
+)
+from pyiceberg.expressions import And, EqualTo, GreaterThanOrEqual, LessThan, Reference
+from pyiceberg.expressions.literals import literal as constant
+from pyiceberg.expressions.visitors import _StrictMetricsEvaluator
+from pyiceberg.io.pyarrow import (
+    compute_statistics_plan,
+    data_file_statistics_from_parquet_metadata,
+    parquet_path_to_id_mapping,
+)
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+
+from headgate import dataplane
+from headgate.dataplane import literal, quote
+from headgate.errors import CommitConflict
+from headgate.model.lake import FLOW_ID, PROVENANCE, Column
+from headgate.model.windows import Bounds, DeltaType
+from headgate.targets.schema import check_columns, field_ids, lake_type, schema_of
+
+if TYPE_CHECKING:
+    from pyiceberg.table import FileScanTask, Table
+    from pyiceberg.table.snapshots import Snapshot
+
+__all__ = ["Lake", "LakeTable", "Landed", "Replacement", "Staged"]
+
+RUN_PROPERTY = "headgate.run-id"
+_FIGURES = {
+    "rows": "headgate.rows",
+    "files": "headgate.files",
+    "size": "headgate.bytes",
+    "uncompressed": "headgate.uncompressed-bytes",
+    "replaced_rows": "headgate.replaced-rows",
+}
+_TRIES = 20
+_LONGEST_PAUSE = 2.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A data file that is written but not yet part of the table. Sizes are bytes."""
+
+    path: Path
+    rows: int
+    size: int
+    uncompressed: int
+    file: DataFile
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """What a run's snapshot says of the rows it brought. Sizes are bytes."""
+
+    snapshot_id: int
+    rows: int
+    files: int
+    size: int
+    uncompressed: int
+    replaced_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """The rows a run replaces: those its flow had ingested with `column` inside `bounds`."""
+
+    flow_id: str
+    column: str
+    bounds: Bounds
+
+
+@dataclass(frozen=True, slots=True)
+class _Rewrite:
+    """A data file to take away, how many of its rows go, and the file that keeps the others."""
+
+    original: DataFile
+    removed: int
+    kept: Staged | None
+
+
+class Lake:
+    """The tables of one warehouse folder with its SQL catalog."""
+
+    def __init__(self, warehouse: Path) -> None:
+        warehouse.mkdir(parents=True, exist_ok=True)
+        self._catalog = SqlCatalog(
+            "lake", uri=f"sqlite:///{warehouse / 'catalog.db'}", warehouse=_uri(warehouse)
+        )
+
+    def table(self, identifier: tuple[str, ...], columns: tuple[Column, ...]) -> "LakeTable":
+        """The table of this name, made with `columns` when it does not exist yet.
+
+        Raises SchemaMismatch when it exists and cannot take them.
+        """
+        if (found := self.find(identifier)) is not None:
+            check_columns(".".join(identifier), found.schema, columns)
+            return found
+        properties = {
+            "format-version": "2",
+            "commit.retry.num-retries": "0",
+            **{f"write.metadata.metrics.column.{name}": "full" for name in PROVENANCE},
+        }
+        namespaces = [identifier[:depth] for depth in range(1, len(identifier))]
+        for namespace in namespaces:
+            try:
+                self._catalog.create_namespace(namespace)
+            except NamespaceAlreadyExistsError:
+                continue
+        try:
+            made = self._catalog.create_table(identifier, schema_of(columns), properties=properties)
+        except TableAlreadyExistsError:  # another run was first
+            return self.table(identifier, columns)
+        return LakeTable(self._catalog, identifier, made)
+
+    def find(self, identifier: tuple[str, ...]) -> "LakeTable | None":
+        """The table of this name, None when no run has made it yet."""
+        try:
+            return LakeTable(self._catalog, identifier, self._catalog.load_table(identifier))
+        except NoSuchTableError:
+            return None
+
+    def close(self) -> None:
+        """Close the catalog's connections."""
+        self._catalog.close()
+
+
+class LakeTable:
+    """One table. `schema` is the one it had when it was found."""
+
+    def __init__(self, catalog: SqlCatalog, identifier: tuple[str, ...], table: "Table") -> None:
+        self._catalog = catalog
+        self._table = table
+        self.identifier = identifier
+        self.schema = table.schema()
+
+    @property
+    def name(self) -> str:
+        """The table's whole name, its parts joined by dots."""
+        return ".".join(self.identifier)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Its columns with their lake types."""
+        return tuple(Column(field.name, lake_type(field.field_type)) for field in self.schema.fields)
+
+    @property
+    def location(self) -> Path:
+        """The folder that holds it."""
+        return _local(self._table.location())
+
+    @property
+    def metadata_file(self) -> Path:
+        """The metadata file that describes its present state."""
+        return _local(self._table.metadata_location)
+
+    @property
+    def snapshot_id(self) -> int | None:
+        """The present snapshot; None while nothing was committed."""
+        snapshot = self._table.current_snapshot()
+        return snapshot.snapshot_id if snapshot else None
+
+    # -- staging ---------------------------------------------------------------------------------
+
+    def staging(self, run_id: str) -> Path:
+        """The folder of a run's data files."""
+        return self.location / "data" / run_id
+
+    def copy_options(self, names: tuple[str, ...]) -> str:
+        """What follows COPY … TO … so that a file with the columns `names` belongs to this table."""
+        return f"(FORMAT parquet, COMPRESSION snappy, FIELD_IDS {field_ids(self.schema, names)})"
+
+    def stage(self, path: Path) -> Staged:
+        """Take up a Parquet file written with `copy_options()`, reading only its footer."""
+        footer = pq.read_metadata(path)
+        statistics = data_file_statistics_from_parquet_metadata(
+            parquet_metadata=footer,
+            stats_columns=compute_statistics_plan(self.schema, self._table.properties),
+            parquet_column_mapping=parquet_path_to_id_mapping(self.schema),
+        )
+        size = path.stat().st_size
+        file = DataFile.from_args(
+            content=DataFileContent.DATA,
+            file_path=_uri(path),
+            file_format=FileFormat.PARQUET,
+            partition=statistics.partition(self._table.spec(), self.schema),
+            file_size_in_bytes=size,
+            sort_order_id=None,
+            spec_id=self._table.spec().spec_id,
+            equality_ids=None,
+            key_metadata=None,
+            **statistics.to_serialized_dict(),
+        )
+        uncompressed = sum(footer.row_group(index).total_byte_size for index in range(footer.num_row_groups))
+        return Staged(path, footer.num_rows, size, uncompressed, file)
+
+    def sweep(self, run_id: str, *, attempt: int | None = None) -> None:
+        """Delete what a run has staged and no snapshot lists; of one attempt only, when given.
+
+        Files of another attempt may only be swept once the run's rows have landed: until then their worker
+        could still commit them.
+        """
+        folder = self.staging(run_id)
+        if not folder.exists():
+            return
+        landed = set(self._landed_files(run_id))
+        for path in folder.iterdir():
+            if path not in landed and (attempt is None or path.name.startswith(f"{attempt}-")):
+                path.unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+    # -- committing ------------------------------------------------------------------------------
+
+    def landed(self, run_id: str) -> Landed | None:
+        """How a run's rows landed, None when they have not."""
+        return _landed(self._refresh(), run_id)
+
+    def commit(
+        self,
+        run_id: str,
+        staged: Iterable[Staged],
+        replacement: Replacement | None,
+        *,
+        summary: dict[str, str],
+        prefix: str,
+        confirm: Callable[[], None],
+    ) -> Landed:
+        """Make the staged files part of the table, in place of the rows of `replacement`, as one snapshot.
+
+        `summary` goes into the snapshot's; `prefix` begins the names of files written here. `confirm` is
+        called before every try; what it raises ends the commit with nothing landed. Raises CommitConflict
+        when other writers stayed ahead.
+        """
+        staged = tuple(staged)
+        rewritten: dict[str, _Rewrite] = {}
+        for tried in range(_TRIES):
+            table = self._refresh()
+            if (landed := _landed(table, run_id)) is not None:
+                return landed
+            replaced: tuple[_Rewrite, ...] = ()
+            if replacement is not None:
+                replaced = tuple(self._replace(table, self.staging(run_id), prefix, replacement, rewritten))
+            confirm()
+            try:
+                return self._try(table, run_id, staged, replaced, summary)
+            except CommitFailedException:
+                time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.02 * 2**tried)))  # noqa: S311 - jitter
+            except Exception:
+                # The reply was lost, so the outcome is unknown: only the table can say.
+                if (landed := self.landed(run_id)) is not None:
+                    return landed
+                raise
+        raise CommitConflict(f"The table {self.name} was changed by others {_TRIES} times in a row.")
+
+    def _try(
+        self,
+        table: "Table",
+        run_id: str,
+        staged: tuple[Staged, ...],
+        replaced: tuple["_Rewrite", ...],
+        summary: dict[str, str],
+    ) -> Landed:
+        figures = {
+            "rows": sum(file.rows for file in staged),
+            "files": len(staged),
+            "size": sum(file.size for file in staged),
+            "uncompressed": sum(file.uncompressed for file in staged),
+            "replaced_rows": sum(rewrite.removed for rewrite in replaced),
+        }
+        properties = {
+            RUN_PROPERTY: run_id,
+            **{key: str(figures[name]) for name, key in _FIGURES.items()},
+            **summary,
+        }
+        transaction = table.transaction()
+        changes = transaction.update_snapshot(snapshot_properties=properties)
+        with changes.overwrite() if replaced else changes.fast_append() as update:
+            for rewrite in replaced:
+                update.delete_data_file(rewrite.original)
+                if rewrite.kept is not None:
+                    update.append_data_file(rewrite.kept.file)
+            for file in staged:
+                update.append_data_file(file.file)
+        transaction.commit_transaction()
+        return Landed(snapshot_id=update.snapshot_id, **figures)
+
+    def _replace(
+        self,
+        table: "Table",
+        folder: Path,
+        prefix: str,
+        replacement: Replacement,
+        known: dict[str, "_Rewrite"],
+    ) -> Iterator["_Rewrite"]:
+        """The files that hold rows to replace, each with the file that keeps its other rows."""
+        chosen = And(
+            EqualTo(term=Reference(FLOW_ID), value=constant(replacement.flow_id)),
+            GreaterThanOrEqual(term=Reference(replacement.column), value=constant(replacement.bounds.lower)),
+            LessThan(term=Reference(replacement.column), value=constant(replacement.bounds.upper)),
+        )
+        for task in table.scan(row_filter=chosen).plan_files():
+            name = task.file.file_path
+            if name not in known:
+                if not task.delete_files and _StrictMetricsEvaluator(self.schema, chosen).eval(task.file):
+                    known[name] = _Rewrite(task.file, task.file.record_count, None)
+                else:
+                    path = folder / f"{prefix}kept-{len(known)}-{secrets.token_hex(4)}.parquet"
+                    known[name] = self._keep_others(table, task, replacement, path)
+            if known[name].removed:
+                yield known[name]
+
+    def _keep_others(
+        self, table: "Table", task: "FileScanTask", replacement: Replacement, path: Path
+    ) -> "_Rewrite":
+        """Write the rows of a data file that are not replaced to `path`, in a stream."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        names = tuple(field.name for field in self.schema.fields)
+        chosen = f"coalesce({_predicate(replacement)}, false)"
+        with dataplane.connect("avro", "iceberg") as connection:
+            relation = self._rows(table, task)
+            removed = connection.execute(f"SELECT count(*) FROM {relation} WHERE {chosen}").fetchall()[0][0]
+            if removed == 0:
+                return _Rewrite(task.file, 0, None)
+            connection.execute(
+                f"COPY (SELECT {', '.join(map(quote, names))} FROM {relation} WHERE NOT {chosen}) "
+                f"TO {literal(str(path))} {self.copy_options(names)}"
+            )
+        staged = self.stage(path)
+        return _Rewrite(task.file, removed, staged if staged.rows else None)
+
+    def _rows(self, table: "Table", task: "FileScanTask") -> str:
+        """The live rows of one data file as DuckDB sees them, with the table's present columns."""
+        path = _local(task.file.file_path)
+        by_id = all(b"PARQUET:field_id" in (field.metadata or {}) for field in pq.read_schema(path))
+        if by_id and not task.delete_files:
+            columns = ", ".join(
+                f"{field.field_id}: {{name: {literal(field.name)}, "
+                f"type: {literal(lake_type(field.field_type).sql)}, default_value: NULL}}"
+                for field in self.schema.fields
+            )
+            return f"read_parquet({literal(str(path))}, schema=MAP {{{columns}}})"
+        # Deletes or name mapping of another engine: the extension knows them, but opens every file.
+        metadata = literal(str(_local(table.metadata_location)))
+        return f"(FROM iceberg_scan({metadata}) WHERE filename = {literal(task.file.file_path)})"
+
+    def _refresh(self) -> "Table":
+        self._table = self._catalog.load_table(self.identifier)
+        return self._table
+
+    def _landed_files(self, run_id: str) -> Iterator[Path]:
+        table = self._refresh()
+        if (snapshot := _snapshot_of(table, run_id)) is not None:
+            for manifest in snapshot.manifests(table.io):
+                for entry in manifest.fetch_manifest_entry(table.io):
+                    yield _local(entry.data_file.file_path)
+
+
+def _snapshot_of(table: "Table", run_id: str) -> "Snapshot | None":
+    for snapshot in reversed(table.snapshots()):
+        if (
+            snapshot.summary is not None
+            and snapshot.summary.additional_properties.get(RUN_PROPERTY) == run_id
+        ):
+            return snapshot
+    return None
+
+
+def _landed(table: "Table", run_id: str) -> Landed | None:
+    snapshot = _snapshot_of(table, run_id)
+    if snapshot is None or snapshot.summary is None:
+        return None
+    properties = snapshot.summary.additional_properties
+    figures = {name: int(properties[key]) for name, key in _FIGURES.items()}
+    return Landed(snapshot_id=snapshot.snapshot_id, **figures)
+
+
+def _predicate(replacement: Replacement) -> str:
+    """The rows of `replacement`, in DuckDB's SQL. The bounds are our own typed values."""
+    bounds = replacement.bounds
+    type_ = {
+        DeltaType.TIMESTAMP: "TIMESTAMP",
+        DeltaType.TIMESTAMPTZ: "TIMESTAMPTZ",
+        DeltaType.DATE: "DATE",
+        DeltaType.TEXT: "VARCHAR",
+    }.get(bounds.type, "BIGINT")
+    lower, upper = (f"CAST({literal(str(bound))} AS {type_})" for bound in (bounds.lower, bounds.upper))
+    column = quote(replacement.column)
+    return f"{quote(FLOW_ID)} = {literal(replacement.flow_id)} AND {column} >= {lower} AND {column} < {upper}"
+
+
+def _uri(path: Path) -> str:
+    return f"file://{path}"  # not percent-encoded: PyIceberg and DuckDB take what follows as it stands
+
+
+def _local(uri: str) -> Path:
+    return Path(uri.removeprefix("file://"))
