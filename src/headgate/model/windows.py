@@ -12,7 +12,16 @@ from zoneinfo import ZoneInfo
 
 from headgate.errors import BadTime
 
-__all__ = ["Bounds", "DeltaColumn", "DeltaType", "Window", "parse_instant", "text_format"]
+__all__ = [
+    "Bounds",
+    "DeltaColumn",
+    "DeltaType",
+    "Window",
+    "parse_instant",
+    "sortable_pattern",
+    "text_format",
+    "text_regex",
+]
 
 _LATEST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last instant a timestamp column holds
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -105,6 +114,7 @@ class Bounds:
 
         `timezone` is the zone of values without one. `pattern` is what `text_format()` gave (TEXT only).
         A value coarser than the bound (a date, a whole second) stands for the first instant it names.
+        Raises BadTime when a bound lies past the year 9999 in the column's own values.
         """
         zone = ZoneInfo(timezone) if timezone else UTC
 
@@ -117,8 +127,7 @@ class Bounds:
                 case DeltaType.TIMESTAMP:
                     return local
                 case DeltaType.DATE:
-                    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-                    return local.date() if local == midnight else local.date() + timedelta(days=1)
+                    return _next_day(local)
                 case DeltaType.EPOCH_S:
                     return -(-milliseconds // 1000)
                 case DeltaType.EPOCH_MS:
@@ -130,35 +139,71 @@ class Bounds:
                         raise ValueError("a text delta column needs the pattern of its values")
                     return _render(local, pattern)
 
-        return cls(type_, at(window.start_ms), at(window.end_ms))
+        try:
+            return cls(type_, at(window.start_ms), at(window.end_ms))
+        except OverflowError:
+            raise BadTime(
+                "The window reaches past the end of 9999 in the delta column's own values."
+            ) from None
 
 
-_DATE_TEXT = re.compile(r"\d{4}-\d{2}-\d{2}")
-_TIME_TEXT = re.compile(r"\d{4}-\d{2}-\d{2}([ T])\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|\+00(:?00)?)?")
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_UTC_MARK = "(Z|[+]00(:?00)?)?"
+_TEXT = {
+    "yyyy-MM-dd": _DAY,
+    "yyyy-MM-dd HH:mm": f"{_DAY} [0-9]{{2}}:[0-9]{{2}}",
+    "yyyy-MM-ddTHH:mm": f"{_DAY}T[0-9]{{2}}:[0-9]{{2}}",
+    "yyyy-MM-dd HH:mm:ss": f"{_DAY} [0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}([.][0-9]{{1,9}})?",
+    "yyyy-MM-ddTHH:mm:ss": f"{_DAY}T[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}([.][0-9]{{1,9}})?",
+}
+
+
+def text_regex(pattern: str, *, marked: bool = True) -> str:
+    """A regular expression, in a dialect every database reads, that whole values of `pattern` match.
+
+    `marked` says whether they may carry a UTC mark (`Z`, `+00`, `+0000`, `+00:00`).
+    """
+    return _TEXT[pattern] + (_UTC_MARK if marked and pattern != "yyyy-MM-dd" else "")
 
 
 def text_format(sample: str) -> str | None:
     """The sortable pattern that `sample` follows, or None when text like it does not sort by time.
 
-    One of `yyyy-MM-dd`, `yyyy-MM-dd HH:mm:ss`, `yyyy-MM-ddTHH:mm:ss`; a fraction and a UTC mark may follow
-    in the values. Text with another UTC offset does not sort by time.
+    One of `yyyy-MM-dd`, `yyyy-MM-dd HH:mm`, `yyyy-MM-dd HH:mm:ss` and the latter two with a `T`; a fraction of a
+    second and a UTC mark may follow in the values. Text with another UTC offset does not sort by time.
     """
-    if _DATE_TEXT.fullmatch(sample):
-        return "yyyy-MM-dd"
-    if found := _TIME_TEXT.fullmatch(sample):
-        return f"yyyy-MM-dd{found[1]}HH:mm:ss"
-    return None
+    return next((pattern for pattern in _TEXT if re.fullmatch(text_regex(pattern), sample)), None)
+
+
+def sortable_pattern(date_format: str) -> str | None:
+    """The pattern of `text_format()` that a caller's `date_format` means; None when such text does not sort by time.
+
+    A fraction, a zone letter and quotes around letters are allowed: `yyyy-MM-dd'T'HH:mm:ss.SSSZ`.
+    """
+    text = date_format.replace("'", "")
+    text = re.sub(r"^YYYY-MM-DD", "yyyy-MM-dd", text, flags=re.IGNORECASE)
+    text = re.sub(r"([.][SfF]{1,9})?(Z|X{1,3})?$", "", text)
+    return text if text in _TEXT else None
 
 
 def _render(local: datetime, pattern: str) -> str:
+    # A value stands for the first instant it names, so a bound between two values becomes the later one.
     if pattern == "yyyy-MM-dd":
-        day = local.date()
-        if local != datetime(day.year, day.month, day.day):
-            day += timedelta(days=1)
-        return day.isoformat()
+        return _next_day(local).isoformat()
+    day, clock = local.strftime("%Y-%m-%d"), "%H:%M:%S"
+    if pattern.endswith("mm"):
+        if local.second or local.microsecond:
+            local = local.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        day, clock = local.strftime("%Y-%m-%d"), "%H:%M"
     # No fraction and no zone: the bare second is a prefix of, and so sorts before, every spelling of it.
-    text = local.strftime("%Y-%m-%d") + pattern[10] + local.strftime("%H:%M:%S")
+    text = day + pattern[10] + local.strftime(clock)
     return text if not local.microsecond else f"{text}.{local.microsecond:06d}".rstrip("0")
+
+
+def _next_day(local: datetime) -> date:
+    """The first day that does not begin before `local`."""
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    return local.date() if local == midnight else local.date() + timedelta(days=1)
 
 
 def _instant(milliseconds: int) -> datetime:

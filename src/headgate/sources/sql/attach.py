@@ -1,0 +1,16 @@
+"""Attaches a database to DuckDB, read-only, under one name."""
+
+import duckdb
+
+from headgate import dataplane
+from headgate.dataplane import literal
+
+__all__ = ["ATTACHED", "attach"]
+
+ATTACHED = "src"
+
+
+def attach(connection: duckdb.DuckDBPyConnection, extension: str, address: str, type_: str) -> None:
+    """Load `extension` and attach `address` as ATTACHED. Raises MissingExtra, duckdb.Error."""
+    connection.execute(f"LOAD {literal(str(dataplane._extension(extension)))}")
+    connection.execute(f"ATTACH {literal(address)} AS {ATTACHED} (TYPE {type_}, READ_ONLY)")

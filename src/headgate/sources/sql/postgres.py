@@ -1,0 +1,351 @@
+"""PostgreSQL as a source: one exact SQL text per split, all splits in one exported snapshot."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import duckdb
+import psycopg
+from psycopg import sql
+
+from headgate.dataplane import literal, quote
+from headgate.errors import HeadgateError, SourceObjectMissing
+from headgate.model.lake import Column
+from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window, text_regex
+from headgate.sources.interface import Reading, Relation, Selection, Split
+from headgate.sources.sql import postgres_errors
+from headgate.sources.sql.attach import ATTACHED, attach
+from headgate.sources.sql.delta import delta_column, delta_error, epoch_bounds, is_utc, text_bounds
+from headgate.sources.sql.guard import REJECT, complaint, fail
+from headgate.sources.sql.postgres_address import CONNECT_SECONDS, Address
+from headgate.sources.sql.postgres_types import CatalogueColumn, Field, field_of
+from headgate.sources.sql.selection import Name, chosen, table_names
+from headgate.telemetry import redact
+
+__all__ = ["PostgresSource"]
+
+PAGES_FROM_BYTES = 64 << 20
+"""A table that is read whole is worth splitting by pages from this size on."""
+
+_TABLE = """
+SELECT c.oid, n.nspname, c.relname,
+       c.relkind IN ('r', 'm') AND am.amname = 'heap',
+       CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) ELSE 0 END,
+       current_setting('block_size')::int
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam
+WHERE c.oid = to_regclass(%s) AND c.relkind IN ('r', 'v', 'm', 'p', 'f')
+"""
+_COLUMNS = """
+WITH RECURSIVE resolved AS (
+  SELECT a.attnum, a.attname, a.attnotnull, a.atttypid AS type, a.atttypmod AS modifier
+  FROM pg_catalog.pg_attribute a
+  WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
+  UNION ALL
+  SELECT r.attnum, r.attname, r.attnotnull OR d.typnotnull, d.typbasetype,
+         CASE WHEN r.modifier = -1 THEN d.typtypmod ELSE r.modifier END
+  FROM resolved r JOIN pg_catalog.pg_type d ON d.oid = r.type WHERE d.typtype = 'd'
+)
+SELECT r.attname, format_type(r.type, r.modifier), t.typname, t.typtype::text, r.modifier, NOT r.attnotnull,
+       n.nspname = 'pg_catalog',
+       CASE WHEN t.typcategory = 'A' AND t.typlen = -1 THEN
+         CASE WHEN e.typtype = 'b' AND e.typnamespace = t.typnamespace THEN e.typname ELSE '' END
+       END
+FROM resolved r
+JOIN pg_catalog.pg_type t ON t.oid = r.type
+JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
+WHERE t.typtype <> 'd'
+ORDER BY r.attnum
+"""
+# One text form for the types that travel as text, and no limit on how long a read may take or wait.
+_SETTINGS = """
+SELECT set_config(s.name, v.value, true)
+FROM pg_catalog.pg_settings s
+JOIN (VALUES ('intervalstyle', 'iso_8601'), ('datestyle', 'ISO, YMD'), ('timezone', 'UTC'), ('lc_monetary', 'C'),
+             ('bytea_output', 'hex'), ('extra_float_digits', '1'), ('statement_timeout', '0'),
+             ('transaction_timeout', '0'), ('idle_in_transaction_session_timeout', '0'))
+  AS v(name, value) ON lower(s.name) = v.name
+"""
+_ORDERING = re.compile(r"integer|bigint|(text|character varying|character)(\(\d+\))?")
+_CASTS = {
+    DeltaType.TIMESTAMP: "timestamp",
+    DeltaType.TIMESTAMPTZ: "timestamptz",
+    DeltaType.DATE: "date",
+    DeltaType.TEXT: "text",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    name: sql.Identifier
+    label: str
+    fields: tuple[Field, ...]
+    heap: bool
+    bytes: int
+    page: int
+
+    @property
+    def relation(self) -> Relation:
+        return Relation(tuple(field.column for field in self.fields))
+
+
+class PostgresSource:
+    """Tables, views, materialised views, partitioned and foreign tables of one PostgreSQL database."""
+
+    def __init__(self, auth_params: Mapping[str, Any]) -> None:
+        """Take the connection's auth params; see `Address.of()`. Raises BadParameter, ParameterMissing."""
+        self._address = Address.of(auth_params)
+
+    def check(self) -> None:
+        """Connect and run a statement, in at most ten seconds each."""
+        with self._session() as session:
+            session.execute(f"SET statement_timeout = '{CONNECT_SECONDS}s'")
+            session.execute("SELECT 1")
+
+    def describe(self, selection: Selection) -> Relation:
+        """The columns of the table, with the lake types of the table in `postgres_types`."""
+        with self._session() as session:
+            return _table(session, selection).relation
+
+    def delta_error(self, relation: Relation, delta: DeltaColumn) -> str | None:
+        """Why `delta` cannot order the rows; None for timestamps, dates, integers and text that can."""
+        return delta_error(relation, delta, _orders)
+
+    @contextmanager
+    def plan(
+        self, selection: Selection, window: Window, delta: DeltaColumn | None, *, parallel: int
+    ) -> Iterator[Reading]:
+        """Plan the read by the database's own estimate; its snapshot lives as long as the context.
+
+        A window that the database reads by an index is one split; a large share of a large table is split by pages.
+        """
+        session = self._connect()
+        try:
+            try:
+                reading = _reading(session, selection, window, delta, parallel)
+            except psycopg.Error as error:
+                raise self.translate(error) from None
+            yield reading
+        finally:
+            session.close()
+
+    def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
+        """Attach the database read-only and join the reading's snapshot, in a transaction that stays open."""
+        try:
+            attach(connection, "postgres_scanner", self._address.conninfo, "postgres")
+        except duckdb.Error as error:
+            self._connect().close()  # psycopg says why by code, where DuckDB repeats the connection string
+            raise self.translate(error) from None
+        try:
+            connection.execute("BEGIN")
+            if reading.token is not None:
+                _remote(connection, sql.SQL("SET TRANSACTION SNAPSHOT {}").format(reading.token).as_string())
+            _remote(connection, _SETTINGS)
+        except duckdb.Error as error:
+            raise self.translate(error) from None
+
+    def translate(self, error: Exception) -> HeadgateError:
+        """The error of our tree for one of psycopg or DuckDB, with the server's reason and without the password."""
+        found = postgres_errors.translate(error)
+        if found is error:
+            return found
+        return type(found)(redact(found.detail, self._address.secrets))
+
+    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        try:
+            session = psycopg.connect(self._address.conninfo)
+        except psycopg.Error as error:
+            raise self.translate(error) from None
+        session.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        session.read_only = True
+        return session
+
+    @contextmanager
+    def _session(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+        session = self._connect()
+        try:
+            yield session
+        except psycopg.Error as error:
+            raise self.translate(error) from None
+        finally:
+            session.close()
+
+
+def _table(session: psycopg.Connection[tuple[Any, ...]], selection: Selection) -> _Table:
+    for name in table_names(selection):
+        identifier = _identifier(name)
+        row = session.execute(_TABLE, [identifier.as_string(session)]).fetchone()
+        if row is None:
+            continue
+        oid, schema, table, heap, size, page = row
+        label = f"{schema}.{table}"
+        columns = {
+            found.name: found for found in (CatalogueColumn(*r) for r in session.execute(_COLUMNS, [oid]))
+        }
+        choices = chosen(selection, tuple(columns), label)
+        if not choices:
+            raise SourceObjectMissing(f"The table {label} has no columns.")
+        fields = tuple(field_of(columns[choice.name], choice, label) for choice in choices)
+        return _Table(sql.Identifier(schema, table), label, fields, bool(heap), size, page)
+    raise SourceObjectMissing(
+        f"The database has no table or view {selection.params['tableName']!r} that this account can see."
+    )
+
+
+def _identifier(name: Name) -> sql.Identifier:
+    return sql.Identifier(*([name.schema] if name.schema else []), name.table)
+
+
+def _orders(column: Column) -> bool:
+    return _ORDERING.fullmatch(column.source_type) is not None
+
+
+def _reading(
+    session: psycopg.Connection[tuple[Any, ...]],
+    selection: Selection,
+    window: Window,
+    delta: DeltaColumn | None,
+    parallel: int,
+) -> Reading:
+    session.execute(_SETTINGS)
+    table = _table(session, selection)
+    column = delta_column(table.relation, delta, _orders)
+    assert delta is not None  # noqa: S101 - delta_column() raised otherwise
+    bounds, pattern = _bounds(session, table, column, window, delta)
+    columns = table.relation.columns
+    if window.empty:
+        return Reading(columns, (), column.name, bounds, estimated_rows=0)
+    rows, splits = _splits(session, table, column, bounds, pattern, parallel)
+    exported = session.execute("SELECT pg_export_snapshot()").fetchone()
+    return Reading(columns, splits, column.name, bounds, rows, exported[0] if exported else None)
+
+
+def _bounds(
+    session: psycopg.Connection[tuple[Any, ...]],
+    table: _Table,
+    column: Column,
+    window: Window,
+    delta: DeltaColumn,
+) -> tuple[Bounds, str | None]:
+    """The window in the column's own type and, for text, the regular expression its values must match."""
+    name = sql.Identifier(column.name)
+
+    def one(query: str) -> Any:
+        row = session.execute(sql.SQL(query).format(name, table.name)).fetchone()
+        return row[0] if row else None
+
+    if column.type.kind in ("int", "long"):
+        return epoch_bounds(window, delta, lambda: one("SELECT max({}) FROM {}")), None
+    if column.type.kind == "string":
+        sample = "SELECT {0}::text FROM {1} WHERE {0} IS NOT NULL LIMIT 1"
+        bounds, pattern = text_bounds(window, delta, lambda: one(sample))
+        return bounds, f"^({text_regex(pattern, marked=is_utc(delta))})$"
+    return Bounds.of(window, DeltaType(column.type.kind), timezone=delta.timezone), None
+
+
+def _splits(
+    session: psycopg.Connection[tuple[Any, ...]],
+    table: _Table,
+    column: Column,
+    bounds: Bounds,
+    pattern: str | None,
+    parallel: int,
+) -> tuple[int, tuple[Split, ...]]:
+    name = sql.Identifier(column.name)
+    within = sql.SQL("{0} >= {1} AND {0} < {2}").format(
+        name, _constant(bounds.type, bounds.lower), _constant(bounds.type, bounds.upper)
+    )
+    guards = [field.guard for field in table.fields]
+    if pattern is not None:
+        before, after = complaint(
+            column.name, "which does not follow the format of the delta column's other values"
+        )
+        guards.append(
+            sql.SQL(" WHEN {0}::text !~ {1} THEN {2}::text || left({0}::text, 80) || {3}::text").format(
+                name, sql.Literal(pattern), sql.Literal(before), sql.Literal(after)
+            )
+        )
+    query = _query(table, guards) + sql.SQL(" WHERE ") + within
+
+    def split(name: str, text: sql.Composable) -> Split:
+        return Split(name, _relation(table.relation.columns, text.as_string(session)))
+
+    explained = session.execute(sql.SQL("EXPLAIN (FORMAT JSON) ") + query).fetchone()
+    plan = explained[0][0]["Plan"] if explained else {}
+    ranges = _page_ranges(session, table, plan, parallel)
+    if len(ranges) < 2:
+        return int(plan["Plan Rows"]), (split("window", query),)
+    splits = []
+    for first, last in ranges:
+        pages = sql.SQL(" AND ctid >= {}::tid").format(f"({first},0)")
+        if last is not None:
+            pages += sql.SQL(" AND ctid < {}::tid").format(f"({last},0)")
+        splits.append(split(f"pages-{first}-{'end' if last is None else last}", query + pages))
+    return int(plan["Plan Rows"]), tuple(splits)
+
+
+def _query(table: _Table, guards: Sequence[sql.Composable]) -> sql.Composed:
+    # By position, so that no name of the source can meet another one, or DuckDB's rules for names.
+    values = [
+        sql.SQL("{} AS {}").format(field.value, sql.Identifier(_alias(at)))
+        for at, field in enumerate(table.fields)
+    ]
+    guard = sql.Composed(guards)
+    clauses = guard.as_string()
+    if clauses:
+        values.append(sql.SQL("CASE{} END AS {}").format(guard, sql.Identifier(REJECT)))
+    else:
+        values.append(sql.SQL("NULL::text AS {}").format(sql.Identifier(REJECT)))
+    return sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(values), table.name)
+
+
+def _relation(columns: Sequence[Column], query: str) -> str:
+    values = ", ".join(
+        f"CAST({_alias(at)} AS {column.type.sql}) AS {quote(column.name)}"
+        for at, column in enumerate(columns)
+    )
+    return (
+        f"SELECT {values} FROM postgres_query({literal(ATTACHED)}, {literal(query)}) "
+        f"WHERE CASE WHEN {REJECT} IS NOT NULL THEN {fail(REJECT)} ELSE true END"
+    )
+
+
+def _page_ranges(
+    session: psycopg.Connection[tuple[Any, ...]], table: _Table, plan: Mapping[str, Any], parallel: int
+) -> list[tuple[int, int | None]]:
+    whole = "Seq Scan" in _node_types(plan)
+    if not (
+        whole and table.heap and table.bytes >= PAGES_FROM_BYTES and session.info.server_version >= 140000
+    ):
+        return []
+    pages = table.bytes // table.page
+    count = min(max(parallel, 1), pages)
+    edges = [pages * at // count for at in range(count)]
+    return list(zip(edges, [*edges[1:], None], strict=True))
+
+
+def _node_types(plan: Mapping[str, Any]) -> set[str]:
+    found = {str(plan.get("Node Type"))}
+    for child in plan.get("Plans", ()):
+        found |= _node_types(child)
+    return found
+
+
+def _constant(type_: DeltaType, value: datetime | date | int | str) -> sql.Composable:
+    if isinstance(value, int):
+        return sql.SQL("{}::bigint").format(value)
+    text = value if isinstance(value, str) else value.isoformat()
+    return sql.SQL("{}::" + _CASTS[type_]).format(text)
+
+
+def _alias(at: int) -> str:
+    return f"c{at}"
+
+
+def _remote(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
+    connection.execute(f"CALL postgres_execute({literal(ATTACHED)}, {literal(statement)})")

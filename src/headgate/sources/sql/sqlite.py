@@ -1,0 +1,318 @@
+"""SQLite files as a source: one statement, and so one state of the file, per window."""
+
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from headgate.dataplane import literal, quote
+from headgate.errors import (
+    BadParameter,
+    HeadgateError,
+    ParameterMissing,
+    SourceAccessDenied,
+    SourceError,
+    SourceObjectMissing,
+    SourcePathForbidden,
+    SourceUnreachable,
+    UnholdableValue,
+)
+from headgate.model.lake import Column
+from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window, text_regex
+from headgate.sources.interface import Reading, Relation, Selection, Split
+from headgate.sources.sql.attach import ATTACHED, attach
+from headgate.sources.sql.delta import delta_column, delta_error, epoch_bounds, is_utc, text_bounds
+from headgate.sources.sql.guard import REJECT, complaint, fail, rejection
+from headgate.sources.sql.selection import chosen, table_names
+from headgate.sources.sql.sqlite_types import Field, field_of
+
+__all__ = ["SqliteSource"]
+
+_BUSY_SECONDS = 10
+_ORDERING = re.compile(r"(?i)|.*(INT|CHAR|CLOB|TEXT|STRING).*")
+_BY_WORDS: tuple[tuple[str, type[SourceError]], ...] = (
+    (r"database (?:table )?is (?:locked|busy)|schema has changed", SourceUnreachable),
+    (r"no such (?:table|column)", SourceObjectMissing),
+    (r"permission denied|not authorized", SourceAccessDenied),
+    (r"invalid unicode|could not decode to UTF-8", UnholdableValue),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    name: str
+    fields: tuple[Field, ...]
+
+    @property
+    def relation(self) -> Relation:
+        return Relation(tuple(field.column for field in self.fields))
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """The window as SQLite compares it: two binds for `{c} >= lower AND {c} < upper`, and what DuckDB checks after.
+
+    `exact` is a condition for the rows to keep, `odd` one for delta values that name no instant.
+    """
+
+    lower: str
+    upper: str
+    bind: str = "?"
+    exact: str | None = None
+    odd: str | None = None
+
+
+class SqliteSource:
+    """Tables and views of one SQLite file."""
+
+    def __init__(self, auth_params: Mapping[str, Any], roots: tuple[Path, ...]) -> None:
+        """Take `path` from the auth params; the file must lie under one of `roots`.
+
+        Raises BadParameter, ParameterMissing; every other method also SourcePathForbidden, SourceObjectMissing.
+        """
+        for key in auth_params:
+            if key != "path":
+                raise BadParameter(
+                    f"The connection parameter {key!r} is not allowed here; leave it out.", field=key
+                )
+        path = auth_params.get("path")
+        if not isinstance(path, str) or not path:
+            raise ParameterMissing("The connection to SQLite needs its path.", field="path")
+        if "\0" in path:
+            raise BadParameter("path holds a zero character.", field="path")
+        self._path = path
+        self._roots = roots
+
+    def check(self) -> None:
+        """Open the file and read its header."""
+        with self._session() as session:
+            session.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+
+    def describe(self, selection: Selection) -> Relation:
+        """The columns of the table or view, with the lake types of the table in `sqlite_types`."""
+        with self._session() as session:
+            return _table(session, selection).relation
+
+    def delta_error(self, relation: Relation, delta: DeltaColumn) -> str | None:
+        """Why `delta` cannot order the rows; None for timestamps, dates, integers and text that can."""
+        return delta_error(relation, delta, _orders)
+
+    @contextmanager
+    def plan(
+        self,
+        selection: Selection,
+        window: Window,
+        delta: DeltaColumn | None,
+        *,
+        parallel: int,  # noqa: ARG002 - one statement reads one state of the file; several would not
+    ) -> Iterator[Reading]:
+        """Plan the read as one split."""
+        with self._session() as session:
+            reading = _reading(session, selection, window, delta)
+        yield reading
+
+    def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:  # noqa: ARG002
+        """Attach the file read-only."""
+        path = self._file()
+        try:
+            attach(connection, "sqlite_scanner", str(path), "sqlite")
+        except duckdb.Error as error:
+            raise self.translate(error) from None
+
+    def translate(self, error: Exception) -> HeadgateError:
+        """The error of our tree for one of sqlite3 or DuckDB."""
+        if isinstance(error, HeadgateError):
+            return error
+        text = str(error)
+        if (reason := rejection(text)) is not None:
+            return UnholdableValue(reason)
+        # DuckDB repeats the whole statement, whose words are not SQLite's.
+        words = (
+            re.sub(r'Failed to prepare query ".*": ', "", text, flags=re.DOTALL).split("\n\nLINE ")[0].strip()
+        )
+        kind = next(
+            (kind for pattern, kind in _BY_WORDS if re.search(pattern, words, re.IGNORECASE)), SourceError
+        )
+        if kind is UnholdableValue:
+            return kind("A text value of the table is not valid UTF-8. Correct it, or leave its column out.")
+        return kind(f"SQLite: {words}")
+
+    def _file(self) -> Path:
+        path = Path(self._path).resolve()
+        if not any(path.is_relative_to(root.resolve()) for root in self._roots):
+            raise SourcePathForbidden
+        if not path.is_file():
+            raise SourceObjectMissing(f"There is no file {self._path!r}.")
+        return path
+
+    @contextmanager
+    def _session(self) -> Iterator[sqlite3.Connection]:
+        uri = f"{self._file().as_uri()}?mode=ro"
+        try:
+            session = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+        except sqlite3.Error as error:
+            raise self.translate(error) from None
+        try:
+            yield session
+        except sqlite3.Error as error:
+            raise self.translate(error) from None
+        finally:
+            session.close()
+
+
+def _table(session: sqlite3.Connection, selection: Selection) -> _Table:
+    for name in table_names(selection):
+        if name.schema not in (None, "main"):
+            continue
+        row = session.execute(
+            "SELECT name FROM main.sqlite_schema WHERE name = ? COLLATE NOCASE AND type IN ('table', 'view') "
+            "ORDER BY name <> ? LIMIT 1",
+            [name.table, name.table],
+        ).fetchone()
+        if row is None:
+            continue
+        table = str(row[0])
+        found = {
+            str(column): (str(declared), not required)
+            for column, declared, required in session.execute(
+                "SELECT name, type, \"notnull\" FROM pragma_table_xinfo(?, 'main') WHERE hidden <> 1 ORDER BY cid",
+                [table],
+            )
+        }
+
+        def classes(column: str, table: str = table) -> set[str]:
+            rows = session.execute(
+                f"SELECT DISTINCT typeof({quote(column)}) FROM main.{quote(table)}"
+            )
+            return {str(class_) for (class_,) in rows} - {"null"}
+
+        fields = tuple(
+            field_of(choice.name, *found[choice.name], choice, table, classes, at)
+            for at, choice in enumerate(chosen(selection, tuple(found), table))
+        )
+        return _Table(table, fields)
+    raise SourceObjectMissing(f"The file has no table or view {selection.params['tableName']!r}.")
+
+
+def _orders(column: Column) -> bool:
+    return _ORDERING.fullmatch(column.source_type) is not None
+
+
+def _reading(
+    session: sqlite3.Connection, selection: Selection, window: Window, delta: DeltaColumn | None
+) -> Reading:
+    table = _table(session, selection)
+    column = delta_column(table.relation, delta, _orders)
+    assert delta is not None  # noqa: S101 - delta_column() raised otherwise
+    _refuse_incomparable(session, table, column)
+    bounds, range_ = _bounds(session, table, column, window, delta)
+    columns = table.relation.columns
+    if window.empty:
+        return Reading(columns, (), column.name, bounds, estimated_rows=0)
+    return Reading(columns, (Split("window", _relation(table, column, range_)),), column.name, bounds)
+
+
+def _refuse_incomparable(session: sqlite3.Connection, table: _Table, column: Column) -> None:
+    """SQLite sorts numbers before text before blobs, so a delta value of another class would never be in a window."""
+    name, source = quote(column.name), f"main.{quote(table.name)}"
+    others = ("{c} >= ''",) if column.type.kind == "long" else ("{c} < ''", "{c} >= x''")
+    for other in others:
+        row = session.execute(
+            f"SELECT substr(quote({name}), 1, 80) FROM {source} WHERE {other.format(c=name)} LIMIT 1"
+        ).fetchone()
+        if row is not None:
+            before, after = complaint(column.name, f"which cannot be compared with a window as {column.type}")
+            raise UnholdableValue(f"{before}{row[0]}{after}", column=column.name)
+
+
+def _bounds(
+    session: sqlite3.Connection, table: _Table, column: Column, window: Window, delta: DeltaColumn
+) -> tuple[Bounds, _Range]:
+    """The window in the lake column's type, and as SQLite compares it."""
+    name, source = quote(column.name), f"main.{quote(table.name)}"
+
+    def one(query: str) -> Any:
+        row = session.execute(query).fetchone()
+        return row[0] if row else None
+
+    kind = column.type.kind
+    if kind == "long":
+        bounds = epoch_bounds(window, delta, lambda: one(f"SELECT max({name}) FROM {source}"))
+        return bounds, _Range(str(bounds.lower), str(bounds.upper), bind="CAST(? AS INTEGER)")
+    if kind == "string":
+        sample = f"SELECT {name} FROM {source} WHERE {name} IS NOT NULL LIMIT 1"
+        bounds, pattern = text_bounds(window, delta, lambda: one(sample))
+        regex = text_regex(pattern, marked=is_utc(delta))
+        odd = f"NOT regexp_full_match({{v}}, {literal(regex)})"
+        return bounds, _Range(str(bounds.lower), str(bounds.upper), odd=odd)
+    bounds = Bounds.of(window, DeltaType(kind), timezone=delta.timezone)
+    lower, upper = bounds.lower, bounds.upper
+    if not isinstance(lower, datetime) or not isinstance(upper, datetime):
+        return bounds, _Range(str(lower), str(upper))
+    # Times have many spellings (a T, no seconds, an offset) that share only their day; the instant is compared after.
+    margin = timedelta(days=1 if kind == "timestamptz" else 0)
+    exact = f"{{cast}} >= {_constant(lower, kind)} AND {{cast}} < {_constant(upper, kind)}"
+    odd: str | None = None if is_utc(delta) or kind == "timestamptz" else "regexp_matches({v}, '(Z|[+]00(:?00)?)$')"
+    return bounds, _Range(_day(lower, -margin), _day(upper, margin + timedelta(days=1)), exact=exact, odd=odd)
+
+
+def _relation(table: _Table, delta: Column, range_: _Range) -> str:
+    values = [f"{field.value} AS c{at}" for at, field in enumerate(table.fields)]
+    guard = "".join(field.guard for field in table.fields)
+    name = quote(delta.name)
+    query = (
+        f"SELECT {', '.join(values)}, CASE{guard} END AS {REJECT} FROM main.{quote(table.name)} "
+        f"WHERE {name} >= {range_.bind} AND {name} < {range_.bind}"
+    )
+    aliases = ", ".join([*(f"c{at}" for at in range(len(table.fields))), REJECT])
+    columns = ", ".join(f"{field.cast} AS {quote(field.column.name)}" for field in table.fields)
+    return (
+        f"SELECT {columns} FROM sqlite_query({literal(ATTACHED)}, {literal(query)}, "
+        f"params=row({literal(range_.lower)}, {literal(range_.upper)})) AS source({aliases}) "
+        f"WHERE {_keep(table, delta, range_)}"
+    )
+
+
+def _keep(table: _Table, delta: Column, range_: _Range) -> str:
+    """A DuckDB condition: true for a row of the window, an error for one that cannot be held or compared."""
+    at = next(at for at, field in enumerate(table.fields) if field.column.name == delta.name)
+    text, field = f"c{at}", table.fields[at]
+    cases = []
+    if range_.odd is not None:
+        before, after = complaint(
+            delta.name, "which does not follow the format of the delta column's other values"
+        )
+        said = f"{literal(before)} || '''' || left({text}, 80) || '''' || {literal(after)}"
+        cases.append(f"WHEN {range_.odd.format(v=text)} THEN {fail(said)}")
+    if range_.exact is not None:
+        if field.check is not None:
+            cases.append(
+                f"WHEN CASE{field.refusal(text)} END IS NOT NULL THEN {fail(f'CASE{field.refusal(text)} END')}"
+            )
+        cases.append(f"WHEN NOT ({range_.exact.format(cast=field.cast)}) THEN false")
+    cases.append(f"WHEN {REJECT} IS NOT NULL THEN {fail(REJECT)}")
+    refusals = "".join(field.refusal(f"c{at}") for at, field in enumerate(table.fields))
+    if refusals:
+        cases.append(f"WHEN CASE{refusals} END IS NOT NULL THEN {fail(f'CASE{refusals} END')}")
+    return f"CASE {' '.join(cases)} ELSE true END"
+
+
+def _constant(value: datetime, kind: str) -> str:
+    return (
+        f"TIMESTAMPTZ {literal(value.isoformat())}"
+        if kind == "timestamptz"
+        else f"TIMESTAMP {literal(value.isoformat())}"
+    )
+
+
+def _day(value: date, margin: timedelta) -> str:
+    try:
+        return (date(value.year, value.month, value.day) + margin).isoformat()
+    except OverflowError:
+        return "9999-99-99"  # sorts after every day
