@@ -23,7 +23,7 @@ $(READY): requirements/dev.txt requirements/demo.txt pyproject.toml
 	@touch $@
 
 demo: setup ## Ingest a slice of real data by an ad hoc run (KEEP=1 leaves the service running)
-	$(BIN)/python -m headgate.cli demo $(if $(KEEP),--keep)
+	$(BIN)/python demo/flights.py $(if $(KEEP),--keep)
 
 serve: setup ## Start the service (DATA=folder PORT=8080)
 	$(BIN)/headgate serve --data $(DATA) --port $(PORT)

@@ -159,10 +159,8 @@ class Attempt:
                     f"TO {literal(str(path))} {table.copy_options(names)}"
                 )
             source.verify(split)
-        except HeadgateError:
-            raise
-        except Exception as error:
-            if isinstance(error, OSError | duckdb.IOException) and str(path) in str(error):
+        except (duckdb.Error, OSError) as error:
+            if str(path) in str(error):
                 raise TargetError(
                     f"A data file of the table {table.name} cannot be written: {error}"
                 ) from error

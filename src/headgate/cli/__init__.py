@@ -1,0 +1,5 @@
+"""The command line. Commands are imported when they are run, so that `--help` answers at once."""
+
+from headgate.cli.main import main
+
+__all__ = ["main"]

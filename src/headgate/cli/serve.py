@@ -1,0 +1,52 @@
+"""`headgate serve` and `headgate worker`."""
+
+import signal
+import threading
+from pathlib import Path
+
+import click
+
+from headgate.cli.options import data_option
+
+__all__ = ["serve", "worker"]
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option(
+    "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one."
+)
+@data_option
+@click.option("--no-worker", is_flag=True, help="Only answer; leave the runs to `headgate worker`.")
+def serve(host: str, port: int, data: Path | None, no_worker: bool) -> None:
+    """Start the service and, unless told otherwise, a worker. SIGTERM stops both."""
+    from headgate import telemetry
+    from headgate.api.server import serve as run
+    from headgate.service.local import settings_for
+
+    telemetry.configure()
+    run(
+        settings_for(data),
+        host=host,
+        port=port,
+        with_worker=not no_worker,
+        ready=lambda address: click.echo(f"Headgate answers at {address}"),
+    )
+
+
+@click.command()
+@data_option
+def worker(data: Path | None) -> None:
+    """Run a worker alone, beside a service with the same data folder. SIGTERM stops it."""
+    from headgate import telemetry
+    from headgate.service.local import settings_for
+    from headgate.service.worker import working
+
+    telemetry.configure()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    settings = settings_for(data)
+    with working(settings):
+        click.echo(f"Headgate works on {settings.data}")
+        stop.wait()

@@ -1,0 +1,48 @@
+"""What the people of this machine may do with a data folder, without a service running."""
+
+import json
+from pathlib import Path
+
+from headgate.auth import local_credentials
+from headgate.config import Settings
+from headgate.model.runs import Json
+from headgate.store import open_store
+
+__all__ = ["DEFAULT_ADDRESS", "credentials", "remember_address", "settings_for"]
+
+DEFAULT_ADDRESS = "http://127.0.0.1:8080"
+
+
+def settings_for(data: Path | None) -> Settings:
+    """The settings, with the data folder that was named, if one was."""
+    return Settings() if data is None else Settings(data=data)
+
+
+def credentials(data: Path | None) -> Json:
+    """What a client of the local organisation needs, with a token valid for a day.
+
+    `{"baseUrl","orgId","sandbox","apiKey","clientId","clientSecret","accessToken"}`. The address is the one
+    the folder's service was last started at. Makes the folder and the organisation on first use.
+    """
+    settings = settings_for(data)
+    store = open_store(settings.metadata_url, settings.keys)
+    try:
+        found = local_credentials(settings, store)
+    finally:
+        store.close()
+    wire: Json = dict(found.wire(_address(settings)))
+    return wire
+
+
+def remember_address(settings: Settings, address: str) -> None:
+    """Keep the address that a service of this folder answers at, for `credentials()`."""
+    _note(settings).write_text(json.dumps({"baseUrl": address}))
+
+
+def _address(settings: Settings) -> str:
+    note = _note(settings)
+    return str(json.loads(note.read_text())["baseUrl"]) if note.exists() else DEFAULT_ADDRESS
+
+
+def _note(settings: Settings) -> Path:
+    return settings.data / "service.json"
