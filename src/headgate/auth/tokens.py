@@ -59,7 +59,7 @@ class Tokens:
             raise TokenInvalid from error
 
     def _rules(self) -> jwt.JWTClaimsRegistry:
-        present = {"essential": True}
+        present: jwt.ClaimsOption = {"essential": True}
         return jwt.JWTClaimsRegistry(
             leeway=LEEWAY,
             iss={"essential": True, "value": self._issuer},

@@ -1,0 +1,108 @@
+"""Answers: errors in the contract's envelopes, and the headers every answer carries."""
+
+import uuid
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from headgate.errors import (
+    BadBody,
+    DatasetNotFound,
+    GatewayError,
+    HeadgateError,
+    MethodNotAllowed,
+    RouteNotFound,
+)
+from headgate.telemetry import emit
+
+__all__ = ["Envelope", "created", "error_answer", "found", "on_headgate_error", "on_http_exception"]
+
+_TYPES = "https://ns.adobe.com/aep/errors/"
+_CATALOG = "/data/foundation/catalog"
+_CATALOG_TYPE = "http://ns.adobe.com/adobecloud/problem/catalogservice"
+
+
+def created(location: str, body: dict[str, Any]) -> Response:
+    """201, with the address and version of what was made."""
+    return JSONResponse(body, 201, headers={"Location": location, "ETag": body["etag"]})
+
+
+def found(item: dict[str, Any]) -> Response:
+    """200 with one item, in the shape of a list, and its version."""
+    return JSONResponse({"items": [item], "_links": {}}, headers={"ETag": item["etag"]})
+
+
+def error_answer(error: HeadgateError, request_id: str, path: str = "") -> Response:
+    """The answer to `error`: the gateway's envelope, the Catalog's, or the flow service's."""
+    headers = {"Retry-After": "1"} if error.retryable else None
+    if isinstance(error, GatewayError):
+        body: dict[str, Any] = {"error_code": error.code, "message": error.detail}
+        return JSONResponse(body, error.status, headers=headers)
+    in_catalog = isinstance(error, DatasetNotFound) or path.startswith(_CATALOG)
+    body = {
+        "type": _CATALOG_TYPE if in_catalog else _TYPES + error.code,
+        "title": error.title,
+        "status": error.status,
+        "report": {**error.report, "detailed-message": error.detail, "request-id": request_id},
+        "errorMessage": error.detail,
+        "errorDetails": error.detail,
+    }
+    if in_catalog or isinstance(error, BadBody):
+        body["detail"] = error.detail
+    return JSONResponse(body, error.status, headers=headers)
+
+
+async def on_headgate_error(request: Request, error: Exception) -> Response:
+    """Answer an error of our tree."""
+    if not isinstance(error, HeadgateError):
+        raise TypeError(error)
+    if error.status >= 500:
+        emit("request.failed", level="error", path=request.url.path, code=error.code, detail=error.detail)
+    return error_answer(error, request.state.request_id, request.url.path)
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Answer an unknown address or method."""
+    if not isinstance(error, HTTPException):
+        raise TypeError(error)
+    known = MethodNotAllowed if error.status_code == 405 else RouteNotFound
+    answer = error_answer(known(), request.state.request_id, request.url.path)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+class Envelope:
+    """What surrounds every request: its id, one trailing slash too many, and the last line of defence."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on. An unexpected exception is logged, and answered 500 without its text."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = uuid.uuid4().hex
+        path = scope["path"]
+        if len(path) > 1 and path.endswith("/"):
+            path = path[:-1]
+        scope = {**scope, "path": path, "state": {**scope.get("state", {}), "request_id": request_id}}
+        begun = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception as error:
+            emit("request.crashed", level="error", path=path, request_id=request_id, exc_info=error)
+            if begun:
+                raise
+            await error_answer(HeadgateError(), request_id, path)(scope, receive, send_with_id)

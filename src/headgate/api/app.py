@@ -1,0 +1,35 @@
+"""The application: routes, error answers, and what surrounds every request."""
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+
+from headgate import __version__
+from headgate.api import datasets, health, resources, runs, specs
+from headgate.api.answers import Envelope, on_headgate_error, on_http_exception
+from headgate.errors import HeadgateError
+from headgate.service import Service
+
+__all__ = ["BASE", "create_app"]
+
+BASE = "/data/foundation/flowservice"
+CATALOG = "/data/foundation/catalog"
+
+
+def create_app(service: Service) -> FastAPI:
+    """The API of one deployment, as an ASGI application."""
+    app = FastAPI(
+        title="Headgate",
+        version=__version__,
+        summary="Ad hoc runs of flows: one call pulls one window of a source into an Iceberg table.",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers={HeadgateError: on_headgate_error, HTTPException: on_http_exception},
+    )
+    app.state.service = service
+    app.include_router(health.router)
+    for router in (specs.router, runs.router, *resources.routers):
+        app.include_router(router, prefix=BASE)
+    app.include_router(datasets.router, prefix=CATALOG)
+    app.add_middleware(Envelope)
+    return app

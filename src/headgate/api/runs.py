@@ -1,0 +1,52 @@
+"""Runs: made, listed, read and cancelled."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request
+from starlette.responses import JSONResponse, Response
+
+from headgate.api import schemas
+from headgate.api.answers import created, found
+from headgate.api.requests import Bare, Body, Calling, Serving, if_match, parameters
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["runs"])
+
+
+@router.post("/runs", status_code=201, dependencies=[Bare], openapi_extra=schemas.body(schemas.RUN))
+def create_run(
+    request: Request,
+    service: Serving,
+    caller: Calling,
+    body: Body,
+    idempotency_key: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Run a flow over a window, once. The same Idempotency-Key with the same body gives the same run."""
+    made = service.runs.create(caller, body, key=idempotency_key)
+    return created(f"{request.url.path}/{made['id']}", made)
+
+
+@router.get("/runs")
+def list_runs(request: Request, service: Serving, caller: Calling) -> Response:
+    """One page of runs, newest first."""
+    return JSONResponse(service.runs.listing(caller, parameters(request)))
+
+
+@router.get("/runs/{id}", dependencies=[Bare])
+def get_run(id: str, service: Serving, caller: Calling) -> Response:  # noqa: A002
+    """One run."""
+    return found(service.runs.get(caller, id))
+
+
+@router.post("/runs/{id}/action", openapi_extra=schemas.action("cancel"))
+def act_on_run(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
+    """Cancel a run. A run that has begun ends as soon as its worker sees it."""
+    run = service.runs.act(caller, id, parameters(request), etag=if_match(request))
+    return JSONResponse(run, headers={"ETag": run["etag"]})
+
+
+@router.get("/flows/{id}/runs")
+def list_runs_of_flow(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
+    """One page of the runs of one flow, newest first."""
+    return JSONResponse(service.runs.listing_of_flow(caller, id, parameters(request)))

@@ -1,0 +1,105 @@
+"""What request bodies look like, for the OpenAPI description: the service judges them, these describe."""
+
+from typing import Any
+
+__all__ = ["CONNECTION", "DATASET", "FLOW", "RUN", "SOURCE_CONNECTION", "TARGET_CONNECTION", "action", "body"]
+
+Schema = dict[str, Any]
+
+
+def body(schema: Schema) -> Schema:
+    """The OpenAPI part of a route that takes a JSON body."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def action(*ops: str) -> Schema:
+    """The OpenAPI part of a route that takes an action."""
+    return {
+        "parameters": [
+            {"name": "op", "in": "query", "required": True, "schema": {"type": "string", "enum": list(ops)}}
+        ]
+    }
+
+
+def _object(required: list[str], **properties: Schema) -> Schema:
+    return {"type": "object", "required": required, "properties": properties}
+
+
+_TEXT: Schema = {"type": "string"}
+_NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 1000}
+_TIME: Schema = {
+    "type": ["integer", "string"],
+    "description": "Unix seconds, or milliseconds from 10^11 on; as a number or a text of digits.",
+}
+_SPEC = _object(["id"], id=_TEXT, version={"type": "string", "const": "1.0"})
+_IDS: Schema = {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 1}
+_DELTA = _object(["name"], name=_NAME, dateFormat=_TEXT, timezone=_TEXT)
+_TAGS: Schema = {"type": "object", "additionalProperties": {"type": "array", "items": _TEXT}}
+
+CONNECTION = _object(
+    ["name", "connectionSpec"],
+    name=_NAME,
+    description=_TEXT,
+    connectionSpec=_SPEC,
+    auth=_object(["specName"], specName=_TEXT, params={"type": "object"}),
+)
+SOURCE_CONNECTION = _object(
+    ["name", "connectionSpec", "params"],
+    name=_NAME,
+    description=_TEXT,
+    connectionSpec=_SPEC,
+    baseConnectionId=_TEXT,
+    data=_object([], format={"type": "string", "enum": ["tabular", "delimited", "json", "parquet"]}),
+    params=_object([], tableName=_TEXT, path=_TEXT),
+)
+TARGET_CONNECTION = _object(
+    ["connectionSpec", "params"],
+    name=_NAME,
+    description=_TEXT,
+    connectionSpec=_SPEC,
+    data={"type": "object"},
+    params=_object(
+        ["dataSetId"],
+        dataSetId=_TEXT,
+        writeMode={"type": "string", "enum": ["replaceWindow", "append"], "default": "replaceWindow"},
+    ),
+)
+FLOW = _object(
+    ["name", "flowSpec", "sourceConnectionIds", "targetConnectionIds", "scheduleParams"],
+    name=_NAME,
+    description=_TEXT,
+    flowSpec=_SPEC,
+    sourceConnectionIds=_IDS,
+    targetConnectionIds=_IDS,
+    transformations={"type": "array", "items": _object(["name"], name=_TEXT, params={"type": "object"})},
+    scheduleParams=_object(
+        ["startTime", "frequency"],
+        startTime=_TIME,
+        frequency={"type": "string", "enum": ["once", "minute", "hour", "day", "week"]},
+        interval={"type": ["integer", "string"]},
+        backfill={"enum": [True, False, "true", "false"]},
+    ),
+    options=_object(
+        [],
+        errorDiagnosticsEnabled={"type": "boolean"},
+        partialIngestionPercent={"type": "number", "exclusiveMinimum": 0},
+    ),
+)
+RUN = _object(
+    ["flowId"],
+    flowId=_TEXT,
+    params=_object(
+        ["windowStartTime", "windowEndTime"],
+        startTime=_TIME,
+        windowStartTime=_TIME,
+        windowEndTime=_TIME,
+        deltaColumn=_DELTA,
+    ),
+)
+DATASET = _object(
+    ["name"],
+    name=_NAME,
+    description=_TEXT,
+    schemaRef=_object([], id=_TEXT, contentType=_TEXT),
+    tags=_TAGS,
+)

@@ -1,0 +1,300 @@
+"""Ad hoc runs: one execution of a flow over one window."""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from headgate.config import Settings
+from headgate.errors import (
+    BadRunParams,
+    DeltaColumnDiffers,
+    DeltaColumnMissing,
+    FlowIdMissing,
+    FlowNotEnabled,
+    FrequencyNotOnce,
+    KeyTooLong,
+    NotFound,
+    RunRefused,
+    SourceError,
+    UnknownAction,
+    UnknownFlow,
+    VersionConflict,
+    WindowReversed,
+)
+from headgate.model.query import Field
+from headgate.model.resources import Kind, Resource, new_etag, now_ms
+from headgate.model.runs import Json, Run, RunState
+from headgate.model.scope import Caller
+from headgate.model.windows import DeltaColumn, Window, parse_instant
+from headgate.service import wire
+from headgate.service.bodies import check_id, shown
+from headgate.service.flows import copy_transformation
+from headgate.service.paging import Listings, Parameters, known_parameters
+from headgate.service.resources import AUDIT_FIELDS
+from headgate.sources import Selection, open_source
+from headgate.store import ScopedStore, Store
+from headgate.telemetry import redact
+
+__all__ = ["Runs", "delta_asked", "window_asked"]
+
+_FIELDS = {
+    **AUDIT_FIELDS,
+    "flowId": Field("flow_id"),
+    "flowSpec.id": Field("flow_spec.id"),
+    "state": Field("state", folded=True),
+    "metrics.statusSummary.status": Field("state", folded=True),
+    "metrics.durationSummary.startedAtUTC": Field("metrics.durationSummary.startedAtUTC", number=True),
+    "metrics.durationSummary.completedAtUTC": Field("metrics.durationSummary.completedAtUTC", number=True),
+}
+_TRIES = 10  # how often a run is checked again because its flow changed meanwhile
+_LONGEST_KEY = 255
+_LONGEST_NAME = 1000
+
+
+class Runs:
+    """The runs of a sandbox. `wake` is called when there is a new one to execute."""
+
+    def __init__(
+        self, settings: Settings, store: Store, listings: Listings, wake: Callable[[], None]
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._listings = listings
+        self._wake = wake
+
+    def create(self, caller: Caller, body: Json, *, key: str | None = None) -> Json:
+        """Store and enqueue a run of the flow `body["flowId"]` over `body["params"]`'s window.
+
+        With an idempotency `key` that an equal request had before, the run of that time is given. The first
+        run of a flow on a table also sets the flow's delta column. Raises InvalidRequest.
+        """
+        store = self._store.scoped(caller.scope)
+        claim = _claim(key, body)
+        if claim and (known := store.run_of_key(*claim)):
+            return wire.run_superset(known)
+        for _ in range(_TRIES):
+            flow = _flow(store, body)
+            run, changed = self._check(caller, store, flow, body)
+            try:
+                run = store.add_run(run, flow=changed, flow_etag=flow.etag, key=claim)
+            except VersionConflict:  # another first run set the delta column: judge by the flow as it is now
+                continue
+            except NotFound as error:
+                raise UnknownFlow(flowId=flow.id) from error
+            self._wake()
+            return wire.run_superset(run)
+        raise RunRefused("The flow kept changing while the run was checked; nothing was stored. Try again.")
+
+    def listing(self, caller: Caller, parameters: Parameters) -> Json:
+        """One page of runs, newest first. Raises InvalidRequest."""
+        query = self._listings.read(caller.scope, "runs", parameters, _FIELDS)
+        page = self._store.scoped(caller.scope).runs(query)
+        return self._listings.answer(caller.scope, "runs", query, page, _shown)
+
+    def listing_of_flow(self, caller: Caller, flow_id: str, parameters: Parameters) -> Json:
+        """One page of the runs of one flow. Raises NotFound, InvalidRequest."""
+        self._store.scoped(caller.scope).get(Kind.FLOW, check_id(flow_id, Kind.FLOW))
+        return self.listing(caller, [*parameters, ("property", f"flowId=={flow_id}")])
+
+    def get(self, caller: Caller, id_: str) -> Json:
+        """The run with this id. Raises NotFound."""
+        return wire.run(self._store.scoped(caller.scope).run(check_id(id_, "runs")))
+
+    def act(self, caller: Caller, id_: str, parameters: Parameters, *, etag: str | None = None) -> Json:
+        """Do what the parameter `op` says to a run: `cancel`. `etag` is the version it must have, if given.
+
+        Raises NotFound, UnknownAction, IllegalTransition, VersionConflict.
+        """
+        check_id(id_, "runs")
+        _, single = known_parameters(parameters, ("op", "subOp"))
+        op = single.get("op", "")
+        if op.lower().replace("-", "").replace("_", "") != "cancel":
+            raise UnknownAction(f"The action {shown(op)} is not known. Runs take op=cancel.", op=op[:80])
+        return wire.run_superset(self._store.scoped(caller.scope).cancel_run(id_, etag=etag))
+
+    def _check(
+        self, caller: Caller, store: ScopedStore, flow: Resource, body: Json
+    ) -> tuple[Run, Resource | None]:
+        """The run that `body` asks for, and the flow with its delta column if this run sets it."""
+        if flow.state != "enabled":
+            raise FlowNotEnabled(f"The flow is {flow.state}, so it takes no runs.", id=flow.id)
+        frequency = flow.body["scheduleParams"]["frequency"]
+        if frequency != "once":
+            raise FrequencyNotOnce(
+                f"The flow's scheduleParams.frequency is {frequency!r}; ad hoc runs need `once`.", id=flow.id
+            )
+        present, principal = now_ms(), caller.principal
+        params, delta, changed = _given_params(body), None, None
+        if flow.frozen["kind"] == "table":
+            delta = _known_delta(flow)
+            asked = delta_asked(params or {})
+            if delta is None:
+                if asked is None:
+                    raise DeltaColumnMissing
+                delta = DeltaColumn(asked["name"], asked.get("dateFormat"), asked.get("timezone"))
+                self._try_delta(store, flow, delta)
+                changed = _with_delta(flow, asked, present, principal.user_id)
+            elif asked is not None:
+                _compare(delta, asked)
+        if params is None:
+            window = _since_last(store, flow.id, present)
+            params = {"windowStartTime": window.start_ms // 1000, "windowEndTime": window.end_ms // 1000}
+        else:
+            window = window_asked(params)
+        start = params.get("startTime")
+        run = Run(
+            id=str(uuid.uuid4()),
+            scope=caller.scope,
+            flow_id=flow.id,
+            flow_spec=flow.body["flowSpec"],
+            state=RunState.SCHEDULED,
+            params=params,
+            window=window,
+            start_ms=present if start is None else max(present, parse_instant(start, "params.startTime")),
+            delta_column=delta,
+            created_at=present,
+            updated_at=present,
+            created_by=principal.user_id,
+            updated_by=principal.user_id,
+            created_client=principal.client_id,
+            updated_client=principal.client_id,
+            etag=new_etag(present),
+            frozen=flow.frozen,
+            metrics={"statusSummary": {"status": RunState.SCHEDULED.value}},
+        )
+        return run, changed
+
+    def _try_delta(self, store: ScopedStore, flow: Resource, delta: DeltaColumn) -> None:
+        """See that the source is there and `delta` orders its rows. Raises RunRefused, BadRunParams."""
+        about = flow.frozen["source"]
+        secret = store.secret(about["connectionId"]) if about["connectionId"] else {}
+        try:
+            source = open_source(about["specId"], secret, self._settings)
+            reason = source.delta_error(source.describe(Selection(about["params"], about["data"])), delta)
+        except SourceError as error:
+            text = redact(error.detail, [value for value in secret.values() if isinstance(value, str)])
+            raise RunRefused(f"The source cannot be read: {text}", reason=error.code) from error
+        if reason is not None:
+            raise BadRunParams(
+                f"params.deltaColumn.name {shown(delta.name)} cannot be the delta column: {reason}",
+                deltaColumn=delta.name[:80],
+            )
+
+
+def window_asked(params: Json) -> Window:
+    """The window of a run's `params`; an empty one is legal. Raises BadRunParams, BadTime, WindowReversed."""
+    ends = []
+    for name in ("windowStartTime", "windowEndTime"):
+        if name not in params:
+            raise BadRunParams(f"params.{name} is missing.", parameter=f"params.{name}")
+        ends.append(parse_instant(params[name], f"params.{name}"))
+    if ends[1] < ends[0]:
+        raise WindowReversed(
+            f"params.windowEndTime {shown(params['windowEndTime'])} is before "
+            f"params.windowStartTime {shown(params['windowStartTime'])}."
+        )
+    return Window(*ends)
+
+
+def delta_asked(params: Json) -> Json | None:
+    """`params.deltaColumn`, checked; None when absent. Raises DeltaColumnMissing, BadRunParams."""
+    asked = params.get("deltaColumn")
+    if asked is None:
+        return None
+    if not isinstance(asked, dict):
+        raise BadRunParams(f"params.deltaColumn is {shown(asked)}; send an object with a name.")
+    if asked.get("name") in (None, ""):
+        raise DeltaColumnMissing("params.deltaColumn.name is missing or empty.")
+    for name in ("name", "dateFormat", "timezone"):
+        value = asked.get(name)
+        if value is not None and (not isinstance(value, str) or len(value) > _LONGEST_NAME):
+            raise BadRunParams(
+                f"params.deltaColumn.{name} is {shown(value)}; send a text, at most {_LONGEST_NAME} long."
+            )
+    return asked
+
+
+def _claim(key: str | None, body: Json) -> tuple[str, str] | None:
+    if key is None:
+        return None
+    if not 1 <= len(key) <= _LONGEST_KEY:
+        raise KeyTooLong
+    return key, hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _flow(store: ScopedStore, body: Json) -> Resource:
+    id_ = body.get("flowId")
+    if not isinstance(id_, str) or not id_:
+        raise FlowIdMissing(f"flowId is {shown(id_)}; send the id of a flow." if id_ is not None else None)
+    try:
+        return store.get(Kind.FLOW, check_id(id_, Kind.FLOW))
+    except NotFound as error:
+        raise UnknownFlow(
+            f"No flow {shown(id_)} exists in this organisation and sandbox.", flowId=id_[:80]
+        ) from error
+
+
+def _given_params(body: Json) -> Json | None:
+    """The body's `params`; None when it has no such member, as some clients send."""
+    if "params" not in body:
+        return None
+    params = body["params"]
+    if not isinstance(params, dict) or not params:
+        raise BadRunParams(f"params is {shown(params)}; send windowStartTime and windowEndTime in it.")
+    return params
+
+
+def _known_delta(flow: Resource) -> DeltaColumn | None:
+    """The delta column that the flow's first run set."""
+    copy = copy_transformation(flow.body["transformations"])
+    about: Json = (copy or {}).get("params", {}).get("deltaColumn") or {}
+    return DeltaColumn(about["name"], about.get("dateFormat"), about.get("timezone")) if about else None
+
+
+def _compare(known: DeltaColumn, asked: Json) -> None:
+    """See that `asked`, which may leave out what it does not care for, is the flow's delta column."""
+    pairs: tuple[tuple[str, Any], ...] = (
+        ("name", known.name),
+        ("dateFormat", known.date_format),
+        ("timezone", known.timezone),
+    )
+    for name, value in pairs:
+        if asked.get(name) not in (None, value):
+            raise DeltaColumnDiffers(
+                f"The flow's delta column has the {name} {shown(value)}, not {shown(asked[name])}. "
+                "Leave deltaColumn out, or make another flow.",
+                deltaColumn=known.name,
+            )
+
+
+def _with_delta(flow: Resource, asked: Json, present: int, user_id: str) -> Resource:
+    """The flow with its delta column in the `Copy` transformation, which comes first when it is new."""
+    delta = {name: asked[name] for name in ("name", "dateFormat", "timezone") if asked.get(name) is not None}
+    transformations = [dict(entry) for entry in flow.body["transformations"]]
+    if (copy := copy_transformation(transformations)) is None:
+        copy = {"name": "Copy"}
+        transformations.insert(0, copy)
+    copy["params"] = {**(copy.get("params") or {}), "deltaColumn": delta}
+    return flow.evolve(
+        body={**flow.body, "transformations": transformations},
+        updated_at=present,
+        updated_by=user_id,
+        etag=new_etag(present),
+    )
+
+
+def _since_last(store: ScopedStore, flow_id: str, present: int) -> Window:
+    """From where the last successful run ended to now, in whole seconds.
+
+    A run whose window reached into the future has read no further than its own time.
+    """
+    last = store.last_run(flow_id, succeeded=True)
+    end = present // 1000 * 1000
+    start = min(last.window.end_ms, last.start_ms) // 1000 * 1000 if last else 0
+    return Window(min(start, end), end)
+
+
+def _shown(items: Sequence[Run]) -> list[Json]:
+    return [wire.run(item) for item in items]
