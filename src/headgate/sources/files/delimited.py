@@ -1,0 +1,214 @@
+"""Delimited text: CSV, TSV and their kin, in one explicit dialect. Nothing is sniffed."""
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TextIO, cast
+
+import duckdb
+
+from headgate.dataplane import literal, quote
+from headgate.errors import BadDelimiter, BadParameter, SourceError, SourceObjectMissing
+from headgate.model.lake import Column
+from headgate.sources.files.layout import Layout, Scan, check_names, file_list
+from headgate.sources.files.listing import opening
+from headgate.sources.files.text_types import FOUND, STRING, TextType
+from headgate.sources.interface import FileRef
+
+__all__ = ["Dialect", "inspect", "is_gzip", "open_text"]
+
+_ENCODINGS = {"utf-8": "utf-8", "utf8": "utf-8", "latin-1": "latin-1", "iso-8859-1": "latin-1"}
+_SCANNED_WHOLE = 64 * 1024 * 1024
+_SAMPLED_FILES = 32
+_SAMPLED_ROWS = 20_000
+_LONGEST_HEADER = 4 * 1024 * 1024
+
+Header = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How delimited text is written. `encoding` is utf-8 or latin-1; `gzip` holds whatever a file's name."""
+
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    gzip: bool = False
+    header: bool = True
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Dialect":
+        """The dialect that the `data` of a source connection describes. Raises BadDelimiter, BadParameter."""
+        given = {**(data.get("properties") or {}), **data}
+        delimiter = given.get("columnDelimiter", ",")
+        if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n\0':
+            raise BadDelimiter(
+                f"`columnDelimiter` is {delimiter!r}; it must be one character, and no quote or line end."
+            )
+        encoding = _ENCODINGS.get(str(given.get("encoding", "utf-8")).lower())
+        if encoding is None:
+            raise BadParameter(
+                f"`encoding` is {given['encoding']!r}; utf-8 and latin-1 can be read.", parameter="encoding"
+            )
+        header = {"true": True, "false": False}.get(str(given.get("header", True)).lower())
+        if header is None:
+            raise BadParameter("`header` must be true or false.", parameter="header")
+        packing = given.get("compressionType") or "none"
+        if packing not in ("none", "gzip"):
+            raise BadParameter(f"`compressionType` is {packing!r}; gzip can be read.", parameter="compressionType")
+        return cls(delimiter, encoding, packing == "gzip", header)
+
+    def convert(self, type_: TextType, index: int, name: str) -> str:
+        """SQL for the column `name`, the field at `index`, as `type_`; its failure says where to look."""
+        origin = {
+            "index": index,
+            "delimiter": self.delimiter,
+            "encoding": self.encoding,
+            "header": self.header,
+        }
+        return f"{type_.sql(f'c{index}', name, json.dumps(origin))} AS {quote(name)}"
+
+    def options(self, path: str, width: int) -> str:
+        """The options of DuckDB's read_csv for the file at `path` with `width` columns, named c0, c1, …"""
+        names = ", ".join(f"c{i}: 'VARCHAR'" for i in range(width))
+        return (
+            f"columns = {{{names}}}, auto_detect = false, header = {str(self.header).lower()}, "
+            f"delim = {literal(self.delimiter)}, quote = '\"', escape = '\"', strict_mode = true, "
+            f"nullstr = '', allow_quoted_nulls = false, null_padding = false, "
+            f"encoding = {literal(self.encoding)}, "
+            f"compression = {literal('gzip' if is_gzip(path, self.gzip) else 'none')}"
+        )
+
+
+def is_gzip(path: str, always: bool) -> bool:
+    """Whether the file at `path` is compressed: because all are, or by its name."""
+    return always or path.lower().endswith(".gz")
+
+
+def inspect(
+    connection: duckdb.DuckDBPyConnection,
+    files: Sequence[FileRef],
+    dialect: Dialect,
+    declared: Mapping[str, TextType],
+) -> Layout:
+    """What `files` hold: columns by their headers, types as declared or else as all their values allow.
+
+    Above 64 MB in all, types are found in a sample. Raises SourceError naming the file and line, or column.
+    """
+    headers = {file.path: header for file in files if (header := _header(file, dialect))}
+    if not headers:
+        return Layout((), {})
+    first, names = next(iter(headers.items()))
+    for path, header in headers.items():
+        check_names(header, path)
+        for one, other, here, there in ((header, names, path, first), (names, header, first, path)):
+            if more := set(one) - set(other):
+                raise SourceError(
+                    f"{here} has the column {min(more)!r}, which {there} lacks. "
+                    "All files of one run must have the same columns.",
+                    path=path,
+                )
+    if missing := declared.keys() - set(names):
+        raise SourceObjectMissing(
+            f"{first} has no column {min(missing)!r}, which `params.columns` declares.", path=first
+        )
+
+    full = [file for file in files if file.path in headers]
+    unknown = [name for name in names if name not in declared]
+    types = {**declared, **_found_types(connection, full, headers, dialect, unknown)}
+    projections = {
+        header: ", ".join(dialect.convert(types[name], header.index(name), name) for name in names)
+        for header in set(headers.values())
+    }
+    return Layout(
+        tuple(Column(name, types[name].lake, "text") for name in names),
+        {
+            path: Scan("read_csv", dialect.options(path, len(names)), projections[header])
+            for path, header in headers.items()
+        },
+    )
+
+
+def _header(file: FileRef, dialect: Dialect) -> Header:
+    """The columns of `file`, none when it is empty. One without a name is called by its place: `column1`."""
+    with open_text(file.path, dialect.encoding, dialect.gzip) as text:
+        lines = iter(lambda: text.readline(_LONGEST_HEADER), "")
+        try:
+            record = next(csv.reader(_bounded(lines), delimiter=dialect.delimiter, strict=True), None)
+        except csv.Error as error:
+            raise SourceError(f"{file.path}, line 1: {error}.", path=file.path) from None
+    if record is None:
+        return ()
+    if not record:
+        raise SourceError(f"{file.path} begins with an empty line.", path=file.path)
+    return tuple(name if name and dialect.header else f"column{place}" for place, name in enumerate(record, 1))
+
+
+def _bounded(lines: Iterator[str]) -> Iterator[str]:
+    size = 0
+    for line in lines:
+        size += len(line)
+        if size >= _LONGEST_HEADER:
+            raise csv.Error("the first record is longer than 4 MB")
+        yield line
+
+
+def _found_types(
+    connection: duckdb.DuckDBPyConnection,
+    files: Sequence[FileRef],
+    headers: Mapping[str, Header],
+    dialect: Dialect,
+    names: Sequence[str],
+) -> dict[str, TextType]:
+    """The first type of FOUND that every value of a column fits; STRING where none does, or no value is."""
+    filled = dict.fromkeys(names, False)
+    fitting = {name: [True] * len(FOUND) for name in names}
+    for header, source in _samples(files, headers, dialect) if names else ():
+        tests = [_tests(f"c{header.index(name)}") for name in names]
+        row = connection.execute(f"SELECT {', '.join(tests)} FROM {source}").fetchone() or ()
+        for name, at in zip(names, range(0, len(row), len(FOUND) + 1), strict=True):
+            filled[name] |= row[at]
+            fitting[name] = [a and b for a, b in zip(fitting[name], row[at + 1 :], strict=False)]
+    return {
+        name: next((t for t, fits in zip(FOUND, fitting[name], strict=True) if fits and filled[name]), STRING)
+        for name in names
+    }
+
+
+def _tests(column: str) -> str:
+    fits = (f"coalesce(bool_and({type_.fits_sql(column)}), true)" for type_ in FOUND)
+    return f"count({column}) > 0, {', '.join(fits)}"
+
+
+def _samples(files: Sequence[FileRef], headers: Mapping[str, Header], dialect: Dialect) -> Iterator[tuple[Header, str]]:
+    """What to look at, as a header and a relation each: everything, or the first rows of some files."""
+    if sum(file.size for file in files) <= _SCANNED_WHOLE:
+        groups: dict[tuple[Header, str], list[FileRef]] = {}
+        for file in files:
+            header = headers[file.path]
+            groups.setdefault((header, dialect.options(file.path, len(header))), []).append(file)
+        for (header, options), group in groups.items():
+            yield header, f"read_csv({file_list(group)}, {options}, hive_partitioning = false)"
+    else:
+        for file in files[:: -(-len(files) // _SAMPLED_FILES)]:
+            header = headers[file.path]
+            scan = f"{file_list([file])}, {dialect.options(file.path, len(header))}"
+            yield header, f"(FROM read_csv({scan}, hive_partitioning = false) LIMIT {_SAMPLED_ROWS})"
+
+
+@contextmanager
+def open_text(path: str, encoding: str, gzipped: bool) -> Iterator[TextIO]:
+    """The text of a file that may be compressed, byte order mark removed. Raises SourceError."""
+    binary: Callable[..., Any] = gzip.open if is_gzip(path, gzipped) else io.open
+    decoder = "utf-8-sig" if encoding == "utf-8" else encoding
+    with opening(path):
+        try:
+            with binary(path, "rb") as raw, io.TextIOWrapper(raw, decoder, newline="") as text:
+                yield cast(TextIO, text)
+        except UnicodeDecodeError as error:
+            raise SourceError(f"{path} is not encoded in {encoding}: {error.reason}.", path=path) from None
+        except (gzip.BadGzipFile, EOFError) as error:
+            raise SourceError(f"{path} is not a complete gzip file: {error}.", path=path) from None

@@ -1,0 +1,249 @@
+"""JSON: one object per line, or one array of objects. Types come from all values of all planned files."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import duckdb
+
+from headgate.dataplane import literal, quote
+from headgate.errors import SourceError, UnholdableValue, UnsupportedType
+from headgate.model.lake import Column, LakeType
+from headgate.sources.files.delimited import is_gzip, open_text
+from headgate.sources.files.layout import Layout, Scan, check_names, file_list
+from headgate.sources.files.text_types import TextType
+from headgate.sources.interface import FileRef
+
+__all__ = ["inspect"]
+
+# What a value or many of them are. A dict is an object, a list of one shape an array, None nothing but null.
+# "small" are the integers that a double holds exactly, "wide" the other 64-bit ones, "huge" those of up to 38
+# digits and "endless" those of more.
+Shape = None | str | dict[str, Any] | list[Any]
+
+_OF_STRUCTURE = {
+    "NULL": None,
+    "BOOLEAN": "boolean",
+    "VARCHAR": "string",
+    "UBIGINT": "small",
+    "BIGINT": "small",
+}
+_INTEGERS = ["small", "wide", "huge", "endless"]
+_LAKE = {
+    "boolean": LakeType("boolean"),
+    "string": LakeType("string"),
+    "small": LakeType("long"),
+    "wide": LakeType("long"),
+    "huge": LakeType("decimal", 38, 0),
+    "endless": LakeType("string"),
+    "double": LakeType("double"),
+}
+_WORDS = {
+    "boolean": "a boolean",
+    "string": "a string",
+    "small": "an integer",
+    "wide": "an integer above 2^53",
+    "huge": "an integer above 2^63",
+    "endless": "an integer of more than 38 digits",
+    "double": "a fraction",
+}
+_DEEPEST = 64
+# What DuckDB's summary of a record cannot tell apart: integers a double changes, numbers beyond a double, and
+# empty objects or mixed arrays. Such records are looked at one by one.
+_TELLING = r"[0-9]{16}|[eE]\+?[0-9]{3}"
+
+
+def inspect(
+    connection: duckdb.DuckDBPyConnection,
+    files: Sequence[FileRef],
+    gzip: bool,
+    declared: Mapping[str, TextType],
+) -> Layout:
+    """What `files` hold; a declared field is read as text and converted. Raises SourceError."""
+    options = {file.path: found for file in files if (found := _options(file, gzip))}
+    shape: dict[str, Any] = dict.fromkeys(declared)
+    groups: dict[str, list[FileRef]] = {}
+    for file in files:
+        if file.path in options:
+            groups.setdefault(options[file.path], []).append(file)
+    for option, group in groups.items():
+        source = f"read_json_objects({file_list(group)}, {option}, hive_partitioning = false)"
+        _observe(connection, source, group, shape, declared)
+    if not groups:
+        return Layout((), {})
+    check_names(list(shape), files[0].path)
+    found_types = {name: _lake_type(found, name) for name, found in shape.items() if name not in declared}
+    types = {name: type_.lake for name, type_ in declared.items()} | found_types
+    columns = tuple(Column(name, type_, "json") for name, type_ in types.items())
+    if not columns:
+        return Layout((), {})
+    keys = ", ".join(
+        f"{literal(name)}: {literal('VARCHAR' if name in declared else type_.sql)}" for name, type_ in types.items()
+    )
+    projection = ", ".join(
+        f"{declared[name].sql(quote(name), name)} AS {quote(name)}" if name in declared else quote(name)
+        for name in types
+    )
+    return Layout(
+        columns,
+        {
+            path: Scan("read_json", f"columns = {{{keys}}}, auto_detect = false, {option}", projection)
+            for path, option in options.items()
+        },
+    )
+
+
+def _options(file: FileRef, gzip: bool) -> str | None:
+    """How DuckDB reads `file`; None when nothing is in it. The first character tells an array from lines."""
+    with open_text(file.path, "utf-8", gzip) as text:
+        while (start := text.read(1)).isspace():
+            pass
+    if not start:
+        return None
+    if start not in "[{":
+        raise SourceError(
+            f"{file.path} begins with {start!r}; a JSON file holds an object per line, or an array of them.",
+            path=file.path,
+        )
+    packed = "gzip" if is_gzip(file.path, gzip) else "uncompressed"
+    form = "array" if start == "[" else "newline_delimited"
+    return f"format = {literal(form)}, compression = {literal(packed)}"
+
+
+def _observe(
+    connection: duckdb.DuckDBPyConnection,
+    source: str,
+    files: Sequence[FileRef],
+    shape: dict[str, Any],
+    declared: Mapping[str, TextType],
+) -> None:
+    """Widen `shape` by every record of `source`."""
+    records = (
+        "SELECT json, json_structure(json)::VARCHAR AS structure, file_index, "
+        f"regexp_matches(json::VARCHAR, {literal(_TELLING)}) OR contains(structure, '\"JSON\"') AS telling "
+        f"FROM {source}"
+    )
+    summary = connection.execute(
+        f"SELECT structure, min(file_index) FROM ({records}) WHERE NOT telling GROUP BY 1 ORDER BY ALL"
+    )
+    while rows := summary.fetchmany(1000):
+        for text, index in rows:
+            path = files[index].path
+            structure = _object(_load(text, path), path)
+            _widen(shape, {k: _of_structure(v) for k, v in structure.items()}, declared)
+    told = connection.sql(f"SELECT json::VARCHAR, file_index FROM ({records}) WHERE telling")
+    batches = told.to_arrow_reader(1000)
+    for batch in batches:
+        for text, index in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            path = files[index].path
+            fields = _object(_load(text, path), path)
+            _widen(shape, {k: _of_value(v, k) for k, v in fields.items() if k not in declared}, declared)
+
+
+def _load(text: str, path: str) -> Any:
+    try:
+        return json.loads(text, parse_float=_Fraction)
+    except RecursionError:
+        raise UnsupportedType(f"{path} holds a record that is nested too deeply.", path=path) from None
+    except ValueError as error:
+        raise SourceError(f"{path} holds a record that is not JSON: {error}.", path=path) from None
+
+
+class _Fraction(float):
+    """A number written with a fraction or an exponent; `text` is how."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def _object(value: Any, path: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise SourceError(f"{path} holds a record that is not an object, but {type(value).__name__}.", path=path)
+    return value
+
+
+def _widen(shape: dict[str, Any], fields: Mapping[str, Shape], declared: Mapping[str, TextType]) -> None:
+    for name, found in fields.items():
+        if name not in declared:
+            shape[name] = _merged(shape.get(name), found, name)
+
+
+def _of_structure(structure: Any) -> Shape:
+    if isinstance(structure, dict):
+        return {name: _of_structure(part) for name, part in structure.items()}
+    if isinstance(structure, list):
+        return [_of_structure(structure[0]) if structure else None]
+    return _OF_STRUCTURE.get(structure, "double")
+
+
+def _of_value(value: Any, name: str) -> Shape:
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        return {key: _of_value(part, f"{name}.{key}") for key, part in value.items()}
+    if isinstance(value, list):
+        element: Shape = None
+        for part in value:
+            element = _merged(element, _of_value(part, f"{name}[]"), f"{name}[]")
+        return [element]
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, str):
+        return "string"
+    if isinstance(value, int):
+        if abs(value) <= 2**53:
+            return "small"
+        return "wide" if -(2**63) <= value < 2**63 else "huge" if abs(value) < 10**38 else "endless"
+    if isinstance(value, _Fraction) and value in (float("inf"), float("-inf")):
+        raise UnholdableValue(
+            f"The field {name!r} holds {value.text[:60]}, which is beyond a double; "
+            "declare the field as string in `params.columns`.",
+            column=name,
+        )
+    return "double"
+
+
+def _merged(one: Shape, other: Shape, name: str) -> Shape:
+    if one is None or one == other:
+        return other
+    if other is None:
+        return one
+    if isinstance(one, dict) and isinstance(other, dict):
+        return {
+            **one,
+            **{key: _merged(one.get(key), part, f"{name}.{key}") for key, part in other.items()},
+        }
+    if isinstance(one, list) and isinstance(other, list):
+        return [_merged(one[0], other[0], f"{name}[]")]
+    if one in _INTEGERS and other in _INTEGERS:
+        return max(one, other, key=_INTEGERS.index)
+    if {str(one), str(other)} == {"small", "double"}:
+        return "double"
+    raise UnholdableValue(
+        f"The field {name!r} holds {_spoken(one)} in one record and {_spoken(other)} in another; "
+        "declare it as string in `params.columns`.",
+        column=name,
+    )
+
+
+def _spoken(shape: Shape) -> str:
+    if isinstance(shape, dict):
+        return "an object"
+    if isinstance(shape, list):
+        return "an array"
+    return _WORDS[str(shape)]
+
+
+def _lake_type(shape: Shape, name: str, depth: int = 1) -> LakeType:
+    if depth > _DEEPEST:
+        raise UnsupportedType(f"The field {name[:200]!r} is nested deeper than {_DEEPEST} levels.")
+    if isinstance(shape, list):
+        return LakeType("list", element=_lake_type(shape[0], f"{name}[]", depth + 1))
+    if isinstance(shape, dict) and shape:
+        check_names(list(shape), f"The field {name!r}")
+        return LakeType(
+            "struct",
+            fields=tuple((key, _lake_type(part, f"{name}.{key}", depth + 1)) for key, part in shape.items()),
+        )
+    # Null and {} say nothing about a type; text holds both.
+    return _LAKE[shape] if isinstance(shape, str) else LakeType("string")

@@ -1,0 +1,168 @@
+"""Parquet: types come from the footers, and every value is kept exactly or refused."""
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from headgate.dataplane import quote
+from headgate.errors import BadParameter, SourceError, UnholdableValue, UnsupportedType
+from headgate.model.lake import Column, Kind, LakeType
+from headgate.sources.files.layout import Layout, Scan, check_names
+from headgate.sources.files.listing import opening
+from headgate.sources.files.text_types import TextType
+from headgate.sources.interface import FileRef
+
+__all__ = ["inspect"]
+
+_SIMPLE: dict[pa.DataType, Kind] = {
+    pa.bool_(): "boolean",
+    pa.int8(): "int",
+    pa.int16(): "int",
+    pa.int32(): "int",
+    pa.uint8(): "int",
+    pa.uint16(): "int",
+    pa.uint32(): "long",
+    pa.int64(): "long",
+    pa.float16(): "float",
+    pa.float32(): "float",
+    pa.float64(): "double",
+    pa.string(): "string",
+    pa.large_string(): "string",
+    pa.string_view(): "string",
+    pa.binary(): "binary",
+    pa.large_binary(): "binary",
+    pa.binary_view(): "binary",
+    pa.date32(): "date",
+    pa.date64(): "date",
+    pa.time32("s"): "time",
+    pa.time32("ms"): "time",
+    pa.time64("us"): "time",
+    pa.time64("ns"): "time",
+    pa.null(): "string",
+}
+_WIDER = {("int", "long"), ("float", "double")}
+
+
+def inspect(files: Sequence[FileRef], declared: Mapping[str, TextType]) -> Layout:
+    """What `files` hold. A column that a file lacks is NULL there; int widens to long and float to double.
+
+    Raises SourceError naming the file, or the file and the column.
+    """
+    schemas = {file.path: _schema(file.path) for file in files}
+    columns: dict[str, LakeType] = {}
+    for path, schema in schemas.items():
+        check_names(schema.names, path)
+        for field in schema:
+            found = _lake_type(field.type, field.name, path)
+            known = columns.get(field.name)
+            wider = found if known is None else _wider(known, found)
+            if wider is None:
+                raise SourceError(
+                    f"{path} has the column {field.name!r} as {found}, other files as {known}.",
+                    path=path,
+                    column=field.name,
+                )
+            columns[field.name] = wider
+    for name, type_ in declared.items():
+        if name in columns and _wider(columns[name], type_.lake) != type_.lake:
+            raise BadParameter(
+                f"`params.columns` declares {name!r} as {type_.lake}, the Parquet files hold {columns[name]}.",
+                parameter="columns",
+            )
+        columns[name] = type_.lake
+    check_names(list(columns), "The selection")
+    return Layout(
+        tuple(Column(name, type_, "parquet") for name, type_ in columns.items()),
+        {path: _scan(columns, schema) for path, schema in schemas.items()},
+    )
+
+
+def _scan(columns: Mapping[str, LakeType], schema: pa.Schema) -> Scan:
+    present = set(schema.names)
+    return Scan(
+        "read_parquet",
+        "union_by_name = false",
+        ", ".join(
+            f"CAST({quote(name) if name in present else 'NULL'} AS {type_.sql}) AS {quote(name)}"
+            for name, type_ in columns.items()
+        ),
+    )
+
+
+def _schema(path: str) -> pa.Schema:
+    """The schema of one file, after a look at the values that DuckDB would truncate without a word."""
+    with opening(path):
+        try:
+            with pq.ParquetFile(path) as file:
+                schema = file.schema_arrow
+                fine = [field.name for field in schema if _has_nanoseconds(field.type)]
+                for batch in file.iter_batches(columns=fine) if fine else ():
+                    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                        _check_nanoseconds(column, name, path)
+        except (pa.ArrowException, OverflowError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise SourceError(f"{path} is not a readable Parquet file: {reason}", path=path) from None
+    return schema
+
+
+def _has_nanoseconds(type_: pa.DataType) -> bool:
+    if pa.types.is_nested(type_):
+        return any(_has_nanoseconds(type_.field(i).type) for i in range(type_.num_fields))
+    return bool((pa.types.is_timestamp(type_) or pa.types.is_time64(type_)) and type_.unit == "ns")
+
+
+def _check_nanoseconds(values: pa.Array, name: str, path: str) -> None:
+    if pa.types.is_struct(values.type):
+        for part in values.flatten():
+            _check_nanoseconds(part, name, path)
+    elif pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
+        _check_nanoseconds(values.flatten(), name, path)
+    elif _has_nanoseconds(values.type):
+        numbers = values.cast(pa.int64())
+        uneven = pc.filter(numbers, pc.not_equal(numbers, pc.multiply(pc.divide(numbers, 1000), 1000)))
+        if len(uneven):
+            raise UnholdableValue(
+                f"{path}: the column {name!r} holds a time of {uneven[0]} nanoseconds; the lake keeps whole "
+                "microseconds.",
+                path=path,
+                column=name,
+            )
+
+
+def _lake_type(type_: pa.DataType, name: str, path: str) -> LakeType:
+    if isinstance(type_, pa.UuidType):
+        return LakeType("uuid")
+    if isinstance(type_, pa.BaseExtensionType):
+        type_ = type_.storage_type
+    if pa.types.is_dictionary(type_):
+        type_ = type_.value_type
+    if pa.types.is_timestamp(type_):
+        return LakeType("timestamptz" if type_.tz else "timestamp")
+    if type_ == pa.uint64():
+        return LakeType("decimal", 20, 0)
+    if pa.types.is_decimal(type_) and type_.precision <= 38:
+        return LakeType("decimal", type_.precision, type_.scale)
+    if pa.types.is_fixed_size_binary(type_):
+        return LakeType("binary")
+    if pa.types.is_struct(type_):
+        fields = [type_.field(i) for i in range(type_.num_fields)]
+        check_names([field.name for field in fields], f"{path}: the column {name!r}")
+        return LakeType("struct", fields=tuple((f.name, _lake_type(f.type, f"{name}.{f.name}", path)) for f in fields))
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_):
+        return LakeType("list", element=_lake_type(type_.value_type, f"{name}[]", path))
+    kind = _SIMPLE.get(type_)
+    if kind is None:
+        raise UnsupportedType(
+            f"{path} has the column {name!r} of the type {type_}, which the lake cannot hold unchanged.",
+            path=path,
+            column=name,
+        )
+    return LakeType(kind)
+
+
+def _wider(one: LakeType, other: LakeType) -> LakeType | None:
+    if one == other or (other.kind, one.kind) in _WIDER:
+        return one
+    return other if (one.kind, other.kind) in _WIDER else None
