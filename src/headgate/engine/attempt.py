@@ -60,9 +60,7 @@ class Attempt:
                     raise _unexpected(error) from error
                 self._finish(RunState.SUCCESS)
         except AttemptLost as lost:
-            emit(
-                "attempt.lost", level="warning", run=self.run.id, attempt=self.run.attempt, reason=lost.detail
-            )
+            emit("attempt.lost", level="warning", run=self.run.id, attempt=self.run.attempt, reason=lost.detail)
         except HandedBack:
             self._sweep()
             self._store.queue.hand_back(self.run)
@@ -115,9 +113,7 @@ class Attempt:
         """The target table; None when there is neither one yet nor a column to make it from."""
         if not reading.columns:
             return self._lake.find(identifier)
-        return self._lake.table(
-            identifier, (*reading.columns, Column(FLOW_ID, _STRING), Column(RUN_ID, _STRING))
-        )
+        return self._lake.table(identifier, (*reading.columns, Column(FLOW_ID, _STRING), Column(RUN_ID, _STRING)))
 
     def _read(self, source: Source, reading: Reading, table: LakeTable) -> list[Staged]:
         """Read all splits, some at a time. The first failure breaks the others off."""
@@ -151,19 +147,17 @@ class Attempt:
         try:
             with closing(dataplane.connect(memory=self._settings.duckdb_memory)) as connection:
                 source.prepare(connection, reading)
-                self.lease.on_stop(connection.interrupt)
-                _check_types(connection, split, reading.columns)
-                connection.execute(
-                    f"COPY (SELECT *, {literal(self.run.flow_id)} AS {quote(FLOW_ID)}, "
-                    f"{literal(self.run.id)} AS {quote(RUN_ID)} FROM ({split.relation})) "
-                    f"TO {literal(str(path))} {table.copy_options(names)}"
-                )
+                with self.lease.breaking(connection.interrupt):
+                    _check_types(connection, split, reading.columns)
+                    connection.execute(
+                        f"COPY (SELECT *, {literal(self.run.flow_id)} AS {quote(FLOW_ID)}, "
+                        f"{literal(self.run.id)} AS {quote(RUN_ID)} FROM ({split.relation})) "
+                        f"TO {literal(str(path))} {table.copy_options(names)}"
+                    )
             source.verify(split)
         except (duckdb.Error, OSError) as error:
             if str(path) in str(error):
-                raise TargetError(
-                    f"A data file of the table {table.name} cannot be written: {error}"
-                ) from error
+                raise TargetError(f"A data file of the table {table.name} cannot be written: {error}") from error
             raise source.translate(error) from error
         staged = table.stage(path)
         if staged.rows == 0:
@@ -234,9 +228,7 @@ class Attempt:
             else:
                 self._finish(state, error)
         except AttemptLost as lost:
-            emit(
-                "attempt.lost", level="warning", run=self.run.id, attempt=self.run.attempt, reason=lost.detail
-            )
+            emit("attempt.lost", level="warning", run=self.run.id, attempt=self.run.attempt, reason=lost.detail)
 
     def _sweep(self, *, landed: bool = False) -> None:
         table = self._lake.find(tuple(self.run.frozen["target"]["table"]))
@@ -266,6 +258,4 @@ def _check_types(connection: duckdb.DuckDBPyConnection, split: Split, columns: t
 
 def _unexpected(error: Exception) -> RunError:
     emit("attempt.unexpected", level="error", exc_info=error)
-    return RunError(
-        f"Something went wrong inside Headgate ({type(error).__name__}); the log has the details."
-    )
+    return RunError(f"Something went wrong inside Headgate ({type(error).__name__}); the log has the details.")

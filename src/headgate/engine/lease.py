@@ -6,8 +6,8 @@ worker is stopping, or the lease was lost, it tells the attempt's work to break 
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -63,13 +63,17 @@ class Lease(AbstractContextManager["Lease"]):
         self._renew()
         self.check()
 
-    def on_stop(self, break_off: Callable[[], None]) -> None:
-        """Have `break_off` called when the work must stop; at once if it must already."""
+    @contextmanager
+    def breaking(self, break_off: Callable[[], None]) -> Iterator[None]:
+        """While the context is open, have `break_off` called when the work must stop."""
         with self._lock:
             self._breaks.append(break_off)
-            stopped = self._reason is not None
-        if stopped:
-            break_off()
+        try:
+            self.check()
+            yield
+        finally:
+            with self._lock:
+                self._breaks.remove(break_off)
 
     def stop(self, reason: HeadgateError) -> None:
         """Break the work off. The first reason counts."""
@@ -77,9 +81,8 @@ class Lease(AbstractContextManager["Lease"]):
             if self._reason is not None:
                 return
             self._reason = reason
-            breaks = list(self._breaks)
-        for break_off in breaks:
-            break_off()
+            for break_off in self._breaks:  # under the lock, so that none is called after its context ended
+                break_off()
 
     def _beat(self) -> None:
         while not self._over.wait(min(_BEAT, self._seconds / 3)):

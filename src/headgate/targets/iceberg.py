@@ -12,13 +12,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import (
     CommitFailedException,
-    NamespaceAlreadyExistsError,
     NoSuchTableError,
     TableAlreadyExistsError,
 )
@@ -31,6 +30,8 @@ from pyiceberg.io.pyarrow import (
     parquet_path_to_id_mapping,
 )
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.table.update import AssertTableUUID
+from sqlalchemy.exc import IntegrityError
 
 from headgate import dataplane
 from headgate.dataplane import literal, quote
@@ -40,8 +41,9 @@ from headgate.model.windows import Bounds, DeltaType
 from headgate.targets.schema import check_columns, field_ids, lake_type, schema_of
 
 if TYPE_CHECKING:
-    from pyiceberg.table import FileScanTask, Table
+    from pyiceberg.table import FileScanTask, Table, Transaction
     from pyiceberg.table.snapshots import Snapshot
+    from pyiceberg.table.update.snapshot import _SnapshotProducer
 
 __all__ = ["Lake", "LakeTable", "Landed", "Replacement", "Staged"]
 
@@ -103,9 +105,7 @@ class Lake:
 
     def __init__(self, warehouse: Path) -> None:
         warehouse.mkdir(parents=True, exist_ok=True)
-        self._catalog = SqlCatalog(
-            "lake", uri=f"sqlite:///{warehouse / 'catalog.db'}", warehouse=_uri(warehouse)
-        )
+        self._catalog = SqlCatalog("lake", uri=f"sqlite:///{warehouse / 'catalog.db'}", warehouse=_uri(warehouse))
 
     def table(self, identifier: tuple[str, ...], columns: tuple[Column, ...]) -> "LakeTable":
         """The table of this name, made with `columns` when it does not exist yet.
@@ -120,15 +120,11 @@ class Lake:
             "commit.retry.num-retries": "0",
             **{f"write.metadata.metrics.column.{name}": "full" for name in PROVENANCE},
         }
-        namespaces = [identifier[:depth] for depth in range(1, len(identifier))]
-        for namespace in namespaces:
-            try:
-                self._catalog.create_namespace(namespace)
-            except NamespaceAlreadyExistsError:
-                continue
         try:
+            for depth in range(1, len(identifier)):
+                self._catalog.create_namespace_if_not_exists(identifier[:depth])
             made = self._catalog.create_table(identifier, schema_of(columns), properties=properties)
-        except TableAlreadyExistsError:  # another run was first
+        except (TableAlreadyExistsError, IntegrityError):  # another run was first, with the table or a namespace
             return self.table(identifier, columns)
         return LakeTable(self._catalog, identifier, made)
 
@@ -301,8 +297,22 @@ class LakeTable:
                     update.append_data_file(rewrite.kept.file)
             for file in staged:
                 update.append_data_file(file.file)
-        transaction.commit_transaction()
+        self._commit(table, transaction, update)
         return Landed(snapshot_id=update.snapshot_id, **figures)
+
+    def _commit(self, table: "Table", transaction: "Transaction", update: "_SnapshotProducer[Any]") -> None:
+        """Swap the table's metadata, once.
+
+        PyIceberg's own commit believes a reported conflict and deletes the manifests, which a commit that
+        landed all the same still needs; so the catalog is asked directly and the table looked at first.
+        """
+        requirements = (*transaction._requirements, AssertTableUUID(uuid=table.metadata.table_uuid))
+        try:
+            self._catalog.commit_table(table, requirements, transaction._updates)
+        except CommitFailedException:
+            if self._refresh().metadata.snapshot_by_id(update.snapshot_id) is None:
+                update._clean_all_uncommitted()
+                raise
 
     def _replace(
         self,
@@ -329,9 +339,7 @@ class LakeTable:
             if known[name].removed:
                 yield known[name]
 
-    def _keep_others(
-        self, table: "Table", task: "FileScanTask", replacement: Replacement, path: Path
-    ) -> "_Rewrite":
+    def _keep_others(self, table: "Table", task: "FileScanTask", replacement: Replacement, path: Path) -> "_Rewrite":
         """Write the rows of a data file that are not replaced to `path`, in a stream."""
         path.parent.mkdir(parents=True, exist_ok=True)
         names = tuple(field.name for field in self.schema.fields)
@@ -377,10 +385,7 @@ class LakeTable:
 
 def _snapshot_of(table: "Table", run_id: str) -> "Snapshot | None":
     for snapshot in reversed(table.snapshots()):
-        if (
-            snapshot.summary is not None
-            and snapshot.summary.additional_properties.get(RUN_PROPERTY) == run_id
-        ):
+        if snapshot.summary is not None and snapshot.summary.additional_properties.get(RUN_PROPERTY) == run_id:
             return snapshot
     return None
 

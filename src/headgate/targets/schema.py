@@ -71,9 +71,7 @@ def lake_type(type_: iceberg.IcebergType) -> LakeType:
         case iceberg.ListType():
             return LakeType("list", element=lake_type(type_.element_type))
         case iceberg.StructType():
-            return LakeType(
-                "struct", fields=tuple((field.name, lake_type(field.field_type)) for field in type_.fields)
-            )
+            return LakeType("struct", fields=tuple((field.name, lake_type(field.field_type)) for field in type_.fields))
     kind = _KINDS.get(str(type_))
     if kind is None:
         raise UnsupportedType(f"The lake table has a column of the type {type_}, which Headgate has not.")

@@ -1,0 +1,163 @@
+"""A deployment without its HTTP face: store, lake and flows, for tests of the engine."""
+
+import uuid
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from headgate.config import Settings
+from headgate.engine.attempt import Attempt
+from headgate.model.lake import PROVENANCE
+from headgate.model.resources import Kind, Resource, new_etag, now_ms
+from headgate.model.runs import Json, Run, RunState
+from headgate.model.windows import DeltaColumn, Window
+from headgate.store import Client, open_store
+from headgate.targets import Lake
+
+POSTGRESQL = "74a1c565-4e59-48d7-9d67-7c03b8a13137"
+
+
+def at(text: str) -> int:
+    """Milliseconds since the epoch of an ISO time in UTC."""
+    return round(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+def multiset(rows: Iterable[tuple[Any, ...]]) -> Counter[Any]:
+    """Rows as a multiset: equal when each row comes equally often, in any order."""
+    return Counter(repr(row) for row in rows)
+
+
+class Deployment:
+    """One sandbox with flows; runs are executed in the calling thread."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.settings = Settings(data=folder / "data", file_roots=(folder,), **settings)
+        self.store = open_store(self.settings.metadata_url, self.settings.keys)
+        self.lake = Lake(self.settings.warehouse)
+        self.store.tenants.ensure_org("ORG", "Test", Client("client", "ORG", "test", "-"))
+        scope = self.store.tenants.scope("ORG", None)
+        assert scope is not None
+        self.scope = scope
+        self.scoped = self.store.scoped(scope)
+        self._flows: dict[str, tuple[Resource, Json]] = {}
+
+    def close(self) -> None:
+        self.lake.close()
+        self.store.close()
+
+    def flow(
+        self,
+        spec_id: str,
+        auth: Json,
+        params: Json,
+        *,
+        data: Json | None = None,
+        kind: str = "table",
+        table: str = "target",
+        mode: str = "replaceWindow",
+    ) -> str:
+        """A new flow from a source into a table of the lake; its id."""
+        connection = self._add(Kind.CONNECTION, {}, secret=auth)
+        frozen = {
+            "kind": kind,
+            "source": {
+                "sourceConnectionId": str(uuid.uuid4()),
+                "connectionId": connection.id,
+                "specId": spec_id,
+                "params": params,
+                "data": data or {},
+            },
+            "target": {
+                "targetConnectionId": str(uuid.uuid4()),
+                "dataSetId": "0" * 24,
+                "table": ["org", "prod", table],
+                "writeMode": mode,
+            },
+        }
+        flow = self._add(Kind.FLOW, {"flowSpec": {"id": "any"}})
+        self._flows[flow.id] = (flow, frozen)
+        return flow.id
+
+    def enqueue(self, flow_id: str, start: str, end: str, delta: str | DeltaColumn | None = None) -> Run:
+        """A new run over [start, end), not executed yet."""
+        flow, frozen = self._flows[flow_id]
+        run = Run(
+            id=str(uuid.uuid4()),
+            scope=self.scope,
+            flow_id=flow_id,
+            flow_spec={},
+            state=RunState.SCHEDULED,
+            params={},
+            window=Window(at(start), at(end)),
+            start_ms=0,
+            delta_column=DeltaColumn(delta) if isinstance(delta, str) else delta,
+            frozen=frozen,
+            **_audit(),
+        )
+        return self.scoped.add_run(run, flow_etag=flow.etag)
+
+    def attempt(self, *, lease: float = 15.0) -> Attempt:
+        """An attempt at the next run of the queue, owned for `lease` seconds at a time."""
+        claim = self.store.queue.claim("test", lease=lease)
+        assert claim is not None
+        return Attempt(claim, self.store, self.lake, self.settings.model_copy(update={"lease": lease}))
+
+    def run(self, flow_id: str, start: str, end: str, delta: str | DeltaColumn | None = None) -> Run:
+        """A run over [start, end), executed to its end."""
+        run = self.enqueue(flow_id, start, end, delta)
+        self.attempt().execute()
+        return self.scoped.run(run.id)
+
+    def arrow(self, table: str = "target") -> pa.Table:
+        """The whole table, provenance included."""
+        found = self.lake.find(("org", "prod", table))
+        assert found is not None
+        return found._refresh().scan().to_arrow()
+
+    def rows(self, table: str = "target") -> list[tuple[Any, ...]]:
+        """The table's rows without their provenance columns."""
+        arrow = self.arrow(table)
+        kept = arrow.select([name for name in arrow.column_names if name not in PROVENANCE])
+        return [tuple(row.values()) for row in kept.to_pylist()]
+
+    def snapshots(self, table: str = "target") -> list[str]:
+        """The run ids of the table's snapshots, oldest first."""
+        found = self.lake.find(("org", "prod", table))
+        assert found is not None
+        summaries = [snapshot.summary for snapshot in found._refresh().snapshots()]
+        return [summary.additional_properties["headgate.run-id"] for summary in summaries if summary]
+
+    def files(self, table: str = "target") -> set[Path]:
+        """Every data file below the table's folder, listed by a snapshot or not."""
+        found = self.lake.find(("org", "prod", table))
+        return set(found.location.glob("data/**/*.parquet")) if found else set()
+
+    def _add(self, kind: Kind, body: Json, secret: Json | None = None) -> Resource:
+        resource = Resource(
+            kind=kind,
+            id=str(uuid.uuid4()),
+            scope=self.scope,
+            name=kind.value,
+            state="enabled",
+            body=body,
+            **_audit(),
+        )
+        self.scoped.add(resource, secret=secret)
+        return resource
+
+
+def _audit() -> dict[str, Any]:
+    present = now_ms()
+    return {
+        "created_at": present,
+        "updated_at": present,
+        "created_by": "test",
+        "updated_by": "test",
+        "created_client": "client",
+        "updated_client": "client",
+        "etag": new_etag(present),
+    }
