@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headgate.errors import (
     BadBody,
+    BodyTooLarge,
     DatasetNotFound,
     GatewayError,
     HeadgateError,
@@ -37,7 +38,9 @@ def found(item: dict[str, Any]) -> Response:
 
 def error_answer(error: HeadgateError, request_id: str, path: str = "") -> Response:
     """The answer to `error`: the gateway's envelope, the Catalog's, or the flow service's."""
-    headers = {"Retry-After": "1"} if error.retryable else None
+    headers = {"Retry-After": "1"} if error.retryable else {}
+    if isinstance(error, BodyTooLarge):
+        headers["Connection"] = "close"  # or the client may go on sending
     if isinstance(error, GatewayError):
         body: dict[str, Any] = {"error_code": error.code, "message": error.detail}
         return JSONResponse(body, error.status, headers=headers)

@@ -18,9 +18,7 @@ __all__ = ["routers"]
 def _router(name: str, chosen: Callable[[Service], Collection], schema: dict[str, Any]) -> APIRouter:
     router = APIRouter(prefix=f"/{name}", tags=[name])
 
-    @router.post(
-        "", status_code=201, name=f"create {name}", dependencies=[Bare], openapi_extra=schemas.body(schema)
-    )
+    @router.post("", status_code=201, name=f"create {name}", dependencies=[Bare], openapi_extra=schemas.body(schema))
     def create(request: Request, service: Serving, caller: Calling, body: Body) -> Response:
         """Make one; the answer has its id and etag."""
         made = chosen(service).create(caller, body)

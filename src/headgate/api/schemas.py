@@ -15,9 +15,7 @@ def body(schema: Schema) -> Schema:
 def action(*ops: str) -> Schema:
     """The OpenAPI part of a route that takes an action."""
     return {
-        "parameters": [
-            {"name": "op", "in": "query", "required": True, "schema": {"type": "string", "enum": list(ops)}}
-        ]
+        "parameters": [{"name": "op", "in": "query", "required": True, "schema": {"type": "string", "enum": list(ops)}}]
     }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from headgate.config import Settings
 from headgate.errors import (
     BadDelimiter,
     BadFormat,
@@ -30,10 +31,11 @@ from headgate.service.bodies import (
     spec_ref,
     text,
 )
+from headgate.service.paging import Listings
 from headgate.service.resources import Collection, new_resource
 from headgate.service.specs import connection_spec
-from headgate.sources import ConnectionSpec
-from headgate.store import ScopedStore
+from headgate.sources import ConnectionSpec, open_source
+from headgate.store import ScopedStore, Store
 
 __all__ = ["MASK", "Connections", "SourceConnections", "TargetConnections"]
 
@@ -50,6 +52,10 @@ class Connections(Collection):
     fields: ClassVar = {"auth.specName": Field("body.auth.specName")}
     in_use = ConnectionInUse
 
+    def __init__(self, store: Store, listings: Listings, settings: Settings) -> None:
+        super().__init__(store, listings)
+        self._settings = settings
+
     def _read(self, caller: Caller, store: ScopedStore, body: Json) -> _Read:  # noqa: ARG002
         name, ref = required_name(body), spec_ref(body, "connectionSpec")
         spec = connection_spec(ref.id)
@@ -58,6 +64,9 @@ class Connections(Collection):
             "connectionSpec": {"id": ref.id, "version": ref.version},
         }
         params = _auth_params(body, spec)
+        if spec.is_source and spec.runnable:
+            # Nothing is reached; the source only judges its parameters, for instance a connection string's.
+            open_source(spec.id, params or {}, self._settings)
         if params is not None:
             auth_name = body["auth"]["specName"]
             content["auth"] = {"specName": auth_name, "params": _masked(params, spec, auth_name)}
@@ -121,9 +130,7 @@ class TargetConnections(Collection):
         try:
             store.get(Kind.DATASET, id_)
         except NotFound as error:
-            raise DatasetIdMissing(
-                f"params.dataSetId {shown(id_)} names no dataset of this sandbox."
-            ) from error
+            raise DatasetIdMissing(f"params.dataSetId {shown(id_)} names no dataset of this sandbox.") from error
         content = {
             **kept(body, "name", "description"),
             "connectionSpec": {"id": ref.id, "version": ref.version},
@@ -149,9 +156,7 @@ def _auth_params(body: Json, spec: ConnectionSpec) -> Json | None:
     found = spec.auth_spec(name)
     if found is None:
         known = ", ".join(repr(auth.name) for auth in spec.auth_specs) or "none"
-        raise UnknownAuthSpec(
-            f"auth.specName is {shown(name)}; {spec.title} has: {known}.", specName=name[:80]
-        )
+        raise UnknownAuthSpec(f"auth.specName is {shown(name)}; {spec.title} has: {known}.", specName=name[:80])
     params: Any = auth.get("params", {})
     if not isinstance(params, dict):
         raise BadParameter("auth.params is not an object.", parameter="auth.params")
@@ -164,9 +169,7 @@ def _masked(params: Json, spec: ConnectionSpec, auth_name: str) -> Json:
     auth = spec.auth_spec(auth_name)
     declared = auth.schema["properties"] if auth else {}
     secrets = auth.secrets if auth else frozenset()
-    return {
-        name: value if name in declared and name not in secrets else MASK for name, value in params.items()
-    }
+    return {name: value if name in declared and name not in secrets else MASK for name, value in params.items()}
 
 
 def _base_connection(store: ScopedStore, body: Json, spec: ConnectionSpec) -> str | None:

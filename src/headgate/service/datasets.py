@@ -111,9 +111,7 @@ def _content(body: Json, table: str) -> Json:
     tags = optional_object(body, "tags")
     for tag, values in tags.items():
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-            raise BadParameter(
-                f"tags[{shown(tag)}] is {shown(values)}; send a list of texts.", parameter="tags"
-            )
+            raise BadParameter(f"tags[{shown(tag)}] is {shown(values)}; send a list of texts.", parameter="tags")
     return {
         **kept(body, "name", "description", "schemaRef", "enableErrorDiagnostics", "unifiedTags"),
         "fileDescription": {

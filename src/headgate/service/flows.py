@@ -58,9 +58,7 @@ class Flows(Collection):
         "scheduleParams.frequency": Field("body.scheduleParams.frequency", folded=True),
     }
 
-    def _read(
-        self, caller: Caller, store: ScopedStore, body: Json
-    ) -> tuple[Resource, Iterable[str], Json | None]:
+    def _read(self, caller: Caller, store: ScopedStore, body: Json) -> tuple[Resource, Iterable[str], Json | None]:
         if "state" in body:
             raise StateNotAllowed
         name, ref = required_name(body), spec_ref(body, "flowSpec")

@@ -38,9 +38,7 @@ class Listings:
     def __init__(self, keys: Path) -> None:
         self._path = keys / "paging.key"
 
-    def read(
-        self, scope: Scope, collection: str, parameters: Parameters, fields: Mapping[str, Field]
-    ) -> Query:
+    def read(self, scope: Scope, collection: str, parameters: Parameters, fields: Mapping[str, Field]) -> Query:
         """What the query parameters of `GET /<collection>` ask for.
 
         Raises the InvalidRequest that the contract names for an unknown or unusable parameter.
@@ -50,17 +48,13 @@ class Listings:
         ascending = _ascending(order)
         if token := single.get("continuationToken"):
             begun = self._open(token, scope, collection)
-            if properties not in ((), tuple(begun["property"])) or (
-                order and ascending != begun["ascending"]
-            ):
+            if properties not in ((), tuple(begun["property"])) or (order and ascending != begun["ascending"]):
                 raise BadFilterValue(
                     "The continuationToken belongs to another query; send it alone or with the same query."
                 )
             properties, ascending, after = tuple(begun["property"]), begun["ascending"], begun["after"]
             limit = limit or str(begun["limit"])
-        query = parse_query(
-            properties, fields, limit=parse_limit(limit), count=truth(single.get("count"), "count")
-        )
+        query = parse_query(properties, fields, limit=parse_limit(limit), count=truth(single.get("count"), "count"))
         return replace(query, after=after, ascending=ascending)
 
     def answer(

@@ -52,9 +52,7 @@ class Collection(ABC):
         fields = {**AUDIT_FIELDS, **_RESOURCE_FIELDS, **self.fields}
         query = self._listings.read(caller.scope, self.kind, parameters, fields)
         page = store.list(self.kind, query)
-        return self._listings.answer(
-            caller.scope, self.kind, query, page, lambda items: self._shown(store, items)
-        )
+        return self._listings.answer(caller.scope, self.kind, query, page, lambda items: self._shown(store, items))
 
     def get(self, caller: Caller, id_: str) -> Json:
         """The resource with this id. Raises NotFound."""
@@ -73,9 +71,7 @@ class Collection(ABC):
             raise self.in_use(f"{self.kind} entry {id_} is used by the flow {flows}.", id=id_) from error
 
     @abstractmethod
-    def _read(
-        self, caller: Caller, store: ScopedStore, body: Json
-    ) -> tuple[Resource, Iterable[str], Json | None]:
+    def _read(self, caller: Caller, store: ScopedStore, body: Json) -> tuple[Resource, Iterable[str], Json | None]:
         """The resource that `body` describes, the ids it refers to, and its credentials."""
 
     def _shown(self, store: ScopedStore, items: Sequence[Resource]) -> list[Json]:  # noqa: ARG002

@@ -56,9 +56,7 @@ _LONGEST_NAME = 1000
 class Runs:
     """The runs of a sandbox. `wake` is called when there is a new one to execute."""
 
-    def __init__(
-        self, settings: Settings, store: Store, listings: Listings, wake: Callable[[], None]
-    ) -> None:
+    def __init__(self, settings: Settings, store: Store, listings: Listings, wake: Callable[[], None]) -> None:
         self._settings = settings
         self._store = store
         self._listings = listings
@@ -114,9 +112,7 @@ class Runs:
             raise UnknownAction(f"The action {shown(op)} is not known. Runs take op=cancel.", op=op[:80])
         return wire.run_superset(self._store.scoped(caller.scope).cancel_run(id_, etag=etag))
 
-    def _check(
-        self, caller: Caller, store: ScopedStore, flow: Resource, body: Json
-    ) -> tuple[Run, Resource | None]:
+    def _check(self, caller: Caller, store: ScopedStore, flow: Resource, body: Json) -> tuple[Run, Resource | None]:
         """The run that `body` asks for, and the flow with its delta column if this run sets it."""
         if flow.state != "enabled":
             raise FlowNotEnabled(f"The flow is {flow.state}, so it takes no runs.", id=flow.id)
@@ -177,10 +173,7 @@ class Runs:
             text = redact(error.detail, [value for value in secret.values() if isinstance(value, str)])
             raise RunRefused(f"The source cannot be read: {text}", reason=error.code) from error
         if reason is not None:
-            raise BadRunParams(
-                f"params.deltaColumn.name {shown(delta.name)} cannot be the delta column: {reason}",
-                deltaColumn=delta.name[:80],
-            )
+            raise BadRunParams(reason, deltaColumn=shown(delta.name))
 
 
 def window_asked(params: Json) -> Window:
@@ -231,9 +224,7 @@ def _flow(store: ScopedStore, body: Json) -> Resource:
     try:
         return store.get(Kind.FLOW, check_id(id_, Kind.FLOW))
     except NotFound as error:
-        raise UnknownFlow(
-            f"No flow {shown(id_)} exists in this organisation and sandbox.", flowId=id_[:80]
-        ) from error
+        raise UnknownFlow(f"No flow {shown(id_)} exists in this organisation and sandbox.", flowId=id_[:80]) from error
 
 
 def _given_params(body: Json) -> Json | None:

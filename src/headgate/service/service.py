@@ -26,7 +26,7 @@ class Service:
         self._store = store
         self.connection_specs = Specs("connectionSpecs", connection_specs())
         self.flow_specs = Specs("flowSpecs", flow_specs())
-        self.connections = Connections(store, listings)
+        self.connections = Connections(store, listings, settings)
         self.source_connections = SourceConnections(store, listings)
         self.target_connections = TargetConnections(store, listings)
         self.flows = Flows(store, listings)
