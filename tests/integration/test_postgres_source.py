@@ -110,7 +110,9 @@ def bag(rows: list[tuple[Any, ...]]) -> Counter[str]:
 def plain(value: Any) -> Any:
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC).isoformat()
-    return [plain(v) for v in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [plain(element) for element in value]
+    return str(value) if isinstance(value, uuid.UUID) else value
 
 
 # -- types -----------------------------------------------------------------------------------------
@@ -171,7 +173,7 @@ def test_a_type_keeps_every_value(
         server.execute(f"INSERT INTO t VALUES ('2013-01-01', {value})")
     assert str(source.describe(selection(server)).columns[1].type) == kind
     rows = read(source, selection(server))
-    assert bag(rows) == bag(server.execute("SELECT * FROM t").fetchall())
+    assert bag(rows) == bag(server.execute("SELECT * FROM t", binary=True).fetchall())
     assert len(rows) == len(values) + 1
 
 
@@ -184,7 +186,7 @@ TEXTS = [
     ('"char"', ["'x'"]),
     ("json", ["'{\"a\":  1}'"]),
     ("jsonb", ["'{\"a\":  1}'"]),
-    ("xml", ["'<a/>'"]),
+    ("xml", []),
     ("inet", ["'10.0.0.1/8'"]),
     ("cidr", ["'10.0.0.0/8'"]),
     ("macaddr", ["'08:00:2b:01:02:03'"]),
@@ -217,9 +219,7 @@ def test_a_type_without_a_twin_lands_as_the_servers_text(
     assert bag(read(source, selection(server))) == bag(expected)
 
 
-def test_an_interval_is_text_of_iso_8601(
-    server: psycopg.Connection[tuple[Any, ...]], source: PostgresSource
-) -> None:
+def test_an_interval_is_text_of_iso_8601(server: psycopg.Connection[tuple[Any, ...]], source: PostgresSource) -> None:
     server.execute("CREATE TABLE t AS SELECT '2013-01-01'::timestamp AS at, '1 mon 3.5 s'::interval AS v")
     assert read(source, selection(server))[0][1] == "P1MT3.5S"
 
@@ -278,9 +278,7 @@ def test_a_value_the_lake_cannot_hold_fails_by_name(
         read(source, selection(server))
     assert '"the {0} %s"' in failure.value.detail
     assert shown in failure.value.detail
-    assert read(source, selection(server), window("2013-01-02", "2013-01-03")) == [
-        (datetime(2013, 1, 2), None)
-    ]
+    assert read(source, selection(server), window("2013-01-02", "2013-01-03")) == [(datetime(2013, 1, 2), None)]
     assert len(read(source, selection(server, columns=[{"name": "at"}]))) == 2
 
 
@@ -292,7 +290,7 @@ def test_the_guard_is_evaluated_even_when_only_rows_are_counted(
         connection = dataplane.connect()
         source.prepare(connection, reading)
         with pytest.raises(duckdb.Error) as failure:
-            connection.execute(f"SELECT count(at) FROM ({reading.splits[0].relation})").fetchall()
+            connection.execute(f"SELECT count(*) FROM ({reading.splits[0].relation})").fetchall()
         connection.close()
     assert isinstance(source.translate(failure.value), UnholdableValue)
 
@@ -301,9 +299,7 @@ def test_a_declared_decimal_holds_unbounded_numerics_exactly_or_not_at_all(
     server: psycopg.Connection[tuple[Any, ...]], source: PostgresSource
 ) -> None:
     server.execute("CREATE TABLE t (at timestamp, v numeric)")
-    server.execute(
-        "INSERT INTO t VALUES ('2013-01-01', 1.1234567890), ('2013-01-01', NULL), ('2013-01-01', 5e27)"
-    )
+    server.execute("INSERT INTO t VALUES ('2013-01-01', 1.1234567890), ('2013-01-01', NULL), ('2013-01-01', 5e27)")
     chosen = selection(server, columns=[{"name": "at"}, {"name": "v", "type": "decimal(38,10)"}])
     assert source.describe(chosen).columns[1].type == LakeType("decimal", 38, 10)
     assert bag(read(source, chosen)) == bag(server.execute("SELECT at, v::numeric(38,10) FROM t").fetchall())
@@ -373,14 +369,10 @@ def test_a_table_is_found_by_any_of_its_names(postgres: str) -> None:
             for name in ('"My Schema"."My.Table"', "plain_one", "PUBLIC.Plain_One", "dotted.name"):
                 assert len(source.describe(Selection({"tableName": name})).columns) == 1
         finally:
-            server.execute(
-                'DROP SCHEMA "My Schema" CASCADE; DROP TABLE public.plain_one, public."dotted.name"'
-            )
+            server.execute('DROP SCHEMA "My Schema" CASCADE; DROP TABLE public.plain_one, public."dotted.name"')
 
 
-def test_what_is_missing_is_named(
-    server: psycopg.Connection[tuple[Any, ...]], source: PostgresSource
-) -> None:
+def test_what_is_missing_is_named(server: psycopg.Connection[tuple[Any, ...]], source: PostgresSource) -> None:
     server.execute("CREATE TABLE t (at timestamp)")
     with pytest.raises(SourceObjectMissing, match="no_such_table"):
         source.describe(Selection({"tableName": "no_such_table"}))
@@ -391,18 +383,14 @@ def test_what_is_missing_is_named(
 def test_names_the_lake_cannot_have_are_refused(
     server: psycopg.Connection[tuple[Any, ...]], source: PostgresSource
 ) -> None:
-    server.execute(
-        'CREATE TABLE t (at timestamp, _headgate_run_id int); CREATE TABLE u (at timestamp, "At" int)'
-    )
+    server.execute('CREATE TABLE t (at timestamp, _headgate_run_id int); CREATE TABLE u (at timestamp, "At" int)')
     with pytest.raises(UnsupportedType, match="reserved"):
         source.describe(selection(server))
     with pytest.raises(UnsupportedType, match="differ in case"):
         source.describe(selection(server, "u"))
 
 
-def test_every_kind_of_relation_is_read(
-    server: psycopg.Connection[tuple[Any, ...]], source: PostgresSource
-) -> None:
+def test_every_kind_of_relation_is_read(server: psycopg.Connection[tuple[Any, ...]], source: PostgresSource) -> None:
     server.execute("CREATE TABLE t (at timestamp, v int) PARTITION BY RANGE (at)")
     server.execute("CREATE TABLE t1 PARTITION OF t FOR VALUES FROM ('2013-01-01') TO ('2013-02-01')")
     server.execute("CREATE TABLE t2 PARTITION OF t FOR VALUES FROM ('2013-02-01') TO ('2013-03-01')")
@@ -491,9 +479,7 @@ def test_days_stand_for_their_first_instant(
 ) -> None:
     for declared in ("date", "text"):
         server.execute(f"DROP TABLE IF EXISTS t; CREATE TABLE t (at {declared})")
-        server.execute(
-            "INSERT INTO t VALUES ('2012-12-31'), ('2013-01-01'), ('2013-01-02'), ('2013-01-03'), (NULL)"
-        )
+        server.execute("INSERT INTO t VALUES ('2012-12-31'), ('2013-01-01'), ('2013-01-02'), ('2013-01-03'), (NULL)")
         assert len(read(source, selection(server), window("2013-01-01", "2013-01-03"))) == 2
         assert len(read(source, selection(server), window("2013-01-01T00:00:01", "2013-01-03T00:00:01"))) == 2
         assert len(read(source, selection(server), window("2013-01-02T12:00:00", "2013-01-02T13:00:00"))) == 0
@@ -503,9 +489,7 @@ def test_a_time_zone_moves_the_window_of_times_without_one(
     server: psycopg.Connection[tuple[Any, ...]], source: PostgresSource
 ) -> None:
     server.execute("CREATE TABLE t (at timestamp)")
-    server.execute(
-        "INSERT INTO t SELECT '2013-07-01'::timestamp + i * interval '1 hour' FROM generate_series(0, 47) i"
-    )
+    server.execute("INSERT INTO t SELECT '2013-07-01'::timestamp + i * interval '1 hour' FROM generate_series(0, 47) i")
     rows = read(
         source,
         selection(server),
@@ -515,9 +499,7 @@ def test_a_time_zone_moves_the_window_of_times_without_one(
     assert sorted(rows) == [(datetime(2013, 7, 1, 12),), (datetime(2013, 7, 1, 13),)]
 
 
-def test_an_empty_window_has_no_splits(
-    server: psycopg.Connection[tuple[Any, ...]], source: PostgresSource
-) -> None:
+def test_an_empty_window_has_no_splits(server: psycopg.Connection[tuple[Any, ...]], source: PostgresSource) -> None:
     server.execute("CREATE TABLE t (at timestamp)")
     with source.plan(selection(server), window(START, START), DeltaColumn("at"), parallel=2) as reading:
         assert reading.splits == ()
@@ -552,9 +534,7 @@ def test_text_takes_windows_on_whole_seconds_only(
         read(source, selection(server), Window(milliseconds(START) + 1, milliseconds(END)))
 
 
-def test_what_cannot_order_by_time_is_said(
-    server: psycopg.Connection[tuple[Any, ...]], source: PostgresSource
-) -> None:
+def test_what_cannot_order_by_time_is_said(server: psycopg.Connection[tuple[Any, ...]], source: PostgresSource) -> None:
     server.execute(
         "CREATE TABLE t (at timestamp, b bool, j jsonb, d float8, n numeric, a int[], x bytea, h time, u uuid, "
         "i int, s text, o oid)"
@@ -601,33 +581,26 @@ def test_a_small_window_goes_by_the_index_and_ships_only_its_rows(
     large: psycopg.Connection[tuple[Any, ...]], source: PostgresSource
 ) -> None:
     """A timestamp bound would make the scanner ship the whole table; ours is typed as the column."""
-    with source.plan(
-        selection(large), window("2013-02-01", "2013-02-02"), DeltaColumn("at"), parallel=2
-    ) as reading:
+    with source.plan(selection(large), window("2013-02-01", "2013-02-02"), DeltaColumn("at"), parallel=2) as reading:
         assert [split.id for split in reading.splits] == ["window"]
         assert reading.estimated_rows is not None
         assert reading.estimated_rows < 2000
         connection = dataplane.connect()
         source.prepare(connection, reading)
-        connection.execute("SET pg_debug_show_queries = false")
         relation = reading.splits[0].relation
         sent = relation[relation.index("'src', '") + 8 : relation.index("') WHERE CASE")].replace("''", "'")
         connection.close()
     assert "'2013-02-01'::date" in sent
-    plan = large.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + sent).fetchone()  # type: ignore[arg-type]
+    plan = large.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + sent).fetchone()
     assert plan is not None
     top = plan[0][0]["Plan"]
     assert top["Actual Rows"] == 200
     assert "Index" in str(top["Node Type"]) or "Bitmap" in str(top["Node Type"])
-    rows = read(
-        source, selection(large, columns=[{"name": "id"}, {"name": "at"}]), window("2013-02-01", "2013-02-02")
-    )
+    rows = read(source, selection(large, columns=[{"name": "id"}, {"name": "at"}]), window("2013-02-01", "2013-02-02"))
     assert bag(rows) == bag(large.execute("SELECT id, at FROM t WHERE at = '2013-02-01'").fetchall())
 
 
-def test_a_large_window_goes_by_pages(
-    large: psycopg.Connection[tuple[Any, ...]], source: PostgresSource
-) -> None:
+def test_a_large_window_goes_by_pages(large: psycopg.Connection[tuple[Any, ...]], source: PostgresSource) -> None:
     chosen = selection(large, columns=[{"name": "id"}, {"name": "at"}])
     for parallel in (1, 2, 3):
         with source.plan(chosen, WHOLE, DeltaColumn("at"), parallel=parallel) as reading:
@@ -649,9 +622,7 @@ def test_a_view_of_a_large_table_is_one_split(
         assert [split.id for split in reading.splits] == ["window"]
 
 
-def test_all_splits_read_one_snapshot(
-    large: psycopg.Connection[tuple[Any, ...]], source: PostgresSource
-) -> None:
+def test_all_splits_read_one_snapshot(large: psycopg.Connection[tuple[Any, ...]], source: PostgresSource) -> None:
     chosen = selection(large, columns=[{"name": "id"}, {"name": "at"}])
     with source.plan(chosen, WHOLE, DeltaColumn("at"), parallel=2) as reading:
         first = dataplane.connect()
@@ -685,6 +656,21 @@ def test_every_form_of_address_reaches_the_server(postgres: str) -> None:
         single,
     ):
         PostgresSource(params).check()
+
+
+def test_text_that_is_not_utf_8_fails(postgres: str) -> None:
+    """A database in the encoding SQL_ASCII checks nothing; its server does when the text leaves it."""
+    with psycopg.connect(postgres, autocommit=True) as server:
+        server.execute("CREATE DATABASE unchecked ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'")
+        try:
+            with psycopg.connect(postgres, dbname="unchecked", autocommit=True) as unchecked:
+                unchecked.execute("CREATE TABLE t (at date, v text)")
+                unchecked.execute(b"INSERT INTO t VALUES ('2013-01-01', E'\\xff')")
+            source = PostgresSource({**address(postgres), "database": "unchecked"})
+            with pytest.raises(UnholdableValue, match="invalid byte sequence"):
+                read(source, Selection({"tableName": "t"}))
+        finally:
+            server.execute("DROP DATABASE unchecked WITH (FORCE)")
 
 
 def test_sessions_cannot_write(server: psycopg.Connection[tuple[Any, ...]], source: PostgresSource) -> None:
@@ -728,10 +714,11 @@ def test_a_refused_connection_says_why_without_the_password(
 
 def test_duckdbs_own_message_is_cleaned(postgres: str) -> None:
     source = PostgresSource({**address(postgres), "password": SECRET})
+    nowhere = source._address.conninfo.replace("dbname=postgres", "dbname=nowhere")
+    connection = dataplane.connect("postgres_scanner")
     with pytest.raises(duckdb.Error) as failure:
-        dataplane.connect("postgres_scanner").execute(
-            f"ATTACH {dataplane.literal(source._address.conninfo.replace('/tmp', '/nowhere'))} AS x (TYPE postgres)"
-        )
+        connection.execute(f"ATTACH {dataplane.literal(nowhere)} AS x (TYPE postgres)")
+    connection.close()
     assert "s3cr3t" in str(failure.value)
     assert "s3cr3t" not in str(source.translate(failure.value))
 
@@ -741,9 +728,7 @@ def test_the_password_does_not_show(postgres: str) -> None:
     assert "s3cr3t" not in repr(source._address)
 
 
-def test_a_missing_permission_is_access_denied(
-    server: psycopg.Connection[tuple[Any, ...]], postgres: str
-) -> None:
+def test_a_missing_permission_is_access_denied(server: psycopg.Connection[tuple[Any, ...]], postgres: str) -> None:
     role = f"r_{uuid.uuid4().hex[:8]}"
     server.execute(
         f"CREATE TABLE t (at timestamp); CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA {schema_of(server)} TO {role}"
@@ -781,6 +766,9 @@ def test_a_session_ended_by_the_server_can_be_tried_again(
         )
         with pytest.raises(duckdb.Error) as failure:
             connection.execute(reading.splits[0].relation).fetchall()
+        # DuckDB 1.5.5 ends the whole process when it closes a connection whose rollback fails at the server.
+        with pytest.raises(duckdb.Error, match="ROLLBACK"):
+            connection.execute("ROLLBACK")
         connection.close()
     assert isinstance(source.translate(failure.value), SourceUnreachable)
 
@@ -796,9 +784,7 @@ def test_an_error_of_the_caller_passes_through_the_plan(
         raise psycopg.OperationalError("the caller's")
 
 
-def test_no_session_outlives_its_plan(
-    server: psycopg.Connection[tuple[Any, ...]], source: PostgresSource
-) -> None:
+def test_no_session_outlives_its_plan(server: psycopg.Connection[tuple[Any, ...]], source: PostgresSource) -> None:
     server.execute("CREATE TABLE t (at timestamp)")
     query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'headgate'"
     with source.plan(selection(server), WHOLE, DeltaColumn("at"), parallel=1):

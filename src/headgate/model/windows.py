@@ -34,9 +34,7 @@ def parse_instant(value: object, name: str) -> int:
     Raises BadTime.
     """
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise BadTime(
-            f"{name} is {value!r}; send Unix seconds, as an integer or a string of digits.", field=name
-        )
+        raise BadTime(f"{name} is {value!r}; send Unix seconds, as an integer or a string of digits.", field=name)
     if isinstance(value, str):
         if not re.fullmatch(r"[0-9]{1,18}", value):
             raise BadTime(
@@ -142,9 +140,7 @@ class Bounds:
         try:
             return cls(type_, at(window.start_ms), at(window.end_ms))
         except OverflowError:
-            raise BadTime(
-                "The window reaches past the end of 9999 in the delta column's own values."
-            ) from None
+            raise BadTime("The window reaches past the end of 9999 in the delta column's own values.") from None
 
 
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"

@@ -22,7 +22,9 @@ def complaint(column: str, reason: str) -> tuple[str, str]:
 
 def fail(reason: str) -> str:
     """A DuckDB expression that ends the query with `reason`, itself a DuckDB expression that yields text."""
-    return f"error({literal('headgate-reject<')} || {reason} || {literal('>headgate-reject')})"
+    # A value quoted in the reason may be text that is not UTF-8, which no error could carry.
+    shown = f"coalesce(TRY(decode(encode({reason}))), 'A column holds text that is not valid UTF-8.')"
+    return f"error({literal('headgate-reject<')} || {shown} || {literal('>headgate-reject')})"
 
 
 def rejection(text: str) -> str | None:

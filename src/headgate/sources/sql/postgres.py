@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -135,7 +135,10 @@ class PostgresSource:
             session.close()
 
     def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
-        """Attach the database read-only and join the reading's snapshot, in a transaction that stays open."""
+        """Attach the database read-only and join the reading's snapshot, in a transaction that stays open.
+
+        Roll it back before closing the connection: DuckDB 1.5.5 ends the process when closing finds the server gone.
+        """
         try:
             attach(connection, "postgres_scanner", self._address.conninfo, "postgres")
         except duckdb.Error as error:
@@ -147,7 +150,13 @@ class PostgresSource:
                 _remote(connection, sql.SQL("SET TRANSACTION SNAPSHOT {}").format(reading.token).as_string())
             _remote(connection, _SETTINGS)
         except duckdb.Error as error:
+            # DuckDB 1.5.5 ends the process when closing finds the server gone from an open transaction.
+            with suppress(duckdb.Error):
+                connection.execute("ROLLBACK")
             raise self.translate(error) from None
+
+    def verify(self, split: Split) -> None:
+        """Nothing to verify: a snapshot does not change."""
 
     def translate(self, error: Exception) -> HeadgateError:
         """The error of our tree for one of psycopg or DuckDB, with the server's reason and without the password."""
@@ -184,9 +193,7 @@ def _table(session: psycopg.Connection[tuple[Any, ...]], selection: Selection) -
             continue
         oid, schema, table, heap, size, page = row
         label = f"{schema}.{table}"
-        columns = {
-            found.name: found for found in (CatalogueColumn(*r) for r in session.execute(_COLUMNS, [oid]))
-        }
+        columns = {found.name: found for found in (CatalogueColumn(*r) for r in session.execute(_COLUMNS, [oid]))}
         choices = chosen(selection, tuple(columns), label)
         if not choices:
             raise SourceObjectMissing(f"The table {label} has no columns.")
@@ -262,9 +269,7 @@ def _splits(
     )
     guards = [field.guard for field in table.fields]
     if pattern is not None:
-        before, after = complaint(
-            column.name, "which does not follow the format of the delta column's other values"
-        )
+        before, after = complaint(column.name, "which does not follow the format of the delta column's other values")
         guards.append(
             sql.SQL(" WHEN {0}::text !~ {1} THEN {2}::text || left({0}::text, 80) || {3}::text").format(
                 name, sql.Literal(pattern), sql.Literal(before), sql.Literal(after)
@@ -292,8 +297,7 @@ def _splits(
 def _query(table: _Table, guards: Sequence[sql.Composable]) -> sql.Composed:
     # By position, so that no name of the source can meet another one, or DuckDB's rules for names.
     values = [
-        sql.SQL("{} AS {}").format(field.value, sql.Identifier(_alias(at)))
-        for at, field in enumerate(table.fields)
+        sql.SQL("{} AS {}").format(field.value, sql.Identifier(_alias(at))) for at, field in enumerate(table.fields)
     ]
     guard = sql.Composed(guards)
     clauses = guard.as_string()
@@ -306,8 +310,7 @@ def _query(table: _Table, guards: Sequence[sql.Composable]) -> sql.Composed:
 
 def _relation(columns: Sequence[Column], query: str) -> str:
     values = ", ".join(
-        f"CAST({_alias(at)} AS {column.type.sql}) AS {quote(column.name)}"
-        for at, column in enumerate(columns)
+        f"CAST({_alias(at)} AS {column.type.sql}) AS {quote(column.name)}" for at, column in enumerate(columns)
     )
     return (
         f"SELECT {values} FROM postgres_query({literal(ATTACHED)}, {literal(query)}) "
@@ -319,9 +322,7 @@ def _page_ranges(
     session: psycopg.Connection[tuple[Any, ...]], table: _Table, plan: Mapping[str, Any], parallel: int
 ) -> list[tuple[int, int | None]]:
     whole = "Seq Scan" in _node_types(plan)
-    if not (
-        whole and table.heap and table.bytes >= PAGES_FROM_BYTES and session.info.server_version >= 140000
-    ):
+    if not (whole and table.heap and table.bytes >= PAGES_FROM_BYTES and session.info.server_version >= 140000):
         return []
     pages = table.bytes // table.page
     count = min(max(parallel, 1), pages)

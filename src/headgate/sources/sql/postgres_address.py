@@ -39,7 +39,7 @@ _SINGLE_KEYS = {
     "sslMode": "sslmode",
 }
 _IS_PAIRS = re.compile(r"(?i)(?:^|;)\s*(?:server|database|uid)\s*=")
-_PAIR = re.compile(r"\s*([^=;]+?)\s*=\s*(?:\{((?:[^}]|\}\})*)\}|([^;]*?))\s*(?:;|$)")
+_PAIR = re.compile(r"\s*([^=;]+?)\s*=\s*(?:\{((?:[^}]|\}\})*)\}|((?!\{)[^;]*?))\s*(?:;|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,7 @@ class Address:
         if "connectionString" in params:
             found = _from_string(str(params.pop("connectionString")))
             if params:
-                raise BadParameter(
-                    f"{min(params)} cannot be sent beside connectionString.", field=min(params)
-                )
+                raise BadParameter(f"{min(params)} cannot be sent beside connectionString.", field=min(params))
         else:
             for key in params:
                 if key not in _SINGLE_KEYS:
@@ -86,9 +84,7 @@ class Address:
                 raise BadParameter(f"{key} holds a zero character.", field=key)
         sslmode = found.get("sslmode") or None
         if sslmode is not None and sslmode not in _SSL_MODES:
-            raise BadParameter(
-                f"sslmode is {sslmode!r}; it must be one of {', '.join(_SSL_MODES)}.", field="sslmode"
-            )
+            raise BadParameter(f"sslmode is {sslmode!r}; it must be one of {', '.join(_SSL_MODES)}.", field="sslmode")
         return cls(
             host=found["host"],
             dbname=found["dbname"],
@@ -114,7 +110,7 @@ class Address:
             application_name=self.application_name,
             client_encoding="UTF8",
             # The password file of the account that runs the service is not the caller's to use.
-            passfile=os.path.join(os.devnull, "none"),
+            passfile=f"{os.devnull}/none",
             keepalives_idle=30,
             keepalives_interval=10,
             keepalives_count=3,

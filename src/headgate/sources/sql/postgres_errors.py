@@ -28,9 +28,13 @@ _BY_STATE: tuple[tuple[str, type[SourceError]], ...] = (
     ("57P0", SourceUnreachable),  # shutdown, cannot connect now
     ("53", SourceUnreachable),  # insufficient resources, too many connections
     ("40", SourceUnreachable),  # serialization failure, deadlock
+    ("22021", UnholdableValue),  # text that is not in its database's encoding
     ("55P03", SourceUnreachable),  # lock not available
 )
 _BY_WORDS: tuple[tuple[str, type[SourceError]], ...] = (
+    # The reading that exported the snapshot is gone; another attempt plans anew.
+    (r"snapshot .*does not exist|invalid snapshot|could not import", SourceUnreachable),
+    (r"invalid byte sequence for encoding", UnholdableValue),
     (r"authentication failed|no password supplied|pg_hba|permission denied", SourceAccessDenied),
     (r"role .* does not exist|not permitted to log in", SourceAccessDenied),
     (r"does not exist", SourceObjectMissing),
@@ -45,7 +49,6 @@ _BY_WORDS: tuple[tuple[str, type[SourceError]], ...] = (
         SourceUnreachable,
     ),
     (r"too many (?:clients|connections)|remaining connection slots", SourceUnreachable),
-    (r"snapshot .*does not exist|invalid snapshot|could not import", SourceUnreachable),
 )
 _SERVER_SAID = re.compile(r"(?:ERROR|FATAL|PANIC):\s+([^\n]+(?:\n(?:DETAIL|HINT):[^\n]+)*)")
 
@@ -59,17 +62,13 @@ def translate(error: Exception) -> HeadgateError:
         return UnholdableValue(reason)
     said = _SERVER_SAID.search(text)
     reason = " ".join((said[1] if said else text).split())
-    return _kind(error, reason, text)(f"PostgreSQL: {reason}")
+    return _kind(error, reason)(f"PostgreSQL: {reason}")
 
 
-def _kind(error: Exception, reason: str, text: str) -> type[SourceError]:
+def _kind(error: Exception, reason: str) -> type[SourceError]:
     if isinstance(error, psycopg.Error) and (state := error.sqlstate) is not None:
         return next((kind for start, kind in _BY_STATE if state.startswith(start)), SourceError)
-    # DuckDB repeats the whole statement, whose words are not the server's.
-    words = text if isinstance(error, psycopg.Error) else reason
     for pattern, kind in _BY_WORDS:
-        if re.search(pattern, words, re.IGNORECASE):
-            if kind is SourceObjectMissing and "snapshot" in words:
-                return SourceUnreachable  # the reading that exported it is gone; another attempt plans anew
+        if re.search(pattern, reason, re.IGNORECASE):
             return kind
     return SourceUnreachable if isinstance(error, psycopg.OperationalError) else SourceError

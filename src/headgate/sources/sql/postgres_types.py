@@ -10,7 +10,7 @@
 | numeric of another shape | string | exact text; or the decimal that `params.columns` declares, never rounded |
 | text, varchar, name, citext, "char" | string | |
 | char(n) | string | padding stripped, as PostgreSQL's own cast to text does |
-| json, jsonb, xml, inet, cidr, macaddr, bit, varbit, money, enums, ranges | string | PostgreSQL's text, in its C/ISO settings |
+| json, jsonb, xml, inet, cidr, macaddr, bit, varbit, money, enums, ranges | string | PostgreSQL's text, C and ISO |
 | interval | string | ISO 8601, `P1M2DT3.5S` |
 | time with time zone | string | |
 | uuid, bytea | uuid, binary | |
@@ -84,9 +84,7 @@ _RULES = {
     "float8": _Rule(LakeType("double"), "float8"),
     "uuid": _Rule(LakeType("uuid"), "uuid"),
     "bytea": _Rule(LakeType("binary"), "bytea"),
-    "date": _Rule(
-        LakeType("date"), "date", "{v} NOT BETWEEN '0001-01-01'::date AND '9999-12-31'::date", _BEYOND
-    ),
+    "date": _Rule(LakeType("date"), "date", "{v} NOT BETWEEN '0001-01-01'::date AND '9999-12-31'::date", _BEYOND),
     "timestamp": _Rule(
         LakeType("timestamp"),
         "timestamp",
@@ -100,9 +98,7 @@ _RULES = {
         _BEYOND,
     ),
     "time": _Rule(LakeType("time"), "time", "{v} = '24:00:00'::time", "which the lake's time cannot hold"),
-    **dict.fromkeys(
-        ("text", "varchar", "bpchar", "name", "char", "json", "jsonb", "xml", "inet", "cidr"), _TEXT
-    ),
+    **dict.fromkeys(("text", "varchar", "bpchar", "name", "char", "json", "jsonb", "xml", "inet", "cidr"), _TEXT),
     **dict.fromkeys(("macaddr", "macaddr8", "bit", "varbit", "money", "interval", "timetz"), _TEXT),
 }
 _TEXT_KINDS = ("e", "r", "m")  # enums, ranges, multiranges
@@ -155,9 +151,7 @@ def _rule(type_: str, kind: str, modifier: int) -> _Rule | None:
     if not 0 <= scale <= precision <= 38 or precision == 0:
         return _TEXT
     type_of = LakeType("decimal", precision, scale)
-    return _Rule(
-        type_of, f"numeric({precision},{scale})", "{v} = 'NaN'::numeric", f"which {type_of} cannot hold"
-    )
+    return _Rule(type_of, f"numeric({precision},{scale})", "{v} = 'NaN'::numeric", f"which {type_of} cannot hold")
 
 
 def _numeric_shape(modifier: int) -> tuple[int, int]:
@@ -176,17 +170,13 @@ def _declared_decimal(found: CatalogueColumn, decimal: LakeType) -> Field:
     ).format(v=name)
     read_as = f"numeric({decimal.precision},{decimal.scale})"
     value = sql.SQL("(CASE WHEN {} THEN NULL ELSE {} END)::" + read_as).format(unfit, name)
-    return Field(
-        _column(found, decimal), value, _guard(found.name, unfit, f"which {decimal} cannot hold exactly")
-    )
+    return Field(_column(found, decimal), value, _guard(found.name, unfit, f"which {decimal} cannot hold exactly"))
 
 
 def _array(found: CatalogueColumn, rule: _Rule) -> Field:
     name = sql.Identifier(found.name)
     # More than one dimension must not reach DuckDB, whose own error does not name the column.
-    flat = sql.SQL("(CASE WHEN array_ndims({0}) > 1 THEN NULL ELSE {0} END)::" + rule.read_as + "[]").format(
-        name
-    )
+    flat = sql.SQL("(CASE WHEN array_ndims({0}) > 1 THEN NULL ELSE {0} END)::" + rule.read_as + "[]").format(name)
     shape = sql.SQL("array_ndims({0}) > 1 OR array_lower({0}, 1) <> 1").format(name)
     guard = _guard(found.name, shape, "which is not a plain list")
     if rule.refused:

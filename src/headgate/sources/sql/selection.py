@@ -44,9 +44,7 @@ def table_names(selection: Selection) -> tuple[Name, ...]:
             raise BadParameter(f"params.{key} is not offered by this source; leave it out.", field=key)
     text = selection.params.get("tableName")
     if not isinstance(text, str) or not text.strip():
-        raise ParameterMissing(
-            "params.tableName is missing. Send the table's name, as schema.table or table."
-        )
+        raise ParameterMissing("params.tableName is missing. Send the table's name, as schema.table or table.")
     if "\0" in text:
         raise BadParameter("params.tableName holds a zero character.", field="tableName")
     names: list[Name] = []

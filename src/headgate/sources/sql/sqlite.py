@@ -40,7 +40,6 @@ _BY_WORDS: tuple[tuple[str, type[SourceError]], ...] = (
     (r"database (?:table )?is (?:locked|busy)|schema has changed", SourceUnreachable),
     (r"no such (?:table|column)", SourceObjectMissing),
     (r"permission denied|not authorized", SourceAccessDenied),
-    (r"invalid unicode|could not decode to UTF-8", UnholdableValue),
 )
 
 
@@ -56,16 +55,15 @@ class _Table:
 
 @dataclass(frozen=True, slots=True)
 class _Range:
-    """The window as SQLite compares it: two binds for `{c} >= lower AND {c} < upper`, and what DuckDB checks after.
+    """The window as SQLite compares it, `lower <= column < upper` with two binds, and what DuckDB does after.
 
-    `exact` is a condition for the rows to keep, `odd` one for delta values that name no instant.
+    `cases` are `WHEN … THEN …` clauses about the delta column: false for a row to drop, an error for an odd one.
     """
 
     lower: str
     upper: str
     bind: str = "?"
-    exact: str | None = None
-    odd: str | None = None
+    cases: str = ""
 
 
 class SqliteSource:
@@ -78,9 +76,7 @@ class SqliteSource:
         """
         for key in auth_params:
             if key != "path":
-                raise BadParameter(
-                    f"The connection parameter {key!r} is not allowed here; leave it out.", field=key
-                )
+                raise BadParameter(f"The connection parameter {key!r} is not allowed here; leave it out.", field=key)
         path = auth_params.get("path")
         if not isinstance(path, str) or not path:
             raise ParameterMissing("The connection to SQLite needs its path.", field="path")
@@ -125,6 +121,9 @@ class SqliteSource:
         except duckdb.Error as error:
             raise self.translate(error) from None
 
+    def verify(self, split: Split) -> None:
+        """Nothing to verify: one statement reads one state of the file."""
+
     def translate(self, error: Exception) -> HeadgateError:
         """The error of our tree for one of sqlite3 or DuckDB."""
         if isinstance(error, HeadgateError):
@@ -133,14 +132,8 @@ class SqliteSource:
         if (reason := rejection(text)) is not None:
             return UnholdableValue(reason)
         # DuckDB repeats the whole statement, whose words are not SQLite's.
-        words = (
-            re.sub(r'Failed to prepare query ".*": ', "", text, flags=re.DOTALL).split("\n\nLINE ")[0].strip()
-        )
-        kind = next(
-            (kind for pattern, kind in _BY_WORDS if re.search(pattern, words, re.IGNORECASE)), SourceError
-        )
-        if kind is UnholdableValue:
-            return kind("A text value of the table is not valid UTF-8. Correct it, or leave its column out.")
+        words = re.sub(r'Failed to prepare query ".*": ', "", text, flags=re.DOTALL).split("\n\nLINE ")[0].strip()
+        kind = next((kind for pattern, kind in _BY_WORDS if re.search(pattern, words, re.IGNORECASE)), SourceError)
         return kind(f"SQLite: {words}")
 
     def _file(self) -> Path:
@@ -187,9 +180,7 @@ def _table(session: sqlite3.Connection, selection: Selection) -> _Table:
         }
 
         def classes(column: str, table: str = table) -> set[str]:
-            rows = session.execute(
-                f"SELECT DISTINCT typeof({quote(column)}) FROM main.{quote(table)}"
-            )
+            rows = session.execute(f"SELECT DISTINCT typeof({quote(column)}) FROM main.{quote(table)}")
             return {str(class_) for (class_,) in rows} - {"null"}
 
         fields = tuple(
@@ -204,9 +195,7 @@ def _orders(column: Column) -> bool:
     return _ORDERING.fullmatch(column.source_type) is not None
 
 
-def _reading(
-    session: sqlite3.Connection, selection: Selection, window: Window, delta: DeltaColumn | None
-) -> Reading:
+def _reading(session: sqlite3.Connection, selection: Selection, window: Window, delta: DeltaColumn | None) -> Reading:
     table = _table(session, selection)
     column = delta_column(table.relation, delta, _orders)
     assert delta is not None  # noqa: S101 - delta_column() raised otherwise
@@ -219,7 +208,7 @@ def _reading(
 
 
 def _refuse_incomparable(session: sqlite3.Connection, table: _Table, column: Column) -> None:
-    """SQLite sorts numbers before text before blobs, so a delta value of another class would never be in a window."""
+    """Refuse delta values of another class, which no window would hold: numbers sort before text before blobs."""
     name, source = quote(column.name), f"main.{quote(table.name)}"
     others = ("{c} >= ''",) if column.type.kind == "long" else ("{c} < ''", "{c} >= x''")
     for other in others:
@@ -236,6 +225,7 @@ def _bounds(
 ) -> tuple[Bounds, _Range]:
     """The window in the lake column's type, and as SQLite compares it."""
     name, source = quote(column.name), f"main.{quote(table.name)}"
+    field = next(field for field in table.fields if field.column == column)
 
     def one(query: str) -> Any:
         row = session.execute(query).fetchone()
@@ -248,67 +238,54 @@ def _bounds(
     if kind == "string":
         sample = f"SELECT {name} FROM {source} WHERE {name} IS NOT NULL LIMIT 1"
         bounds, pattern = text_bounds(window, delta, lambda: one(sample))
-        regex = text_regex(pattern, marked=is_utc(delta))
-        odd = f"NOT regexp_full_match({{v}}, {literal(regex)})"
-        return bounds, _Range(str(bounds.lower), str(bounds.upper), odd=odd)
+        regex = literal(text_regex(pattern, marked=is_utc(delta)))
+        odd = _odd(field, f"NOT regexp_full_match({field.travelled}, {regex})")
+        return bounds, _Range(str(bounds.lower), str(bounds.upper), cases=odd)
     bounds = Bounds.of(window, DeltaType(kind), timezone=delta.timezone)
     lower, upper = bounds.lower, bounds.upper
     if not isinstance(lower, datetime) or not isinstance(upper, datetime):
         return bounds, _Range(str(lower), str(upper))
-    # Times have many spellings (a T, no seconds, an offset) that share only their day; the instant is compared after.
+    # Spellings of one time (a T, no seconds, an offset) share only their day; the instant is compared after.
     margin = timedelta(days=1 if kind == "timestamptz" else 0)
-    exact = f"{{cast}} >= {_constant(lower, kind)} AND {{cast}} < {_constant(upper, kind)}"
-    odd: str | None = None if is_utc(delta) or kind == "timestamptz" else "regexp_matches({v}, '(Z|[+]00(:?00)?)$')"
-    return bounds, _Range(_day(lower, -margin), _day(upper, margin + timedelta(days=1)), exact=exact, odd=odd)
+    cases = _failing(field.refusal)
+    if kind == "timestamp" and not is_utc(delta):
+        cases += _odd(field, f"regexp_matches({field.travelled}, '(Z|[+]00(:?00)?)$')")
+    within = f"{field.cast} >= {_constant(lower, column)} AND {field.cast} < {_constant(upper, column)}"
+    cases += f" WHEN NOT ({within}) THEN false"
+    return bounds, _Range(_day(lower, -margin), _day(upper, margin + timedelta(days=1)), cases=cases)
 
 
 def _relation(table: _Table, delta: Column, range_: _Range) -> str:
-    values = [f"{field.value} AS c{at}" for at, field in enumerate(table.fields)]
+    values = [f"{field.value} AS {field.travelled}" for field in table.fields]
     guard = "".join(field.guard for field in table.fields)
     name = quote(delta.name)
     query = (
         f"SELECT {', '.join(values)}, CASE{guard} END AS {REJECT} FROM main.{quote(table.name)} "
         f"WHERE {name} >= {range_.bind} AND {name} < {range_.bind}"
     )
-    aliases = ", ".join([*(f"c{at}" for at in range(len(table.fields))), REJECT])
+    aliases = ", ".join([*(field.travelled for field in table.fields), REJECT])
     columns = ", ".join(f"{field.cast} AS {quote(field.column.name)}" for field in table.fields)
+    refusals = _failing("".join(field.refusal for field in table.fields))
     return (
         f"SELECT {columns} FROM sqlite_query({literal(ATTACHED)}, {literal(query)}, "
         f"params=row({literal(range_.lower)}, {literal(range_.upper)})) AS source({aliases}) "
-        f"WHERE {_keep(table, delta, range_)}"
+        f"WHERE CASE{range_.cases} WHEN {REJECT} IS NOT NULL THEN {fail(REJECT)}{refusals} ELSE true END"
     )
 
 
-def _keep(table: _Table, delta: Column, range_: _Range) -> str:
-    """A DuckDB condition: true for a row of the window, an error for one that cannot be held or compared."""
-    at = next(at for at, field in enumerate(table.fields) if field.column.name == delta.name)
-    text, field = f"c{at}", table.fields[at]
-    cases = []
-    if range_.odd is not None:
-        before, after = complaint(
-            delta.name, "which does not follow the format of the delta column's other values"
-        )
-        said = f"{literal(before)} || '''' || left({text}, 80) || '''' || {literal(after)}"
-        cases.append(f"WHEN {range_.odd.format(v=text)} THEN {fail(said)}")
-    if range_.exact is not None:
-        if field.check is not None:
-            cases.append(
-                f"WHEN CASE{field.refusal(text)} END IS NOT NULL THEN {fail(f'CASE{field.refusal(text)} END')}"
-            )
-        cases.append(f"WHEN NOT ({range_.exact.format(cast=field.cast)}) THEN false")
-    cases.append(f"WHEN {REJECT} IS NOT NULL THEN {fail(REJECT)}")
-    refusals = "".join(field.refusal(f"c{at}") for at, field in enumerate(table.fields))
-    if refusals:
-        cases.append(f"WHEN CASE{refusals} END IS NOT NULL THEN {fail(f'CASE{refusals} END')}")
-    return f"CASE {' '.join(cases)} ELSE true END"
+def _failing(refusals: str) -> str:
+    """A clause that fails with the first of `refusals`, clauses that yield a reason."""
+    return f" WHEN CASE{refusals} END IS NOT NULL THEN {fail(f'CASE{refusals} END')}" if refusals else ""
 
 
-def _constant(value: datetime, kind: str) -> str:
-    return (
-        f"TIMESTAMPTZ {literal(value.isoformat())}"
-        if kind == "timestamptz"
-        else f"TIMESTAMP {literal(value.isoformat())}"
-    )
+def _odd(field: Field, condition: str) -> str:
+    before, after = complaint(field.column.name, "which does not follow the format of the delta column's other values")
+    shown = f"{literal(before)} || '''' || left({field.travelled}, 80) || '''' || {literal(after)}"
+    return f" WHEN {condition} THEN {fail(shown)}"
+
+
+def _constant(value: datetime, column: Column) -> str:
+    return f"CAST({literal(value.isoformat())} AS {column.type.sql})"
 
 
 def _day(value: date, margin: timedelta) -> str:

@@ -14,7 +14,7 @@ else is refused by name, never converted. Every value travels as text that DuckD
 | contains BLOB | binary | blobs |
 | DATE | date | `yyyy-MM-dd` |
 | TIME | time | `HH:mm`, `HH:mm:ss`, up to 6 decimals |
-| TIMESTAMP, DATETIME | timestamp | `yyyy-MM-dd`, and with ` HH:mm[:ss[.f]]` or a `T`; `Z` or `+00:00` may follow seconds |
+| TIMESTAMP, DATETIME | timestamp | `yyyy-MM-dd[ HH:mm[:ss[.f]]]`, a `T` for the space; `Z` or `+00:00` after seconds |
 | the same WITH TIME ZONE, TIMESTAMPTZ | timestamptz | the same with seconds and `Z` or an offset |
 | none, or any other word | by the values | one of integers, reals, text, blobs; a mixture is an UnsupportedType |
 """
@@ -36,25 +36,17 @@ __all__ = ["Field", "field_of"]
 class Field:
     """A column of the lake and how it is read.
 
-    `value` and `guard` are SQLite's: the text that travels, and `WHEN … THEN …` clauses for a value of another class.
-    `cast` and `check` are DuckDB's: the lake's value of that text, and whether the text can be held (None: always).
+    `value` and `guard` are SQLite's: the text that travels as the column `travelled`, and `WHEN … THEN …` clauses
+    that give the reason against a value of another class. `cast` and `refusal` are DuckDB's: the lake's value of
+    that text, and clauses that give the reason against a text which cannot be held.
     """
 
     column: Column
+    travelled: str
     value: str
     guard: str
     cast: str
-    check: str | None
-
-    def refusal(self, travelled: str) -> str:
-        """A DuckDB `WHEN … THEN …` clause that names a `travelled` text which cannot be held."""
-        if self.check is None:
-            return ""
-        before, after = complaint(self.column.name, f"which {self.column.type} cannot hold exactly")
-        return (
-            f" WHEN {travelled} IS NOT NULL AND NOT coalesce({self.check}, false)"
-            f" THEN {literal(before)} || '''' || left({travelled}, 80) || '''' || {literal(after)}"
-        )
+    refusal: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +54,7 @@ class _Rule:
     """How one lake type is read: the storage classes it takes, what more is refused, and the texts in between.
 
     `{c}` is the column in SQLite's SQL, `{v}` the travelled text in DuckDB's, `{t}` the lake type in DuckDB's.
+    `check` must hold for every text; `shown` is the text as an error shows it.
     """
 
     classes: tuple[str, ...]
@@ -69,6 +62,8 @@ class _Rule:
     refused: str | None = None
     cast: str = "CAST({v} AS {t})"
     check: str | None = None
+    shown: str = "'''' || left({v}, 80) || ''''"
+    reason: str = "which {kind} cannot hold exactly"
 
 
 _CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
@@ -101,7 +96,13 @@ _RULES = {
     "boolean": _Rule(("integer",), cast="({v} = '1')", check="{v} IN ('0', '1')"),
     "double": _DOUBLE,
     "decimal": _DECIMAL,
-    "string": _Rule(("text", "integer")),
+    # SQLite does not check what it is given as text, and neither does DuckDB what it is given by SQLite.
+    "string": _Rule(
+        ("text", "integer"),
+        check="TRY(decode(encode({v}))) IS NOT NULL",
+        shown="'X''' || left(hex(encode({v})), 80) || ''''",
+        reason="which is not valid UTF-8",
+    ),
     "binary": _Rule(("blob",), value="CASE WHEN {c} IS NOT NULL THEN hex({c}) END", cast="unhex({v})"),
     "date": _text(_DAY, "DATE", "0001-01-01", "9999-12-31"),
     "time": _text(f"{_CLOCK}|{_SECONDS}", "TIME", "00:00:00", "23:59:59.999999"),
@@ -161,33 +162,32 @@ def field_of(
             )
         type_ = _BY_CLASS[found.pop()] if found else LakeType("string")
     rule, column = _RULES[type_.kind], quote(name)
-    travelled = {"v": f"c{at}", "t": type_.sql}
-    before, after = complaint(name, f"which is not of its declared type {declared or str(type_)}")
+    marks = {"c": column, "v": f"c{at}", "t": type_.sql}
+    reason = rule.reason.format(kind=type_)
     allowed = ", ".join(f"'{known}'" for known in (*rule.classes, "null"))
-    guard = _when(f"typeof({column}) NOT IN ({allowed})", column, before, after)
+    said = f"which is not of its declared type {declared}" if declared else f"which is not of the type {type_}"
+    guard = _when(f"typeof({column}) NOT IN ({allowed})", name, said)
     if rule.refused:
-        before, after = complaint(name, f"which {type_} cannot hold exactly")
-        guard += _when(rule.refused.format(c=column), column, before, after)
-    return Field(
-        Column(name, type_, declared, nullable),
-        rule.value.format(c=column),
-        guard,
-        rule.cast.format(**travelled),
-        rule.check.format(**travelled) if rule.check else None,
-    )
+        guard += _when(rule.refused.format(**marks), name, reason)
+    refusal = ""
+    if rule.check:
+        before, after = complaint(name, reason)
+        refusal = (
+            f" WHEN {marks['v']} IS NOT NULL AND NOT coalesce({rule.check.format(**marks)}, false) "
+            f"THEN {literal(before)} || {rule.shown.format(**marks)} || {literal(after)}"
+        )
+    found_as = Column(name, type_, declared, nullable)
+    return Field(found_as, marks["v"], rule.value.format(**marks), guard, rule.cast.format(**marks), refusal)
 
 
 def _type(declared: str) -> LakeType | None:
     word = " ".join(declared.upper().split())
     if shaped := _SHAPED.fullmatch(word):
         precision, scale = int(shaped[1]), int(shaped[2] or 0)
-        return (
-            LakeType("decimal", precision, scale)
-            if scale <= precision <= 38 and precision
-            else LakeType("double")
-        )
+        return LakeType("decimal", precision, scale) if scale <= precision <= 38 and precision else LakeType("double")
     return next((type_ for pattern, type_ in _DECLARED if re.fullmatch(pattern, word)), None)
 
 
-def _when(condition: str, column: str, before: str, after: str) -> str:
-    return f" WHEN {condition} THEN {literal(before)} || substr(quote({column}), 1, 80) || {literal(after)}"
+def _when(condition: str, name: str, reason: str) -> str:
+    before, after = complaint(name, reason)
+    return f" WHEN {condition} THEN {literal(before)} || substr(quote({quote(name)}), 1, 80) || {literal(after)}"
