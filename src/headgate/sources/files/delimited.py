@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,17 +15,20 @@ import duckdb
 from headgate.dataplane import literal, quote
 from headgate.errors import BadDelimiter, BadParameter, SourceError, SourceObjectMissing
 from headgate.model.lake import Column
+from headgate.sources.files.faults import not_utf8
 from headgate.sources.files.layout import Layout, Scan, check_names, file_list
 from headgate.sources.files.listing import opening
 from headgate.sources.files.text_types import FOUND, STRING, TextType
 from headgate.sources.interface import FileRef
 
-__all__ = ["Dialect", "inspect", "is_gzip", "open_text"]
+__all__ = ["Dialect", "check_gzip", "inspect", "is_gzip", "open_text"]
 
 _ENCODINGS = {"utf-8": "utf-8", "utf8": "utf-8", "latin-1": "latin-1", "iso-8859-1": "latin-1"}
 _SCANNED_WHOLE = 64 * 1024 * 1024
 _SAMPLED_FILES = 32
 _SAMPLED_ROWS = 20_000
+_CHUNK = 1024 * 1024
+_TESTED_AT_ONCE = 25
 _LONGEST_HEADER = 4 * 1024 * 1024
 
 Header = tuple[str, ...]
@@ -61,8 +65,13 @@ class Dialect:
             raise BadParameter(f"`compressionType` is {packing!r}; gzip can be read.", parameter="compressionType")
         return cls(delimiter, encoding, packing == "gzip", header)
 
-    def convert(self, type_: TextType, index: int, name: str) -> str:
-        """SQL for the column `name`, the field at `index`, as `type_`; its failure says where to look."""
+    def convert(self, type_: TextType, index: int, name: str, *, proven: bool) -> str:
+        """SQL for the column `name`, the field at `index`, as `type_`.
+
+        Unless all values are `proven` to fit, each is tested, and a failure says where to look.
+        """
+        if proven:
+            return f"{type_.cast_sql(f'c{index}')} AS {quote(name)}"
         origin = {
             "index": index,
             "delimiter": self.delimiter,
@@ -88,6 +97,22 @@ def is_gzip(path: str, always: bool) -> bool:
     return always or path.lower().endswith(".gz")
 
 
+def check_gzip(file: FileRef, always: bool) -> None:
+    """Raises SourceError when `file` is compressed and damaged or cut off, which DuckDB does not notice."""
+    if is_gzip(file.path, always):
+        with opening(file.path), _whole_gzip(file.path), gzip.open(file.path) as content:
+            while content.read(_CHUNK):
+                pass
+
+
+@contextmanager
+def _whole_gzip(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise SourceError(f"{path} is not a complete gzip file: {error}.", path=path) from None
+
+
 def inspect(
     connection: duckdb.DuckDBPyConnection,
     files: Sequence[FileRef],
@@ -98,6 +123,8 @@ def inspect(
 
     Above 64 MB in all, types are found in a sample. Raises SourceError naming the file and line, or column.
     """
+    for file in files:
+        check_gzip(file, dialect.gzip)
     headers = {file.path: header for file in files if (header := _header(file, dialect))}
     if not headers:
         return Layout((), {})
@@ -118,9 +145,16 @@ def inspect(
 
     full = [file for file in files if file.path in headers]
     unknown = [name for name in names if name not in declared]
-    types = {**declared, **_found_types(connection, full, headers, dialect, unknown)}
+    whole = sum(file.size for file in full) <= _SCANNED_WHOLE
+    samples = list(_samples(full, headers, dialect, whole))
+    types = dict(declared)
+    for at in range(0, len(unknown), _TESTED_AT_ONCE):
+        types |= _found_types(connection, samples, unknown[at : at + _TESTED_AT_ONCE])
     projections = {
-        header: ", ".join(dialect.convert(types[name], header.index(name), name) for name in names)
+        header: ", ".join(
+            dialect.convert(types[name], header.index(name), name, proven=whole and name not in declared)
+            for name in names
+        )
         for header in set(headers.values())
     }
     return Layout(
@@ -157,16 +191,12 @@ def _bounded(lines: Iterator[str]) -> Iterator[str]:
 
 
 def _found_types(
-    connection: duckdb.DuckDBPyConnection,
-    files: Sequence[FileRef],
-    headers: Mapping[str, Header],
-    dialect: Dialect,
-    names: Sequence[str],
+    connection: duckdb.DuckDBPyConnection, samples: Sequence[tuple[Header, str]], names: Sequence[str]
 ) -> dict[str, TextType]:
     """The first type of FOUND that every value of a column fits; STRING where none does, or no value is."""
     filled = dict.fromkeys(names, False)
     fitting = {name: [True] * len(FOUND) for name in names}
-    for header, source in _samples(files, headers, dialect) if names else ():
+    for header, source in samples:
         tests = [_tests(f"c{header.index(name)}") for name in names]
         row = connection.execute(f"SELECT {', '.join(tests)} FROM {source}").fetchone() or ()
         for name, at in zip(names, range(0, len(row), len(FOUND) + 1), strict=True):
@@ -179,13 +209,16 @@ def _found_types(
 
 
 def _tests(column: str) -> str:
-    fits = (f"coalesce(bool_and({type_.fits_sql(column)}), true)" for type_ in FOUND)
+    filled = f"FILTER (WHERE {column} IS NOT NULL)"
+    fits = (f"coalesce(bool_and({type_.fits_sql(column)}) {filled}, true)" for type_ in FOUND)
     return f"count({column}) > 0, {', '.join(fits)}"
 
 
-def _samples(files: Sequence[FileRef], headers: Mapping[str, Header], dialect: Dialect) -> Iterator[tuple[Header, str]]:
-    """What to look at, as a header and a relation each: everything, or the first rows of some files."""
-    if sum(file.size for file in files) <= _SCANNED_WHOLE:
+def _samples(
+    files: Sequence[FileRef], headers: Mapping[str, Header], dialect: Dialect, whole: bool
+) -> Iterator[tuple[Header, str]]:
+    """What to look at, as a header and a relation each: the whole files, or the first rows of some."""
+    if whole:
         groups: dict[tuple[Header, str], list[FileRef]] = {}
         for file in files:
             header = headers[file.path]
@@ -206,9 +239,11 @@ def open_text(path: str, encoding: str, gzipped: bool) -> Iterator[TextIO]:
     decoder = "utf-8-sig" if encoding == "utf-8" else encoding
     with opening(path):
         try:
-            with binary(path, "rb") as raw, io.TextIOWrapper(raw, decoder, newline="") as text:
+            with (
+                _whole_gzip(path),
+                binary(path, "rb") as raw,
+                io.TextIOWrapper(raw, decoder, newline="") as text,
+            ):
                 yield cast(TextIO, text)
-        except UnicodeDecodeError as error:
-            raise SourceError(f"{path} is not encoded in {encoding}: {error.reason}.", path=path) from None
-        except (gzip.BadGzipFile, EOFError) as error:
-            raise SourceError(f"{path} is not a complete gzip file: {error}.", path=path) from None
+        except UnicodeDecodeError:
+            raise not_utf8(path) from None

@@ -22,7 +22,7 @@ from headgate.errors import (
     UnholdableValue,
 )
 
-__all__ = ["FAULT", "translate"]
+__all__ = ["FAULT", "not_utf8", "translate"]
 
 FAULT = "headgate:"
 """What the message of an error() in our own SQL begins with; a JSON array follows."""
@@ -74,11 +74,10 @@ def _unclosed(found: re.Match[str]) -> HeadgateError:
     return SourceError(f"{_place(found[1], line)}: a quoted field is not closed properly.", path=found[1])
 
 
-def _not_utf8(found: re.Match[str]) -> HeadgateError:
-    return SourceError(
-        f"{_place(found[1], _undecodable(found[1]))}: the text is not utf-8; name the file's `encoding`.",
-        path=found[1],
-    )
+def not_utf8(path: str) -> SourceError:
+    """What to say of a file whose bytes are not UTF-8."""
+    place = _place(path, _undecodable(path))
+    return SourceError(f"{place}: the text is not utf-8; name the file's `encoding`.", path=path)
 
 
 def _too_long(found: re.Match[str]) -> HeadgateError:
@@ -112,7 +111,7 @@ _TOLD: dict[str, Callable[[re.Match[str]], HeadgateError]] = {
     rf"{FAULT}(\[.*\])": _value,
     rf"Expected Number of Columns: (\d+) Found: (\d+){_OPTIONS}\n\s*delimiter = (.) ": _ragged,
     rf"unterminated quote{_OPTIONS}\n\s*delimiter = (.) ": _unclosed,
-    rf"Invalid unicode{_OPTIONS}": _not_utf8,
+    rf"Invalid unicode{_OPTIONS}": lambda found: not_utf8(found[1]),
     rf"Maximum line size{_OPTIONS}": _too_long,
     rf"invalid state{_OPTIONS}": _mixed_ends,
     r'Malformed JSON in file "([^"]+)", at [^:]*: (.*)': _not_json,

@@ -9,7 +9,7 @@ import duckdb
 from headgate.dataplane import literal, quote
 from headgate.errors import SourceError, UnholdableValue, UnsupportedType
 from headgate.model.lake import Column, LakeType
-from headgate.sources.files.delimited import is_gzip, open_text
+from headgate.sources.files.delimited import check_gzip, is_gzip, open_text
 from headgate.sources.files.layout import Layout, Scan, check_names, file_list
 from headgate.sources.files.text_types import TextType
 from headgate.sources.interface import FileRef
@@ -60,6 +60,8 @@ def inspect(
     declared: Mapping[str, TextType],
 ) -> Layout:
     """What `files` hold; a declared field is read as text and converted. Raises SourceError."""
+    for file in files:
+        check_gzip(file, gzip)
     options = {file.path: found for file in files if (found := _options(file, gzip))}
     shape: dict[str, Any] = dict.fromkeys(declared)
     groups: dict[str, list[FileRef]] = {}

@@ -68,6 +68,8 @@ def find_files(
         pattern.insert(-1, "**")
     if not pattern or kind == "folder":
         pattern += ["**", "*"] if recursive else ["*"]
+    elif pattern[-1] == "**":
+        pattern.append("*")
     found = _walk(start, frozenset({0}), _matchers(pattern), roots, frozenset({start}))
     return sorted({ref.path: ref for ref in found}.values(), key=lambda ref: ref.path)
 

@@ -34,20 +34,24 @@ class TextType:
         """SQL that is true when the expression `text` can be converted; NULL stays NULL."""
         return self.fits.replace("{x}", text)
 
+    def cast_sql(self, text: str) -> str:
+        """SQL that converts `text`, which fits."""
+        return self.cast.replace("{x}", text)
+
     def sql(self, text: str, name: str, origin: str = "null") -> str:
         """SQL that converts `text`, a value of the column `name`, or fails with the name, file and text.
 
         `origin` is JSON that goes into the failure too.
         """
         if self.fits == "true":
-            return self.cast.replace("{x}", text)
+            return self.cast_sql(text)
         report = (
             f"json_array({literal(str(self.lake))}, {literal(name)}, {FILE}, left({text}, 200), "
             f"{literal(origin)}::JSON)"
         )
         return (
             f"CASE WHEN {text} IS NULL THEN NULL WHEN {self.fits_sql(text)} "
-            f"THEN {self.cast.replace('{x}', text)} ELSE error({literal(FAULT)} || {report}) END"
+            f"THEN {self.cast_sql(text)} ELSE error({literal(FAULT)} || {report}) END"
         )
 
 
