@@ -171,8 +171,8 @@ class BadOrderBy(InvalidRequest):
     code = "FLOW-1433-400"
 
 
-class UnknownOperator(InvalidRequest):
-    """The operator of this `property` filter is not known. Use ==, !=, <, <=, > or >=."""
+class OperatorNotThere(InvalidRequest):
+    """This operator of the `property` filter is not implemented. Use ==, !=, <, <=, > or >=."""
 
     code = "FLOW-1440-400"
 
@@ -211,6 +211,12 @@ class UnknownField(InvalidRequest):
     """The `property` filter names a field that cannot be filtered by."""
 
     code = "FLOW-1449-400"
+
+
+class UnknownOperator(InvalidRequest):
+    """The `property` filter has no operator that is known here. Use ==, !=, <, <=, > or >=."""
+
+    code = "FLOW-1450-400"
 
 
 class UnknownParameter(InvalidRequest):

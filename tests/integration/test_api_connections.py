@@ -257,6 +257,7 @@ def test_base_connection_is_forbidden_where_no_account_is_needed(face: Face) -> 
         for spec in face.get("/connectionSpecs").json()["items"]
         if not spec["authSpec"] and spec["attributes"]["isSource"]
     ]
+    assert free
     connection = face.connection()
     for spec_id in free:
         body = source_body(face, spec_id, baseConnectionId=connection, params={"path": "x"})

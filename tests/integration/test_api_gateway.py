@@ -121,9 +121,9 @@ FORGED: dict[str, Callable[[Face], str]] = {
     "cut": lambda face: face.credentials.access_token[:-6],
     "flipped": lambda face: face.credentials.access_token[:-6] + "AAAAAA",
     "four parts": lambda face: face.credentials.access_token + ".x",
-    "no base64": lambda face: "a!b.c?d.e",
-    "only dots": lambda face: "..",
-    "9 kB": lambda face: "a" * 9000,
+    "no base64": lambda _face: "a!b.c?d.e",
+    "only dots": lambda _face: "..",
+    "9 kB": lambda _face: "a" * 9000,
 }
 
 

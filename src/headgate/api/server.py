@@ -1,5 +1,6 @@
 """Listening: the application on a socket, with its worker beside it."""
 
+import signal
 import socket
 from collections.abc import Callable
 
@@ -34,6 +35,8 @@ def serve(settings: Settings, *, host: str, port: int, with_worker: bool, ready:
             remember_address(settings, address)
             ready(address)
 
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: None)  # uvicorn raises it again once it has stopped
         _Server(config, answering).run()
 
 

@@ -14,6 +14,7 @@ from headgate.errors import (
     EmptyFilterValue,
     LimitTooSmall,
     OperatorNotForField,
+    OperatorNotThere,
     OperatorTakesOneValue,
     UnknownField,
     UnknownOperator,
@@ -24,9 +25,7 @@ __all__ = ["MAX_LIMIT", "Field", "Filter", "Query", "parse_limit", "parse_query"
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 
-_FILTER = re.compile(
-    r"(?P<path>[A-Za-z_][\w.\[\]]*)(?P<op>==|!=|>=|<=|=~|!~|=|>|<|~)(?P<value>.*)", re.DOTALL
-)
+_FILTER = re.compile(r"(?P<path>[A-Za-z_][\w.\[\]]*)(?P<op>==|!=|>=|<=|=~|!~|=|>|<|~)(?P<value>.*)", re.DOTALL)
 _PROJECTION = re.compile(r"[A-Za-z_]\w*(,[A-Za-z_]\w*)*")
 
 
@@ -100,20 +99,16 @@ def parse_limit(text: str | None) -> int:
 
 def _filter(text: str, fields: Mapping[str, Field]) -> Filter:
     found = _FILTER.fullmatch(text)
-    if not found or "~" in found["op"]:
-        raise UnknownOperator(
-            f"property={text[:80]!r} has no operator that is known here. Use == for instance."
-        )
+    if not found:
+        raise UnknownOperator(f"property={text[:80]!r} has no operator that is known here. Use == for instance.")
+    if "~" in found["op"]:
+        raise OperatorNotThere(f"property={text[:80]!r} matches patterns, which is not possible. Use ==.")
     path, op = found["path"], "==" if found["op"] == "=" else found["op"]
     target = fields.get(path)
     if target is None:
-        raise UnknownField(
-            f"{path!r} cannot be filtered by. Fields: {', '.join(sorted(fields))}.", field=path
-        )
+        raise UnknownField(f"{path!r} cannot be filtered by. Fields: {', '.join(sorted(fields))}.", field=path)
     if op not in ("==", "!=") and not target.number:
-        raise OperatorNotForField(
-            f"{op} cannot be used with {path!r}, which is text.", field=path, operator=op
-        )
+        raise OperatorNotForField(f"{op} cannot be used with {path!r}, which is text.", field=path, operator=op)
     values = tuple(_value(part, path, target) for part in found["value"].split(","))
     if len(values) > 1 and op not in ("==", "!="):
         raise OperatorTakesOneValue(f"{op} compares {path!r} with one value.", field=path, operator=op)

@@ -91,11 +91,11 @@ class Listings:
         nonce = secrets.token_bytes(_NONCE)
         text = json.dumps(content, separators=(",", ":")).encode()
         sealed = nonce + self._cipher.encrypt(nonce, text, _place(scope, collection))
-        return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+        return _encoded(sealed)
 
     def _open(self, token: str, scope: Scope, collection: str) -> Json:
         try:
-            sealed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+            sealed = _decoded(token)
             text = self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], _place(scope, collection))
         except (ValueError, InvalidTag) as error:
             raise BadFilterValue(
@@ -150,6 +150,17 @@ def _ascending(order: str | None) -> bool:
     if field != "createdAt":
         raise BadOrderBy(f"orderby names {field[:40]!r}; listings are ordered by createdAt or -createdAt.")
     return prefix != "-"
+
+
+def _encoded(sealed: bytes) -> str:
+    return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+
+
+def _decoded(token: str) -> bytes:
+    sealed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    if _encoded(sealed) != token:  # the decoder skips what it does not know, and has spare bits at the end
+        raise ValueError(token)
+    return sealed
 
 
 def _place(scope: Scope, collection: str) -> bytes:
