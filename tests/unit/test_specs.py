@@ -116,9 +116,7 @@ def test_flow_specs_lead_from_every_source_of_their_kind_to_the_lake() -> None:
     table, file = flow_specs()
     assert (table.name, table.id, table.needs_delta_column) == ("CRMToAEP", TABLES, True)
     assert (file.name, file.id, file.needs_delta_column) == ("CloudStorageToAEP", FILES, False)
-    assert {named("postgresql").id, named("sqlite").id, named("shopify").id} <= set(
-        table.source_connection_spec_ids
-    )
+    assert {named("postgresql").id, named("sqlite").id, named("shopify").id} <= set(table.source_connection_spec_ids)
     assert named("local-files").id in file.source_connection_spec_ids
     assert not set(table.source_connection_spec_ids) & set(file.source_connection_spec_ids)
     for flow in (table, file):

@@ -98,6 +98,11 @@ def _not_fitting(found: re.Match[str]) -> HeadgateError:
     return SourceError(f"{path}: a record cannot be read, {reason[:300]}.", path=path)
 
 
+def _damaged(found: re.Match[str]) -> HeadgateError:
+    path, reason = found[1], found[2].splitlines()[0]
+    return SourceError(f"{path} is damaged: {reason[:300]}.", path=path)
+
+
 def _vanished(found: re.Match[str]) -> HeadgateError:
     return SourceChanged(f"{found[1]} vanished before it was read.", path=found[1])
 
@@ -116,6 +121,7 @@ _TOLD: dict[str, Callable[[re.Match[str]], HeadgateError]] = {
     rf"invalid state{_OPTIONS}": _mixed_ends,
     r'Malformed JSON in file "([^"]+)", at [^:]*: (.*)': _not_json,
     r'JSON transform error in file "([^"]+)", in [^:]*: (.*)': _not_fitting,
+    r'(?:Failed to read file|found in Parquet file) "([^"]+)":? (.*)': _damaged,
     r'No files found that match the pattern "([^"]+)"': _vanished,
     r'Cannot open file "([^"]+)": No such file': _vanished,
     r'Cannot open file "([^"]+)": Permission denied': _denied,

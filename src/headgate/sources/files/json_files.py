@@ -120,35 +120,39 @@ def _observe(
     declared: Mapping[str, TextType],
 ) -> None:
     """Widen `shape` by every record of `source`."""
-    records = (
-        "SELECT json, json_structure(json)::VARCHAR AS structure, file_index, "
-        f"regexp_matches(json::VARCHAR, {literal(_TELLING)}) OR contains(structure, '\"JSON\"') AS telling "
-        f"FROM {source}"
-    )
+    telling = f"regexp_matches(json::VARCHAR, {literal(_TELLING)})"
+    unclear = "contains(json_structure(json)::VARCHAR, '\"JSON\"')"
     summary = connection.execute(
-        f"SELECT structure, min(file_index) FROM ({records}) WHERE NOT telling GROUP BY 1 ORDER BY ALL"
+        f"SELECT structure, telling, min(file_index) FROM (SELECT json_structure(json)::VARCHAR AS structure, "
+        f"{telling} AS telling, file_index FROM {source}) GROUP BY ALL ORDER BY 3, 1"
     )
+    closer = set()
     while rows := summary.fetchmany(1000):
-        for text, index in rows:
-            path = files[index].path
-            structure = _object(_load(text, path), path)
-            _widen(shape, {k: _of_structure(v) for k, v in structure.items()}, declared)
-    told = connection.sql(f"SELECT json::VARCHAR, file_index FROM ({records}) WHERE telling")
-    batches = told.to_arrow_reader(1000)
-    for batch in batches:
+        for text, tells, index in rows:
+            if tells or '"JSON"' in text:
+                closer.add(telling if tells else unclear)
+            else:
+                structure = _fields(text, files[index].path)
+                _widen(shape, {k: _of_structure(v) for k, v in structure.items()}, declared)
+    if not closer:
+        return
+    told = connection.sql(f"SELECT json::VARCHAR, file_index FROM {source} WHERE {' OR '.join(sorted(closer))}")
+    for batch in told.to_arrow_reader(1000):
         for text, index in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            path = files[index].path
-            fields = _object(_load(text, path), path)
+            fields = _fields(text, files[index].path)
             _widen(shape, {k: _of_value(v, k) for k, v in fields.items() if k not in declared}, declared)
 
 
-def _load(text: str, path: str) -> Any:
+def _fields(text: str, path: str) -> dict[str, Any]:
     try:
-        return json.loads(text, parse_float=_Fraction)
+        record = json.loads(text, parse_float=_Fraction)
     except RecursionError:
         raise UnsupportedType(f"{path} holds a record that is nested too deeply.", path=path) from None
     except ValueError as error:
         raise SourceError(f"{path} holds a record that is not JSON: {error}.", path=path) from None
+    if not isinstance(record, dict):
+        raise SourceError(f"{path} holds a record that is not an object.", path=path)
+    return record
 
 
 class _Fraction(float):
@@ -156,12 +160,6 @@ class _Fraction(float):
 
     def __init__(self, text: str) -> None:
         self.text = text
-
-
-def _object(value: Any, path: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise SourceError(f"{path} holds a record that is not an object, but {type(value).__name__}.", path=path)
-    return value
 
 
 def _widen(shape: dict[str, Any], fields: Mapping[str, Shape], declared: Mapping[str, TextType]) -> None:

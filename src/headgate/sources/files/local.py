@@ -82,6 +82,9 @@ class LocalFiles:
     def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
         """Nothing to do: the readers are part of DuckDB."""
 
+    def interrupt(self, reading: Reading) -> None:
+        """Nothing to do: files are read inside DuckDB, whose interrupt reaches it."""
+
     def verify(self, split: Split) -> None:
         """Raises SourceChanged when a file of `split` is not what it was when it was planned."""
         for file in split.files:

@@ -101,7 +101,9 @@ def _schema(path: str) -> pa.Schema:
                 for batch in file.iter_batches(columns=fine) if fine else ():
                     for name, column in zip(batch.schema.names, batch.columns, strict=True):
                         _check_nanoseconds(column, name, path)
-        except (pa.ArrowException, OverflowError) as error:
+        except (pa.ArrowException, OverflowError, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the system's refusal; pyarrow's own complaints carry no number
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise SourceError(f"{path} is not a readable Parquet file: {reason}", path=path) from None
     return schema
