@@ -94,13 +94,17 @@ def test_every_record_is_what_pythons_json_module_reads(tmp_path: Path) -> None:
     rng = random.Random(5)
 
     def value(kind: int) -> Any:
-        return [
-            lambda: rng.randint(-(2**63), 2**63 - 1),
-            lambda: rng.random() * 10 ** rng.randint(-300, 300),
-            lambda: "".join(rng.choices('ab"\\\n\té😀,{}[]:', k=rng.randint(0, 12))),
-            lambda: rng.random() < 0.5,
-            lambda: [rng.randint(0, 9) for _ in range(rng.randint(0, 3))],
-        ][kind]()
+        match kind:
+            case 0:
+                return rng.randint(-(2**63), 2**63 - 1)
+            case 1:
+                return rng.random() * 10 ** rng.randint(-300, 300)
+            case 2:
+                return "".join(rng.choices('ab"\\\n\té😀,{}[]:', k=rng.randint(0, 12)))
+            case 3:
+                return rng.random() < 0.5
+            case _:
+                return [rng.randint(0, 9) for _ in range(rng.randint(0, 3))]
 
     records = [{f"f{kind}": value(kind) for kind in range(5) if rng.random() < 0.8} | {"id": i} for i in range(3000)]
     (tmp_path / "a.json").write_text(lines(*records[:1000]))

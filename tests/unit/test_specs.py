@@ -1,6 +1,7 @@
 """The catalogue of connection specs and flow specs."""
 
 import re
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -165,3 +166,17 @@ def test_the_schedule_spec_says_which_schedules_are_legal(schedule: dict[str, An
 def test_what_cannot_be_read_says_so(spec_id: str, says: str) -> None:
     with pytest.raises(SourceNotOnDemand, match=says):
         open_source(spec_id, {}, Settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "source"),
+    [
+        ("postgresql", {"connectionString": "postgresql://nobody@localhost/none"}, "PostgresSource"),
+        ("sqlite", {"path": "none.db"}, "SqliteSource"),
+        ("local-files", {}, "LocalFiles"),
+    ],
+)
+def test_what_runs_is_opened_without_being_reached(
+    name: str, params: dict[str, Any], source: str, tmp_path: Path
+) -> None:
+    assert type(open_source(named(name).id, params, Settings(file_roots=(tmp_path,)))).__name__ == source

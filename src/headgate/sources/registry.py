@@ -32,9 +32,7 @@ def open_source(spec_id: str, auth_params: Mapping[str, Any], settings: Settings
 
             return LocalFiles(auth_params, settings.roots)
     if spec is None:
-        raise SourceNotOnDemand(
-            f"No connection spec has the id {spec_id!r}, so nothing can be read through it."
-        )
+        raise SourceNotOnDemand(f"No connection spec has the id {spec_id!r}, so nothing can be read through it.")
     if not spec.is_source:
         raise SourceNotOnDemand(f"{spec.title} is a target; it cannot be read.")
     raise SourceNotOnDemand(f"{spec.title} is listed in the catalogue, but this version cannot read it.")

@@ -95,9 +95,7 @@ class ConnectionSpec:
             "name": self.name,
             "providerId": self.provider_id,
             "version": self.version,
-            "authSpec": [
-                {"name": auth.name, "type": auth.type, "spec": auth.schema} for auth in self.auth_specs
-            ],
+            "authSpec": [{"name": auth.name, "type": auth.type, "spec": auth.schema} for auth in self.auth_specs],
             **shape,
             "attributes": {
                 "category": self.category,
@@ -158,9 +156,7 @@ def connection_specs() -> tuple[ConnectionSpec, ...]:
     specs = []
     for file in files.iterdir():
         group = json.loads(file.read_text(encoding="utf-8"))
-        specs += [
-            _connection_spec(entry, group["category"], kinds[entry["kind"]]) for entry in group["specs"]
-        ]
+        specs += [_connection_spec(entry, group["category"], kinds[entry["kind"]]) for entry in group["specs"]]
     return tuple(sorted(specs, key=lambda spec: (not spec.runnable, spec.name)))
 
 
@@ -174,9 +170,7 @@ def flow_specs() -> tuple[FlowSpec, ...]:
             id=entry["id"],
             name=entry["name"],
             kind=entry["kind"],
-            source_connection_spec_ids=tuple(
-                spec.id for spec in connection_specs() if spec.kind == entry["kind"]
-            ),
+            source_connection_spec_ids=tuple(spec.id for spec in connection_specs() if spec.kind == entry["kind"]),
             target_connection_spec_ids=targets,
             shape=_flow_shape(entry, about),
         )
