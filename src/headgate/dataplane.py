@@ -3,6 +3,8 @@
 Extensions come from their wheels (`duckdb-extension-*`, the same version as DuckDB) and must be signed.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import duckdb
 
 from headgate.errors import MissingExtra
 
-__all__ = ["connect", "literal", "quote"]
+__all__ = ["connect", "literal", "load", "opened", "quote"]
 
 
 def connect(*extensions: str, threads: int = 1, memory: str = "256MB") -> duckdb.DuckDBPyConnection:
@@ -32,8 +34,28 @@ def connect(*extensions: str, threads: int = 1, memory: str = "256MB") -> duckdb
     )
     connection.execute("SET TimeZone = 'UTC'")
     for name in extensions:
-        connection.execute(f"LOAD {literal(str(_extension(name)))}")
+        load(connection, name)
     return connection
+
+
+@contextmanager
+def opened(*extensions: str, threads: int = 1, memory: str = "256MB") -> Iterator[duckdb.DuckDBPyConnection]:
+    """As `connect()`, for as long as the context is open. An open transaction is rolled back before the end.
+
+    DuckDB 1.5.5 ends the process when closing an engine finds the server gone from an open transaction.
+    """
+    connection = connect(*extensions, threads=threads, memory=memory)
+    try:
+        yield connection
+    finally:
+        with suppress(duckdb.Error):  # there is none, or its server is gone: either way it is over
+            connection.rollback()
+        connection.close()
+
+
+def load(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Load an extension from its wheel. Raises MissingExtra."""
+    connection.execute(f"LOAD {literal(str(_extension(name)))}")
 
 
 def quote(name: str) -> str:

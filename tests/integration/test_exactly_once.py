@@ -65,9 +65,8 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str
         connection.close()
         yield SQLITE, {"path": str(path)}
         return
-    address = request.getfixturevalue("postgres")
+    address = request.getfixturevalue("database")
     with psycopg.connect(address, autocommit=True) as connection:
-        connection.execute("DROP TABLE IF EXISTS events")
         connection.execute("CREATE TABLE events (id bigint, at timestamp, amount numeric(10,2), name text)")
         with connection.cursor() as cursor:
             cursor.executemany("INSERT INTO events VALUES (%s, %s, %s, %s)", _rows())

@@ -1,5 +1,5 @@
 """The command line. Commands are imported when they are run, so that `--help` answers at once."""
 
-from headgate.cli.main import main
+from headgate.cli.commands import main
 
 __all__ = ["main"]

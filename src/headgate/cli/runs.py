@@ -25,13 +25,9 @@ def runs() -> None:
 
 @runs.command()
 @click.argument("flow")
-@click.option(
-    "--from", "start", required=True, help="Start of the window, inclusive: 2013-03-01, yesterday, -7d …"
-)
+@click.option("--from", "start", required=True, help="Start of the window, inclusive: 2013-03-01, yesterday, -7d …")
 @click.option("--to", "end", default="now", show_default=True, help="End of the window, exclusive.")
-@click.option(
-    "--delta-column", help="Column that is compared with the window; needed on a table flow's first run."
-)
+@click.option("--delta-column", help="Column that is compared with the window; needed on a table flow's first run.")
 @click.option("--wait", is_flag=True, help="Follow the run to its end.")
 @click.option("--timeout", type=float, help="Seconds to wait at most.")
 @data_option

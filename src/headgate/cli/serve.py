@@ -13,9 +13,7 @@ __all__ = ["serve", "worker"]
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option(
-    "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one."
-)
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @data_option
 @click.option("--no-worker", is_flag=True, help="Only answer; leave the runs to `headgate worker`.")
 def serve(host: str, port: int, data: Path | None, no_worker: bool) -> None:
@@ -40,7 +38,7 @@ def worker(data: Path | None) -> None:
     """Run a worker alone, beside a service with the same data folder. SIGTERM stops it."""
     from headgate import telemetry
     from headgate.service.local import settings_for
-    from headgate.service.worker import working
+    from headgate.service.running import working
 
     telemetry.configure()
     stop = threading.Event()

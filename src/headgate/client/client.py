@@ -150,9 +150,7 @@ class Client:
                 )
         raise RequestFailed(f"There is no flow {name_or_id!r}.", http_status=404, error_code="")
 
-    def start_run(
-        self, flow: str, *, window: tuple[str | int, str | int], delta_column: str | None = None
-    ) -> Json:
+    def start_run(self, flow: str, *, window: tuple[str | int, str | int], delta_column: str | None = None) -> Json:
         """Create a run of `flow` (name or id) over the half-open window; the whole run object.
 
         The ends are texts as `parse_time()` takes them, or milliseconds.

@@ -1,7 +1,7 @@
 """One try at a run: plan, read the splits into staged files, commit once, report."""
 
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import closing
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -118,7 +118,10 @@ class Attempt:
     def _read(self, source: Source, reading: Reading, table: LakeTable) -> list[Staged]:
         """Read all splits, some at a time. The first failure breaks the others off."""
         staged: list[Staged] = []
-        with ThreadPoolExecutor(self._settings.parallel_splits, f"split-{self.run.id[:8]}") as pool:
+        with (
+            self.lease.breaking(partial(source.interrupt, reading)),
+            ThreadPoolExecutor(self._settings.parallel_splits, f"split-{self.run.id[:8]}") as pool,
+        ):
             pending: list[Future[Staged | None]] = [
                 pool.submit(self._read_split, source, reading, split, table) for split in reading.splits
             ]
@@ -145,7 +148,7 @@ class Attempt:
         path.parent.mkdir(parents=True, exist_ok=True)
         names = (*(column.name for column in reading.columns), FLOW_ID, RUN_ID)
         try:
-            with closing(dataplane.connect(memory=self._settings.duckdb_memory)) as connection:
+            with dataplane.opened(memory=self._settings.duckdb_memory) as connection:
                 source.prepare(connection, reading)
                 with self.lease.breaking(connection.interrupt):
                     _check_types(connection, split, reading.columns)

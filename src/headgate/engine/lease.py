@@ -78,11 +78,17 @@ class Lease(AbstractContextManager["Lease"]):
     def stop(self, reason: HeadgateError) -> None:
         """Break the work off. The first reason counts."""
         with self._lock:
-            if self._reason is not None:
-                return
-            self._reason = reason
-            for break_off in self._breaks:  # under the lock, so that none is called after its context ended
-                break_off()
+            if self._reason is None:
+                self._reason = reason
+        self._break_off()
+
+    def _break_off(self) -> None:
+        with self._lock:  # so that none is called after its context ended
+            for break_off in self._breaks:
+                try:
+                    break_off()
+                except HeadgateError as error:
+                    emit("lease.not_broken_off", level="warning", run=self._run.id, reason=error.detail)
 
     def _beat(self) -> None:
         while not self._over.wait(min(_BEAT, self._seconds / 3)):
@@ -90,13 +96,13 @@ class Lease(AbstractContextManager["Lease"]):
                 self._renew()
             except AttemptLost as lost:
                 self.stop(lost)
-                return
             except Unavailable as error:
-                # The store may come back before the lease ends; check() stops the work when it does not.
+                # The store may come back before the lease ends; when it does not, the work stops.
                 emit("lease.not_renewed", level="warning", run=self._run.id, reason=error.detail)
                 if time.monotonic() > self._expires:
                     self.stop(AttemptLost(error.detail, id=self._run.id))
-                    return
+            if self._reason is not None:
+                self._break_off()  # again: work that was between two statements did not notice
 
     def _renew(self) -> None:
         asked = time.monotonic()

@@ -1,5 +1,6 @@
 """SQL over the lake: every table of a sandbox as a view, read by DuckDB."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,7 +66,7 @@ _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 @contextmanager
 def _views(settings: Settings, store: Store, scope: Scope) -> Iterator[duckdb.DuckDBPyConnection]:
     lake = Lake(settings.warehouse)
-    connection = dataplane.connect("avro", "iceberg", threads=0, memory="1GB")
+    connection = dataplane.connect("avro", "iceberg", threads=os.cpu_count() or 1, memory="1GB")
     try:
         for name, identifier in _datasets(store, scope):
             table = lake.find(identifier)

@@ -97,6 +97,12 @@ class Source(Protocol):
     def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
         """Make a fresh DuckDB connection able to run the splits of `reading`: attach, join its snapshot."""
 
+    def interrupt(self, reading: Reading) -> None:
+        """Have the system stop what it is doing for the splits of `reading`; callable from any thread, repeatedly.
+
+        DuckDB's own interrupt follows, but does not reach a server that is silent. Raises SourceError.
+        """
+
     def verify(self, split: Split) -> None:
         """Raises SourceChanged when what `split` read is no longer what was planned."""
 

@@ -166,13 +166,7 @@ def _next_free() -> sa.Select[Any]:
         earlier.c.seq < _RUNS.c.seq,
         earlier.c.state.in_(_UNFINISHED),
     )
-    return (
-        sa.select(_RUNS)
-        .where(free, ~blocked)
-        .order_by(_RUNS.c.seq)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
+    return sa.select(_RUNS).where(free, ~blocked).order_by(_RUNS.c.seq).limit(1).with_for_update(skip_locked=True)
 
 
 def _stamp() -> dict[str, Any]:

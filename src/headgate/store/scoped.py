@@ -86,9 +86,7 @@ class ScopedStore:
                     raise NameTaken(resource.name) from error
                 raise
             for to_id in links:
-                connection.execute(
-                    sa.insert(tables.links).values(from_id=resource.id, to_id=to_id, **self._place)
-                )
+                connection.execute(sa.insert(tables.links).values(from_id=resource.id, to_id=to_id, **self._place))
             if secret is not None:
                 connection.execute(
                     sa.insert(tables.secrets).values(
@@ -170,9 +168,7 @@ class ScopedStore:
                 connection.execute(
                     sa.update(table)
                     .where(*self._mine(table), table.c.id == flow.id)
-                    .values(
-                        body=flow.body, updated_at=flow.updated_at, updated_by=flow.updated_by, etag=flow.etag
-                    )
+                    .values(body=flow.body, updated_at=flow.updated_at, updated_by=flow.updated_by, etag=flow.etag)
                 )
             connection.execute(sa.insert(tables.runs).values(**self._place, **_row_of(run)))
             if key is not None:
@@ -322,9 +318,7 @@ class ScopedStore:
                 place = table.c.seq
                 select = select.where(place > query.after if query.ascending else place < query.after)
             order = table.c.seq.asc() if query.ascending else table.c.seq.desc()
-            rows = connection.execute(
-                select.order_by(order).offset(query.offset or None).limit(query.limit + 1)
-            ).all()
+            rows = connection.execute(select.order_by(order).offset(query.offset or None).limit(query.limit + 1)).all()
         items = tuple(read(row) for row in rows[: query.limit])
         return Page(items, rows[query.limit - 1].seq if len(rows) > query.limit else None)
 
@@ -378,9 +372,7 @@ def _row_of(run: Run) -> dict[str, Any]:
         "window_end": run.window.end_ms,
         "start_at": run.start_ms,
         "delta_column": (
-            {"name": delta.name, "date_format": delta.date_format, "timezone": delta.timezone}
-            if delta
-            else None
+            {"name": delta.name, "date_format": delta.date_format, "timezone": delta.timezone} if delta else None
         ),
         "frozen": run.frozen,
         "metrics": run.metrics,
@@ -398,7 +390,9 @@ def _condition(table: sa.Table, filter_: Filter) -> sa.ColumnElement[bool]:
     column: sa.ColumnElement[Any] = table.c[name]
     if path:
         member = table.c[name][tuple(path)]
-        column = member.as_integer() if isinstance(values[0], int) else member.as_string()
+        column = member.as_string()
+        if isinstance(values[0], int):
+            column = sa.cast(column, sa.BigInteger)
     if filter_.folded:
         column, values = sa.func.lower(column), [str(value).lower() for value in values]
     match filter_.op:

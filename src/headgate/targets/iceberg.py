@@ -344,7 +344,7 @@ class LakeTable:
         path.parent.mkdir(parents=True, exist_ok=True)
         names = tuple(field.name for field in self.schema.fields)
         chosen = f"coalesce({_predicate(replacement)}, false)"
-        with dataplane.connect("avro", "iceberg") as connection:
+        with dataplane.opened("avro", "iceberg") as connection:
             relation = self._rows(table, task)
             removed = connection.execute(f"SELECT count(*) FROM {relation} WHERE {chosen}").fetchall()[0][0]
             if removed == 0:

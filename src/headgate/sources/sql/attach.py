@@ -12,5 +12,5 @@ ATTACHED = "src"
 
 def attach(connection: duckdb.DuckDBPyConnection, extension: str, address: str, type_: str) -> None:
     """Load `extension` and attach `address` as ATTACHED. Raises MissingExtra, duckdb.Error."""
-    connection.execute(f"LOAD {literal(str(dataplane._extension(extension)))}")
+    dataplane.load(connection, extension)
     connection.execute(f"ATTACH {literal(address)} AS {ATTACHED} (TYPE {type_}, READ_ONLY)")

@@ -149,11 +149,21 @@ class PostgresSource:
             if reading.token is not None:
                 _remote(connection, sql.SQL("SET TRANSACTION SNAPSHOT {}").format(reading.token).as_string())
             _remote(connection, _SETTINGS)
+            name = sql.SQL("SELECT set_config('application_name', {}, true)").format(_session_name(reading))
+            _remote(connection, name.as_string())
         except duckdb.Error as error:
             # DuckDB 1.5.5 ends the process when closing finds the server gone from an open transaction.
             with suppress(duckdb.Error):
                 connection.execute("ROLLBACK")
             raise self.translate(error) from None
+
+    def interrupt(self, reading: Reading) -> None:
+        """Cancel the statements of the sessions that joined the reading's snapshot."""
+        with self._session() as session:
+            session.execute(
+                "SELECT pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity WHERE application_name = %s",
+                [_session_name(reading)],
+            )
 
     def verify(self, split: Split) -> None:
         """Nothing to verify: a snapshot does not change."""
@@ -202,6 +212,11 @@ def _table(session: psycopg.Connection[tuple[Any, ...]], selection: Selection) -
     raise SourceObjectMissing(
         f"The database has no table or view {selection.params['tableName']!r} that this account can see."
     )
+
+
+def _session_name(reading: Reading) -> str:
+    """What the sessions of a reading call themselves on the server."""
+    return f"headgate {reading.token}"
 
 
 def _identifier(name: Name) -> sql.Identifier:

@@ -121,6 +121,9 @@ class SqliteSource:
         except duckdb.Error as error:
             raise self.translate(error) from None
 
+    def interrupt(self, reading: Reading) -> None:
+        """Nothing to do: SQLite works inside DuckDB, whose interrupt reaches it."""
+
     def verify(self, split: Split) -> None:
         """Nothing to verify: one statement reads one state of the file."""
 

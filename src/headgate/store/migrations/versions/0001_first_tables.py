@@ -50,9 +50,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "resources",
-        sa.Column(
-            "seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
-        ),
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("org_id", sa.String(length=64), nullable=False),
@@ -69,9 +67,7 @@ def upgrade() -> None:
         sa.Column("updated_client", sa.String(length=255), nullable=False),
         sa.Column("etag", sa.String(length=64), nullable=False),
         sa.ForeignKeyConstraint(["org_id"], ["orgs.id"], name=op.f("fk_resources_org_id_orgs")),
-        sa.ForeignKeyConstraint(
-            ["sandbox_id"], ["sandboxes.id"], name=op.f("fk_resources_sandbox_id_sandboxes")
-        ),
+        sa.ForeignKeyConstraint(["sandbox_id"], ["sandboxes.id"], name=op.f("fk_resources_sandbox_id_sandboxes")),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_resources")),
         sa.UniqueConstraint("id", name=op.f("uq_resources_id")),
     )
@@ -88,9 +84,7 @@ def upgrade() -> None:
 
     op.create_table(
         "runs",
-        sa.Column(
-            "seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
-        ),
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("org_id", sa.String(length=64), nullable=False),
         sa.Column("sandbox_id", sa.String(length=36), nullable=False),
@@ -158,8 +152,6 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(["org_id"], ["orgs.id"], name=op.f("fk_secrets_org_id_orgs")),
-        sa.ForeignKeyConstraint(
-            ["sandbox_id"], ["sandboxes.id"], name=op.f("fk_secrets_sandbox_id_sandboxes")
-        ),
+        sa.ForeignKeyConstraint(["sandbox_id"], ["sandboxes.id"], name=op.f("fk_secrets_sandbox_id_sandboxes")),
         sa.PrimaryKeyConstraint("connection_id", name=op.f("pk_secrets")),
     )

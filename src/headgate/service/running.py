@@ -1,0 +1,55 @@
+"""The parts of a deployment put together, for as long as a context is open."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from headgate.auth import local_credentials
+from headgate.config import Settings
+from headgate.engine import Worker
+from headgate.service.service import Service
+from headgate.store import Store, open_store
+from headgate.targets import Lake
+
+__all__ = ["serving", "working"]
+
+
+@contextmanager
+def serving(settings: Settings, *, with_worker: bool) -> Iterator[Service]:
+    """The use-cases of a data folder and, if so asked, a started worker that they wake."""
+    store = open_store(settings.metadata_url, settings.keys)
+    try:
+        local_credentials(settings, store)
+        if with_worker:
+            with _worker(settings, store) as worker:
+                yield Service(settings, store, worker.wake)
+        else:
+            yield Service(settings, store, _nobody)
+    finally:
+        store.close()
+
+
+@contextmanager
+def working(settings: Settings) -> Iterator[Worker]:
+    """A started worker of a data folder."""
+    store = open_store(settings.metadata_url, settings.keys)
+    try:
+        with _worker(settings, store) as worker:
+            yield worker
+    finally:
+        store.close()
+
+
+@contextmanager
+def _worker(settings: Settings, store: Store) -> Iterator[Worker]:
+    lake = Lake(settings.warehouse)
+    worker = Worker(store, lake, settings)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        lake.close()
+
+
+def _nobody() -> None:
+    """Workers of other processes find a new run at their next poll."""

@@ -1,0 +1,338 @@
+"""A real service process over a socket, driven as its users drive it: by HTTP and by the command line."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from headgate.client import Client
+
+Json = dict[str, Any]
+START = datetime(2024, 1, 1)
+LAKE = {"id": "c604ff05-7f1a-43c0-8e18-33bf874cb11c", "version": "1.0"}
+
+
+class Deployment:
+    """A data folder, the processes that serve it, and the command line beside them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "data"
+        self.environment = os.environ | {
+            "HEADGATE_FILE_ROOTS": str(folder),
+            "HEADGATE_LEASE": "2",
+            "HEADGATE_POLL": "0.1",
+            "NO_COLOR": "1",
+            "COLUMNS": "200",
+        }
+
+    @contextmanager
+    def process(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """`headgate` with these arguments, once it has said its first line; stopped at the end."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "headgate.cli", *arguments, "--data", str(self.data)],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.startswith("Headgate "), process.stderr and process.stderr.read()
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+    @contextmanager
+    def service(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        with self.process("serve", "--port", "0", *arguments) as process:
+            yield process
+
+    def cli(self, *arguments: str, code: int = 0) -> str:
+        """What `headgate` prints for these arguments; it must exit with `code`."""
+        done = subprocess.run(
+            [sys.executable, "-m", "headgate.cli", *arguments, "--data", str(self.data)],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        return done.stdout if code == 0 else done.stderr
+
+    def credentials(self) -> Json:
+        found: Json = json.loads(self.cli("credentials", "--json"))
+        return found
+
+    def query(self, sql: str) -> list[Json]:
+        rows: list[Json] = json.loads(self.cli("query", "--output", "json", sql))
+        return rows
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path)
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> dict[str, str]:
+    """A SQLite table of 1,000 rows, one a minute, with an index; the parameters that reach it."""
+    path = tmp_path / "events.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE events (id INTEGER, at TIMESTAMP, amount DECIMAL(10,2), name TEXT)")
+        connection.executemany(
+            "INSERT INTO events VALUES (?, ?, ?, ?)",
+            [(n, (START + timedelta(minutes=n)).isoformat(" "), n / 4, f"n{n}") for n in range(1000)],
+        )
+        connection.execute("CREATE INDEX events_at ON events (at)")
+    connection.close()
+    return {"path": str(path)}
+
+
+@pytest.fixture
+def slow_events(database: str) -> dict[str, str]:
+    """A PostgreSQL view of 600 rows that takes six seconds to read; the parameters that reach it."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE quick AS SELECT n AS id, timestamp '2024-01-01' + n * interval '1 minute' AS at "
+            "FROM generate_series(0, 599) n"
+        )
+        connection.execute(
+            "CREATE VIEW events AS SELECT id + coalesce(length(pause::text), 0) AS id, at "
+            "FROM quick, LATERAL (SELECT pg_sleep(0.01 + 0 * id) AS pause) AS paused"
+        )
+    return {"connectionString": database}
+
+
+def flow(client: Client, spec_name: str, auth: Json, *, mode: str = "replaceWindow", **source: Any) -> str:
+    """A flow from a source into a new dataset `events`; its id."""
+    spec = next(found for found in client.list("connectionSpecs") if found["name"] == spec_name)
+    reference = {"id": spec["id"], "version": "1.0"}
+    name = "CloudStorageToAEP" if "path" in source.get("params", {}) else "CRMToAEP"
+    flow_spec = next(found["id"] for found in client.list("flowSpecs", property=f"name=={name}"))
+    connection = client.create(
+        "connections",
+        {
+            "name": "events",
+            "connectionSpec": reference,
+            "auth": {"specName": spec["authSpec"][0]["name"], "params": auth},
+        },
+    )
+    body = {"params": {"tableName": "events"}, "data": {"format": "tabular"}} | source
+    source_id = client.create(
+        "sourceConnections",
+        {"name": "events", "connectionSpec": reference, "baseConnectionId": connection, **body},
+    )
+    target_id = client.create(
+        "targetConnections",
+        {
+            "name": "events",
+            "connectionSpec": LAKE,
+            "params": {"dataSetId": client.create_dataset("events"), "writeMode": mode},
+        },
+    )
+    return client.create(
+        "flows",
+        {
+            "name": "events",
+            "flowSpec": {"id": flow_spec, "version": "1.0"},
+            "sourceConnectionIds": [source_id],
+            "targetConnectionIds": [target_id],
+            "transformations": [],
+            "scheduleParams": {"startTime": "1704067200", "frequency": "once"},
+        },
+    )
+
+
+def test_the_founding_call_lands_the_right_rows(deployment: Deployment, events: dict[str, str]) -> None:
+    with deployment.service():
+        known = deployment.credentials()
+        with Client.of(known) as client:
+            flow_id = flow(client, "sqlite", events)
+            params = {
+                "windowStartTime": "1704067200",
+                "windowEndTime": "16515859567",
+                "deltaColumn": {"name": "at"},
+            }
+            answer = httpx.post(
+                f"{known['baseUrl']}/data/foundation/flowservice/runs",
+                headers={
+                    "Authorization": f"Bearer {known['accessToken']}",
+                    "x-api-key": known["apiKey"],
+                    "x-gw-ims-org-id": known["orgId"],
+                    "x-sandbox-name": known["sandbox"],
+                    "Content-Type": "application/json",
+                },
+                content=json.dumps({"flowId": flow_id, "params": params}),
+            )
+            made = answer.json()
+            run = client.wait(made["id"], timeout=20)
+
+    assert answer.status_code == 201
+    assert made["items"] == [{"id": made["id"], "etag": made["etag"]}]
+    assert made["flowId"] == flow_id
+    assert made["params"] == params
+    assert made["metrics"]["statusSummary"]["status"] == "scheduled"
+    assert made["activities"] == []
+    for member in ("createdAt", "updatedAt", "createdBy", "updatedBy", "createdClient", "updatedClient"):
+        assert made[member]
+    assert (made["imsOrgId"], made["sandboxName"]) == (known["orgId"], "prod")
+    assert len(made["sandboxId"]) == 36
+
+    assert run["metrics"]["recordSummary"]["outputRecordCount"] == 1000
+    assert [activity["id"] for activity in run["activities"]] == ["copyActivity", "promotionActivity"]
+    assert deployment.query("SELECT count(*) AS n, count(DISTINCT id) AS ids, sum(amount) AS total FROM events") == [
+        {"n": 1000, "ids": 1000, "total": "124875.00"}
+    ]
+
+
+def test_the_command_line_starts_follows_and_reads(deployment: Deployment, events: dict[str, str]) -> None:
+    with deployment.service():
+        with Client.of(deployment.credentials()) as client:
+            flow_id = flow(client, "sqlite", events)
+        window = ["--from", "2024-01-01", "--to", "2024-01-01T10:00:00"]
+        first = deployment.cli("runs", "start", "events", *window, "--delta-column", "at", "--wait")
+        assert "rows      600" in first
+        assert "window    [2024-01-01T00:00:00Z, 2024-01-01T10:00:00Z)" in first
+        second = json.loads(deployment.cli("runs", "start", flow_id, *window, "--wait", "--output", "json"))
+        assert second["metrics"]["recordSummary"]["deletedRecordCount"] == 600
+        assert deployment.query("SELECT count(*) AS n FROM events") == [{"n": 600}]
+
+        listed = json.loads(deployment.cli("runs", "list", "--flow", "events", "--output", "json"))
+        assert listed[0]["id"] == second["id"]
+        assert len(listed) == 2
+        assert "success" in deployment.cli("runs", "show", second["id"])
+        assert "success" in deployment.cli("runs", "wait", second["id"])
+
+        assert "no flow 'nothing'" in deployment.cli("runs", "start", "nothing", *window, code=3)
+        assert "is no time" in deployment.cli("runs", "start", "events", "--from", "someday", code=2)
+        assert deployment.cli("runs", "show", "00000000-0000-4000-8000-000000000000", code=3)
+        assert "cannot become cancelled" in deployment.cli("runs", "cancel", second["id"], code=2)
+        assert deployment.cli("query", "DROP VIEW events", code=2)
+    assert "headgate serve" in deployment.cli("runs", "list", code=6)
+
+
+def test_a_failed_run_says_why(deployment: Deployment, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE events (at date, price numeric(10,2))")
+        connection.execute("INSERT INTO events VALUES ('2024-01-01', 1), ('2024-01-02', 'NaN')")
+    with deployment.service():
+        with Client.of(deployment.credentials()) as client:
+            flow(client, "postgresql", {"connectionString": database})
+        arguments = ["runs", "start", "events", "--delta-column", "at", "--wait"]
+        said = deployment.cli(*arguments, "--from", "2024-01-01", "--to", "2024-01-03", code=1)
+        assert "CONNECTOR-2001-400" in said
+        assert "price" in said
+        assert deployment.query("SELECT count(*) AS n FROM events") == [{"n": 0}]
+        assert "rows      1" in deployment.cli(*arguments, "--from", "2024-01-01", "--to", "2024-01-02")
+
+
+def test_files_are_taken_by_their_last_modified_time(deployment: Deployment, tmp_path: Path) -> None:
+    folder = tmp_path / "events"
+    folder.mkdir()
+    for day in range(1, 6):
+        path = folder / f"{day}.csv"
+        path.write_text(f'day,name\n{day},"a, b"\n{day},""\n{day},\n')
+        os.utime(path, ((START + timedelta(days=day - 1) - datetime(1970, 1, 1)).total_seconds(),) * 2)
+    with deployment.service():
+        with Client.of(deployment.credentials()) as client:
+            flow(
+                client,
+                "local-files",
+                {"folder": str(tmp_path)},
+                params={"path": "events", "type": "folder"},
+                data={"format": "delimited"},
+            )
+        for _ in range(2):
+            deployment.cli("runs", "start", "events", "--from", "2024-01-02", "--to", "2024-01-04", "--wait")
+        rows = deployment.query("SELECT day, name FROM events ORDER BY ALL NULLS LAST")
+    assert rows == [{"day": day, "name": name} for day in (2, 3) for name in ("", "a, b", None)]
+
+
+@pytest.mark.parametrize("victim", ["service", "worker"])
+def test_after_kill_9_the_run_is_finished_once(
+    deployment: Deployment, slow_events: dict[str, str], victim: str
+) -> None:
+    arguments = ["--no-worker"] if victim == "worker" else []
+    with deployment.service(*arguments) as service, Client.of(deployment.credentials()) as client:
+        flow_id = flow(client, "postgresql", slow_events)
+        run = client.start_run(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at")
+        if victim == "worker":
+            with deployment.process("worker") as worker:
+                _until(lambda: _state(client, run) == "inProgress")
+                time.sleep(1)
+                worker.send_signal(signal.SIGKILL)
+                worker.wait()
+            with deployment.process("worker"):
+                finished = client.wait(run["id"], timeout=30)
+        else:
+            _until(lambda: _state(client, run) == "inProgress")
+            time.sleep(1)
+            service.send_signal(signal.SIGKILL)
+            service.wait()
+    if victim == "service":
+        with deployment.service(), Client.of(deployment.credentials()) as client:
+            finished = client.wait(run["id"], timeout=30)
+
+    assert finished["metrics"]["recordSummary"]["outputRecordCount"] == 600
+    assert finished["activities"][0]["statusSummary"]["extensions"]["attempt"] == 2
+    assert deployment.query("SELECT count(*) AS n, count(DISTINCT id) AS ids FROM events") == [{"n": 600, "ids": 600}]
+
+
+def test_a_run_is_cancelled_without_rows(deployment: Deployment, slow_events: dict[str, str]) -> None:
+    with deployment.service(), Client.of(deployment.credentials()) as client:
+        flow_id = flow(client, "postgresql", slow_events)
+        run = client.start_run(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at")
+        _until(lambda: _state(client, run) == "inProgress")
+        deployment.cli("runs", "cancel", run["id"])
+        deployment.cli("runs", "wait", run["id"], "--timeout", "20", code=1)
+        assert _state(client, run) == "cancelled"
+        assert deployment.query("SELECT count(*) AS n FROM events") == [{"n": 0}]
+
+
+def test_sigterm_hands_the_run_back_and_ends_cleanly(deployment: Deployment, slow_events: dict[str, str]) -> None:
+    with deployment.service() as service, Client.of(deployment.credentials()) as client:
+        flow_id = flow(client, "postgresql", slow_events)
+        run = client.start_run(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at")
+        _until(lambda: _state(client, run) == "inProgress")
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(timeout=20) == 0
+    with deployment.service(), Client.of(deployment.credentials()) as client:
+        finished = client.wait(run["id"], timeout=30)
+    assert finished["activities"][0]["statusSummary"]["extensions"]["attempt"] == 1
+    assert deployment.query("SELECT count(*) AS n FROM events") == [{"n": 600}]
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, headgate.cli.commands as m\n"
+        "try: m.main(['--help'])\n"
+        "finally: print([n for n in ('pyarrow', 'duckdb', 'sqlalchemy', 'httpx', 'fastapi') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def _state(client: Client, run: Json) -> str:
+    return str(client.run(run["id"])["metrics"]["statusSummary"]["status"])
+
+
+def _until(done: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
