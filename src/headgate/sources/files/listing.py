@@ -18,7 +18,7 @@ from headgate.errors import (
 )
 from headgate.sources.interface import FileRef
 
-__all__ = ["find_files", "opening", "pin", "within"]
+__all__ = ["changed", "find_files", "opening", "pin", "within"]
 
 _WILD = re.compile(r"[*?\[]")
 _LONGEST_PATH = 4096
