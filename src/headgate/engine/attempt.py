@@ -84,7 +84,9 @@ class Attempt:
         if self._recovered and self._landed_before(identifier):
             return
         source = self._open_source(frozen["source"])
-        selection = Selection(frozen["source"]["params"], frozen["source"]["data"])
+        table = self._lake.find(identifier)
+        held = {column.name: column.type for column in table.columns} if table is not None else {}
+        selection = Selection(frozen["source"]["params"], frozen["source"]["data"], held)
         plan = source.plan(selection, run.window, run.delta_column, parallel=self._settings.parallel_splits)
         with plan as reading:
             self._report.splits = len(reading.splits)

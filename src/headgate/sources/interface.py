@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import duckdb
 
 from headgate.errors import HeadgateError
-from headgate.model.lake import Column
+from headgate.model.lake import Column, LakeType
 from headgate.model.windows import Bounds, DeltaColumn, Window
 
 __all__ = ["FileRef", "Reading", "Relation", "Selection", "Source", "Split"]
@@ -16,10 +16,15 @@ __all__ = ["FileRef", "Reading", "Relation", "Selection", "Source", "Split"]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a source connection selects: its `params` and the `data` member that describes the format."""
+    """What a source connection selects: its `params` and the `data` member that describes the format.
+
+    `held` are the types that the target table already gives columns of these names. A source that finds types
+    in its data takes these where the data allows, so that windows with other values keep the same columns.
+    """
 
     params: Mapping[str, Any]
     data: Mapping[str, Any] = field(default_factory=dict)
+    held: Mapping[str, LakeType] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,13 @@ from headgate.model.lake import SOURCE_MODIFIED, Column
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window
 from headgate.sources.files import delimited, faults, json_files, layout, listing, parquet_files
 from headgate.sources.files.layout import Layout
-from headgate.sources.files.text_types import declared_types
+from headgate.sources.files.text_types import FOUND, STRING, TextType, declared_types
 from headgate.sources.interface import FileRef, Reading, Relation, Selection, Split
 
 __all__ = ["LocalFiles"]
 
 _DESCRIBED = 16
+_FOUND = {type_.lake: type_ for type_ in (*FOUND, STRING)}
 
 
 class LocalFiles:
@@ -116,6 +117,17 @@ class LocalFiles:
 
     def _inspect(self, selection: Selection, files: Sequence[FileRef]) -> Layout:
         declared = declared_types(selection.params)
+        found = self._read_as(selection, files, declared)
+        held = {
+            column.name: _FOUND[selection.held[column.name]]
+            for column in found.columns
+            if column.name not in declared
+            and selection.held.get(column.name, column.type) != column.type
+            and selection.held[column.name] in _FOUND
+        }
+        return self._read_as(selection, files, declared | held) if held else found
+
+    def _read_as(self, selection: Selection, files: Sequence[FileRef], declared: Mapping[str, TextType]) -> Layout:
         data = selection.data
         format_ = data.get("format")
         if format_ not in ("delimited", "json", "parquet"):
@@ -127,7 +139,7 @@ class LocalFiles:
             return Layout((), {})
         if format_ == "parquet":
             return parquet_files.inspect(files, declared)
-        with dataplane.connect() as connection:
+        with dataplane.opened() as connection:
             try:
                 if format_ == "json":
                     return json_files.inspect(connection, files, dialect.gzip, declared)

@@ -64,11 +64,11 @@ def _matching(pattern: str, type_: LakeType, extra: str = "") -> TextType:
 STRING = TextType(LakeType("string"))
 _BOOLEAN = TextType(LakeType("boolean"), "{x} IN ('true', 'false')", "{x} = 'true'")
 _LONG = _matching("0|-?[1-9][0-9]{0,18}", LakeType("long"))
-# Fifteen digits are what a double always gives back.
+# Fifteen digits are what a double always gives back; more are, when the double itself is written with them.
 _DOUBLE = _matching(
-    r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?",
+    r"-?(0|[1-9][0-9]{0,16})(\.[0-9]{1,17})?",
     LakeType("double"),
-    " AND length(translate({x}, '-.', '')) <= 15",
+    " AND (length(translate({x}, '-.', '')) <= 15 OR CAST(TRY_CAST({x} AS DOUBLE) AS VARCHAR) = {x})",
 )
 # The year 0000 exists in ISO 8601 and in DuckDB, but in no lake.
 _DAY = _matching(_DATE, LakeType("date"), " AND {x} >= '0001'")
