@@ -1,0 +1,35 @@
+"""The documents are true to the code."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from headgate.config import Settings
+from headgate.sources.sql import postgres_types, sqlite_types
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_documented(name: str) -> None:
+    assert f"`HEADGATE_{name.upper()}`" in (ROOT / "docs/settings.md").read_text()
+
+
+@pytest.mark.parametrize("module", [postgres_types, sqlite_types], ids=lambda module: module.__name__.split(".")[-1])
+def test_the_type_tables_are_those_of_the_code(module: object) -> None:
+    rows = [line for line in (module.__doc__ or "").splitlines() if line.startswith("|")]
+    assert len(rows) > 10
+    assert "\n".join(rows) in (ROOT / "docs/types.md").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_decision_fits_on_a_page() -> None:
+    for page in ROOT.glob("docs/adr/*.md"):
+        assert len(page.read_text().splitlines()) <= 40, page.name
