@@ -131,7 +131,9 @@ def serving(folder: Path) -> Iterator[Face]:
     store = open_store(settings.metadata_url, settings.keys)
     credentials = local_credentials(settings, store)
     app = create_app(Service(settings, store, wake=lambda: None))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", ws="none", lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=0, log_level="warning", ws="none", lifespan="off", timeout_keep_alive=60)
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -82,6 +82,8 @@ def test_parameters() -> None:
     assert known_parameters(parameters, ("property", "limit")) == (("a", "b"), {"limit": "2", "if-match": "x"})
     with pytest.raises(UnknownParameter, match="'sort'"):
         known_parameters([("sort", "a")], ("limit",))
+    with pytest.raises(BadFilterValue, match="NUL"):
+        known_parameters([("property", "name==\0")], ("property",))
     with pytest.raises(UnknownParameter, match="none"):
         known_parameters([("sort", "a")], ())
 

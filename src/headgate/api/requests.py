@@ -12,13 +12,13 @@ from headgate.service.paging import known_parameters
 __all__ = ["Bare", "Body", "Calling", "Serving", "if_match", "parameters"]
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:  # async, like all that does not block: it costs no thread
     service: Service = request.app.state.service
     return service
 
 
-def _caller(request: Request) -> Caller:
-    return _service(request).authenticate(request.headers)
+def _caller(request: Request, service: Annotated[Service, Depends(_service)]) -> Caller:
+    return service.authenticate(request.headers)
 
 
 async def _body(request: Request, _caller: Annotated[Caller, Depends(_caller)]) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def if_match(request: Request) -> str | None:
     return '"' + text.removeprefix("W/").strip('"') + '"'
 
 
-def _no_parameters(request: Request) -> None:
+async def _no_parameters(request: Request) -> None:
     known_parameters(parameters(request), ())
 
 

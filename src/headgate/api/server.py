@@ -8,49 +8,62 @@ import uvicorn
 
 from headgate.api.app import create_app
 from headgate.config import Settings
+from headgate.errors import Unavailable
 from headgate.service.local import remember_address
 from headgate.service.running import serving
 
-__all__ = ["serve"]
+__all__ = ["AddressInUse", "serve"]
+
+
+class AddressInUse(Unavailable):
+    """The service cannot listen at this address."""
 
 
 def serve(settings: Settings, *, host: str, port: int, with_worker: bool, ready: Callable[[str], None]) -> None:
     """Answer at `host` and `port` (0: a free one) until SIGTERM or SIGINT; `ready` gets the address once it does.
 
-    Open requests are answered before the end, then the worker's runs are finished or given back.
+    Open requests are answered before the end, then the worker's runs are finished or given back. Raises
+    AddressInUse, Unavailable.
     """
-    with serving(settings, with_worker=with_worker) as service:
+    with _listen(host, port) as listening, serving(settings, with_worker=with_worker) as service:
         config = uvicorn.Config(
             create_app(service),
-            host=host,
-            port=port,
             log_config=None,
             access_log=False,
             server_header=False,
             lifespan="off",
+            timeout_keep_alive=75,  # longer than clients keep an idle connection, or they send into a closed one
             timeout_graceful_shutdown=10,
         )
 
-        def answering(address: str) -> None:
+        def answering() -> None:
+            name, number = listening.getsockname()[:2]
+            address = f"http://{f'[{name}]' if ':' in name else name}:{number}"
             remember_address(settings, address)
             ready(address)
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _number, _frame: None)  # uvicorn raises it again once it has stopped
-        _Server(config, answering).run()
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(stop, lambda _number, _frame: None)  # uvicorn raises it again once it has stopped
+        _Server(config, answering).run([listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise AddressInUse(f"Cannot listen at {host}, port {port}: {error.strerror}. Choose another --port.") from error
 
 
 class _Server(uvicorn.Server):
     """uvicorn's server, which says when it answers."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[str], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then say where."""
+        """Begin to answer, then say so."""
         await super().startup(sockets)
         if self.started:
-            bound = self.servers[0].sockets[0].getsockname()
-            host = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
-            self._ready(f"http://{host}:{bound[1]}")
+            self._ready()

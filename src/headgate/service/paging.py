@@ -106,7 +106,7 @@ class Listings:
 
 
 def known_parameters(parameters: Parameters, known: Iterable[str]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """The values of `property`, and the last value of every other parameter. Raises UnknownParameter.
+    """The values of `property`, and the last value of every other parameter. Raises UnknownParameter, BadFilterValue.
 
     `if-match` is let pass, because one client sends that header as a parameter.
     """
@@ -117,6 +117,8 @@ def known_parameters(parameters: Parameters, known: Iterable[str]) -> tuple[tupl
                 f"The query parameter {name[:40]!r} is not known here. Known: {', '.join(known) or 'none'}.",
                 parameter=name[:40],
             )
+        if "\0" in value:
+            raise BadFilterValue(f"{name} holds the character NUL.", parameter=name)
         if name == "property":
             properties.append(value)
         else:

@@ -33,6 +33,7 @@ from headgate.service.bodies import check_id, shown
 from headgate.service.flows import copy_transformation
 from headgate.service.paging import Listings, Parameters, known_parameters
 from headgate.service.resources import AUDIT_FIELDS
+from headgate.service.specs import connection_spec
 from headgate.sources import Selection, open_source
 from headgate.store import ScopedStore, Store
 from headgate.telemetry import redact
@@ -122,10 +123,17 @@ class Runs:
                 f"The flow's scheduleParams.frequency is {frequency!r}; ad hoc runs need `once`.", id=flow.id
             )
         present, principal = now_ms(), caller.principal
-        params, delta, changed = _given_params(body), None, None
+        params = _given_params(body)
+        if params is None:
+            window = _since_last(store, flow.id, present)
+            params = {"windowStartTime": window.start_ms // 1000, "windowEndTime": window.end_ms // 1000}
+        else:
+            window = window_asked(params)
+        start = params.get("startTime")
+        start_ms = present if start is None else max(present, parse_instant(start, "params.startTime"))
+        delta, changed = None, None
         if flow.frozen["kind"] == "table":
-            delta = _known_delta(flow)
-            asked = delta_asked(params or {})
+            asked, delta = delta_asked(params), _known_delta(flow)
             if delta is None:
                 if asked is None:
                     raise DeltaColumnMissing
@@ -134,12 +142,6 @@ class Runs:
                 changed = _with_delta(flow, asked, present, principal.user_id)
             elif asked is not None:
                 _compare(delta, asked)
-        if params is None:
-            window = _since_last(store, flow.id, present)
-            params = {"windowStartTime": window.start_ms // 1000, "windowEndTime": window.end_ms // 1000}
-        else:
-            window = window_asked(params)
-        start = params.get("startTime")
         run = Run(
             id=str(uuid.uuid4()),
             scope=caller.scope,
@@ -148,7 +150,7 @@ class Runs:
             state=RunState.SCHEDULED,
             params=params,
             window=window,
-            start_ms=present if start is None else max(present, parse_instant(start, "params.startTime")),
+            start_ms=start_ms,
             delta_column=delta,
             created_at=present,
             updated_at=present,
@@ -170,7 +172,8 @@ class Runs:
             source = open_source(about["specId"], secret, self._settings)
             reason = source.delta_error(source.describe(Selection(about["params"], about["data"])), delta)
         except SourceError as error:
-            text = redact(error.detail, [value for value in secret.values() if isinstance(value, str)])
+            names = {name for auth in connection_spec(about["specId"]).auth_specs for name in auth.secrets}
+            text = redact(error.detail, [str(value) for name, value in secret.items() if name in names])
             raise RunRefused(f"The source cannot be read: {text}", reason=error.code) from error
         if reason is not None:
             raise BadRunParams(reason, deltaColumn=shown(delta.name))

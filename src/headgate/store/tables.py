@@ -150,6 +150,7 @@ runs = Table(
     *_audit(),
     Index("ix_runs_listing", "org_id", "sandbox_id", "seq"),
     Index("ix_runs_flow", "flow_id", "seq"),
+    Index("ix_runs_flow_state", "flow_id", "state", "seq"),  # whether an earlier run of a flow is unfinished
     Index("ix_runs_queue", "state", "start_at"),
 )
 

@@ -120,6 +120,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("runs", schema=None) as batch_op:
         batch_op.create_index("ix_runs_flow", ["flow_id", "seq"], unique=False)
+        batch_op.create_index("ix_runs_flow_state", ["flow_id", "state", "seq"], unique=False)
         batch_op.create_index("ix_runs_listing", ["org_id", "sandbox_id", "seq"], unique=False)
         batch_op.create_index("ix_runs_queue", ["state", "start_at"], unique=False)
 
