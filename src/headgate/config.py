@@ -19,9 +19,7 @@ __all__ = ["Settings"]
 class Settings(BaseSettings):
     """What a service or a worker is told from outside. All times are seconds."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="HEADGATE_", toml_file="headgate.toml", frozen=True, extra="ignore"
-    )
+    model_config = SettingsConfigDict(env_prefix="HEADGATE_", toml_file="headgate.toml", frozen=True, extra="ignore")
 
     data: Path = Field(
         default=Path("headgate-data"),
@@ -49,12 +47,8 @@ class Settings(BaseSettings):
     duckdb_memory: str = Field(
         default="256MB", description="Memory limit of the engine that reads one split, for instance 256MB."
     )
-    max_attempts: int = Field(
-        default=3, ge=1, description="Attempts before a run whose worker keeps dying is failed."
-    )
-    token_lifetime: int = Field(
-        default=86_400, gt=0, description="Seconds a token of the built-in issuer lives."
-    )
+    max_attempts: int = Field(default=3, ge=1, description="Attempts before a run whose worker keeps dying is failed.")
+    token_lifetime: int = Field(default=86_400, gt=0, description="Seconds a token of the built-in issuer lives.")
 
     @field_validator("file_roots", mode="before")
     @classmethod

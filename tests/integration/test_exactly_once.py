@@ -66,9 +66,9 @@ def source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str
         yield SQLITE, {"path": str(path)}
         return
     address = request.getfixturevalue("database")
-    with psycopg.connect(address, autocommit=True) as connection:
-        connection.execute("CREATE TABLE events (id bigint, at timestamp, amount numeric(10,2), name text)")
-        with connection.cursor() as cursor:
+    with psycopg.connect(address, autocommit=True) as server:
+        server.execute("CREATE TABLE events (id bigint, at timestamp, amount numeric(10,2), name text)")
+        with server.cursor() as cursor:
             cursor.executemany("INSERT INTO events VALUES (%s, %s, %s, %s)", _rows())
     yield POSTGRESQL, {"connectionString": address}
 

@@ -1,5 +1,6 @@
 """Listening: the application on a socket, with its worker beside it."""
 
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -52,7 +53,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise AddressInUse(f"Cannot listen at {host}, port {port}: {error.strerror}. Choose another --port.") from error
+        reason = os.strerror(error.errno or 0)
+        raise AddressInUse(f"Cannot listen at {host}, port {port}: {reason}. Choose another --port.") from error
 
 
 class _Server(uvicorn.Server):

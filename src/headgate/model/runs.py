@@ -40,9 +40,7 @@ class RunState(StrEnum):
     def transition(self, to: "RunState") -> "RunState":
         """Return `to`. Raises IllegalTransition when no edge leads there."""
         if to not in _EDGES[self]:
-            raise IllegalTransition(
-                f"A run that is {self} cannot become {to}.", state=self.value, to=to.value
-            )
+            raise IllegalTransition(f"A run that is {self} cannot become {to}.", state=self.value, to=to.value)
         return to
 
 

@@ -52,9 +52,7 @@ def _run(connection: duckdb.DuckDBPyConnection, statement: str) -> pa.Table:
     try:
         parsed = duckdb.extract_statements(statement)
         if len(parsed) != 1 or parsed[0].type not in _READING:
-            raise QueryRefused(
-                "One SELECT, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN statement can be run at a time."
-            )
+            raise QueryRefused("One SELECT, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN statement can be run at a time.")
         return connection.execute(statement).to_arrow_table()
     except duckdb.Error as error:
         raise QueryRefused(re.sub(r"\s+", " ", str(error)).strip()) from error

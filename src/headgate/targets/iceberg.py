@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow.parquet as pq
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import (
@@ -344,8 +345,8 @@ class LakeTable:
         path.parent.mkdir(parents=True, exist_ok=True)
         names = tuple(field.name for field in self.schema.fields)
         chosen = f"coalesce({_predicate(replacement)}, false)"
-        with dataplane.opened("avro", "iceberg") as connection:
-            relation = self._rows(table, task)
+        with dataplane.opened() as connection:
+            relation = self._rows(connection, table, task)
             removed = connection.execute(f"SELECT count(*) FROM {relation} WHERE {chosen}").fetchall()[0][0]
             if removed == 0:
                 return _Rewrite(task.file, 0, None)
@@ -356,7 +357,7 @@ class LakeTable:
         staged = self.stage(path)
         return _Rewrite(task.file, removed, staged if staged.rows else None)
 
-    def _rows(self, table: "Table", task: "FileScanTask") -> str:
+    def _rows(self, connection: duckdb.DuckDBPyConnection, table: "Table", task: "FileScanTask") -> str:
         """The live rows of one data file as DuckDB sees them, with the table's present columns."""
         path = _local(task.file.file_path)
         by_id = all(b"PARQUET:field_id" in (field.metadata or {}) for field in pq.read_schema(path))
@@ -368,6 +369,8 @@ class LakeTable:
             )
             return f"read_parquet({literal(str(path))}, schema=MAP {{{columns}}})"
         # Deletes or name mapping of another engine: the extension knows them, but opens every file.
+        for extension in ("avro", "iceberg"):
+            dataplane.load(connection, extension)
         metadata = literal(str(_local(table.metadata_location)))
         return f"(FROM iceberg_scan({metadata}) WHERE filename = {literal(task.file.file_path)})"
 

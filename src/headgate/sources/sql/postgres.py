@@ -293,7 +293,7 @@ def _splits(
     query = _query(table, guards) + sql.SQL(" WHERE ") + within
 
     def split(name: str, text: sql.Composable) -> Split:
-        return Split(name, _relation(table.relation.columns, text.as_string(session)))
+        return Split(name, _relation(table.fields, text.as_string(session)))
 
     explained = session.execute(sql.SQL("EXPLAIN (FORMAT JSON) ") + query).fetchone()
     plan = explained[0][0]["Plan"] if explained else {}
@@ -323,13 +323,20 @@ def _query(table: _Table, guards: Sequence[sql.Composable]) -> sql.Composed:
     return sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(values), table.name)
 
 
-def _relation(columns: Sequence[Column], query: str) -> str:
+def _relation(fields: Sequence[Field], query: str) -> str:
     values = ", ".join(
-        f"CAST({_alias(at)} AS {column.type.sql}) AS {quote(column.name)}" for at, column in enumerate(columns)
+        f"CAST({_alias(at)} AS {field.column.type.sql}) AS {quote(field.column.name)}"
+        for at, field in enumerate(fields)
     )
+    guards = [f"WHEN {REJECT} IS NOT NULL THEN {fail(REJECT)}"]
+    for at, field in enumerate(fields):
+        if field.check is not None:
+            before, after = complaint(field.column.name, field.reason)
+            shown = f"{literal(before)} || CAST({_alias(at)} AS VARCHAR) || {literal(after)}"
+            guards.append(f"WHEN {field.check.format(v=_alias(at))} THEN {fail(shown)}")
     return (
         f"SELECT {values} FROM postgres_query({literal(ATTACHED)}, {literal(query)}) "
-        f"WHERE CASE WHEN {REJECT} IS NOT NULL THEN {fail(REJECT)} ELSE true END"
+        f"WHERE CASE {' '.join(guards)} ELSE true END"
     )
 
 

@@ -49,27 +49,32 @@ class CatalogueColumn:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A column of the lake, the expression the server evaluates for it, and the guard that names a bad value.
+    """A column of the lake, the expression the server evaluates for it, and the guards that name a bad value.
 
-    `guard` is `WHEN … THEN …` clauses; both are composed, quoted SQL.
+    `guard` are the server's `WHEN … THEN …` clauses, composed and quoted. `check` is a condition in DuckDB's SQL
+    on the arrived value `{v}`, for what arrives unchanged; there it costs nothing. `reason` is what it refuses.
     """
 
     column: Column
     value: sql.Composable
     guard: sql.Composable
+    check: str | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
     """A lake type, the PostgreSQL type it is read as, and the values it cannot hold.
 
-    `refused` is a condition on `{v}`; a NULL is never refused.
+    `refused` is a condition on `{v}` for the server, `check` the same for DuckDB, where the value still says so;
+    a NULL is never refused.
     """
 
     type: LakeType
     read_as: str
     refused: str | None = None
     reason: str = ""
+    check: str | None = None
 
 
 _BEYOND = "which lies outside the years 1 to 9999 that the lake holds"
@@ -84,21 +89,37 @@ _RULES = {
     "float8": _Rule(LakeType("double"), "float8"),
     "uuid": _Rule(LakeType("uuid"), "uuid"),
     "bytea": _Rule(LakeType("binary"), "bytea"),
-    "date": _Rule(LakeType("date"), "date", "{v} NOT BETWEEN '0001-01-01'::date AND '9999-12-31'::date", _BEYOND),
+    "date": _Rule(
+        LakeType("date"),
+        "date",
+        "{v} NOT BETWEEN '0001-01-01'::date AND '9999-12-31'::date",
+        _BEYOND,
+        "{v} NOT BETWEEN DATE '0001-01-01' AND DATE '9999-12-31'",
+    ),
     "timestamp": _Rule(
         LakeType("timestamp"),
         "timestamp",
         "{v} NOT BETWEEN '0001-01-01'::timestamp AND '9999-12-31 23:59:59.999999'::timestamp",
         _BEYOND,
+        "{v} NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999'",
     ),
     "timestamptz": _Rule(
         LakeType("timestamptz"),
         "timestamptz",
         "{v} NOT BETWEEN '0001-01-01 00:00:00+00'::timestamptz AND '9999-12-31 23:59:59.999999+00'::timestamptz",
         _BEYOND,
+        "{v} NOT BETWEEN TIMESTAMPTZ '0001-01-01 00:00:00+00' AND TIMESTAMPTZ '9999-12-31 23:59:59.999999+00'",
     ),
-    "time": _Rule(LakeType("time"), "time", "{v} = '24:00:00'::time", "which the lake's time cannot hold"),
-    **dict.fromkeys(("text", "varchar", "bpchar", "name", "char", "json", "jsonb", "xml", "inet", "cidr"), _TEXT),
+    "time": _Rule(
+        LakeType("time"),
+        "time",
+        "{v} = '24:00:00'::time",
+        "which the lake's time cannot hold",
+        "{v} >= TIME '24:00:00'",
+    ),
+    # DuckDB strips the padding for less than the server's cast to text does.
+    "bpchar": _Rule(LakeType("string"), "bpchar"),
+    **dict.fromkeys(("text", "varchar", "name", "char", "json", "jsonb", "xml", "inet", "cidr"), _TEXT),
     **dict.fromkeys(("macaddr", "macaddr8", "bit", "varbit", "money", "interval", "timetz"), _TEXT),
 }
 _TEXT_KINDS = ("e", "r", "m")  # enums, ranges, multiranges
@@ -136,8 +157,9 @@ def field_of(found: CatalogueColumn, choice: Choice, table: str) -> Field:
     if element is not None:
         return _array(found, rule)
     value = sql.SQL("{}::" + rule.read_as).format(name)
-    guard = _guard(found.name, _condition(rule, name), rule.reason) if rule.refused else sql.SQL("")
-    return Field(_column(found, rule.type), value, guard)
+    if rule.refused and rule.check is None:
+        return Field(_column(found, rule.type), value, _guard(found.name, _condition(rule, name), rule.reason))
+    return Field(_column(found, rule.type), value, sql.SQL(""), rule.check, rule.reason)
 
 
 def _rule(type_: str, kind: str, modifier: int) -> _Rule | None:
@@ -176,7 +198,8 @@ def _declared_decimal(found: CatalogueColumn, decimal: LakeType) -> Field:
 def _array(found: CatalogueColumn, rule: _Rule) -> Field:
     name = sql.Identifier(found.name)
     # More than one dimension must not reach DuckDB, whose own error does not name the column.
-    flat = sql.SQL("(CASE WHEN array_ndims({0}) > 1 THEN NULL ELSE {0} END)::" + rule.read_as + "[]").format(name)
+    element = "text" if rule.type.kind == "string" else rule.read_as
+    flat = sql.SQL("(CASE WHEN array_ndims({0}) > 1 THEN NULL ELSE {0} END)::" + element + "[]").format(name)
     shape = sql.SQL("array_ndims({0}) > 1 OR array_lower({0}, 1) <> 1").format(name)
     guard = _guard(found.name, shape, "which is not a plain list")
     if rule.refused:
