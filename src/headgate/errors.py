@@ -4,6 +4,7 @@ HeadgateError
 ├── GatewayError            who calls, and for whom: answered in the gateway's envelope
 ├── InvalidRequest          400: the request itself is wrong
 │   ├── …                   one class per catalogue code
+│   └── ProviderRefusal     those of the source providers' table
 ├── NotFound                404
 ├── VersionConflict         412
 ├── Unavailable             503, nothing was stored
@@ -272,193 +273,173 @@ class CrossSandboxForbidden(InvalidRequest):
     code = "FLOW-2111-403"
 
 
-class ParameterMissing(InvalidRequest):
+class ProviderRefusal(InvalidRequest):
+    """The source provider refuses the request."""
+
+    code = "CONNECTOR-1100-400"
+    title = "Bad Request"
+
+
+class ParameterMissing(ProviderRefusal):
     """A mandatory parameter is missing or empty."""
 
     code = "CONNECTOR-1304-400"
-    title = "Bad Request"
 
 
-class ConnectorUnsupported(InvalidRequest):
+class ConnectorUnsupported(ProviderRefusal):
     """This kind of system cannot be used here."""
 
     code = "CONNECTOR-1305-400"
-    title = "Bad Request"
 
 
-class TargetNotLake(InvalidRequest):
+class TargetNotLake(ProviderRefusal):
     """The target connection must use the connection spec `datalake`."""
 
     code = "CONNECTOR-1307-400"
-    title = "Bad Request"
 
 
-class BadParameter(InvalidRequest):
+class BadParameter(ProviderRefusal):
     """A parameter has a value that is not allowed."""
 
     code = "CONNECTOR-1312-400"
-    title = "Bad Request"
 
 
-class ScheduleEmpty(InvalidRequest):
+class ScheduleEmpty(ProviderRefusal):
     """`scheduleParams` is missing or empty. Send startTime and frequency."""
 
     code = "CONNECTOR-1317-400"
-    title = "Bad Request"
 
 
-class IdMissing(InvalidRequest):
+class IdMissing(ProviderRefusal):
     """`sourceConnectionIds` and `targetConnectionIds` must be given."""
 
     code = "CONNECTOR-1320-400"
-    title = "Bad Request"
 
 
-class NotExactlyOne(InvalidRequest):
+class NotExactlyOne(ProviderRefusal):
     """`sourceConnectionIds` and `targetConnectionIds` must hold exactly one id each."""
 
     code = "CONNECTOR-1321-400"
-    title = "Bad Request"
 
 
-class DatasetIdMissing(InvalidRequest):
+class DatasetIdMissing(ProviderRefusal):
     """`params.dataSetId` is missing or names no dataset of this sandbox."""
 
     code = "CONNECTOR-1325-400"
-    title = "Bad Request"
 
 
-class BadFormat(InvalidRequest):
+class BadFormat(ProviderRefusal):
     """`data.format` is not one that this source has."""
 
     code = "CONNECTOR-1327-400"
-    title = "Bad Request"
 
 
-class BadDelimiter(InvalidRequest):
+class BadDelimiter(ProviderRefusal):
     """`columnDelimiter` must be exactly one character."""
 
     code = "CONNECTOR-1331-400"
-    title = "Bad Request"
 
 
-class BaseConnectionForbidden(InvalidRequest):
+class BaseConnectionForbidden(ProviderRefusal):
     """This source needs no account, so `baseConnectionId` must be left out."""
 
     code = "CONNECTOR-1332-400"
-    title = "Bad Request"
 
 
-class BadTime(InvalidRequest):
+class BadTime(ProviderRefusal):
     """A time cannot be read. Send Unix seconds or milliseconds, as an integer or a string of digits."""
 
     code = "CONNECTOR-1340-400"
-    title = "Bad Request"
 
 
-class BadSchedule(InvalidRequest):
+class BadSchedule(ProviderRefusal):
     """A flow with the frequency `once` has no `interval`."""
 
     code = "CONNECTOR-1361-400"
-    title = "Bad Request"
 
 
-class IntervalMissing(InvalidRequest):
+class IntervalMissing(ProviderRefusal):
     """A scheduled flow needs `scheduleParams.interval`."""
 
     code = "CONNECTOR-1362-400"
-    title = "Bad Request"
 
 
-class IntervalTooSmall(InvalidRequest):
+class IntervalTooSmall(ProviderRefusal):
     """`scheduleParams.interval` is at least 15 for the frequency `minute`, and at least 1 otherwise."""
 
     code = "CONNECTOR-1363-400"
-    title = "Bad Request"
 
 
-class BackfillForbidden(InvalidRequest):
+class BackfillForbidden(ProviderRefusal):
     """A flow with the frequency `once` has no `backfill`."""
 
     code = "CONNECTOR-1364-400"
-    title = "Bad Request"
 
 
-class DeltaColumnRequired(InvalidRequest):
+class DeltaColumnRequired(ProviderRefusal):
     """A scheduled flow on a table needs a delta column in its `Copy` transformation."""
 
     code = "CONNECTOR-1367-400"
-    title = "Bad Request"
 
 
-class DeltaColumnForbidden(InvalidRequest):
+class DeltaColumnForbidden(ProviderRefusal):
     """A flow with the frequency `once` takes its delta column from its first run; leave it out here."""
 
     code = "CONNECTOR-1369-400"
-    title = "Bad Request"
 
 
-class RunRefused(InvalidRequest):
+class RunRefused(ProviderRefusal):
     """The run could not be created."""
 
     code = "CONNECTOR-1380-400"
-    title = "Bad Request"
 
 
-class WindowReversed(InvalidRequest):
+class WindowReversed(ProviderRefusal):
     """`params.windowEndTime` is before `params.windowStartTime`."""
 
     code = "CONNECTOR-1381-400"
-    title = "Bad Request"
 
 
-class DeltaColumnDiffers(InvalidRequest):
+class DeltaColumnDiffers(ProviderRefusal):
     """The delta column is not the one this flow has. Leave it out, or make another flow."""
 
     code = "CONNECTOR-1382-400"
-    title = "Bad Request"
 
 
-class DeltaColumnMissing(InvalidRequest):
+class DeltaColumnMissing(ProviderRefusal):
     """The first run of a flow on a table must name its delta column in `params.deltaColumn.name`."""
 
     code = "CONNECTOR-1383-400"
-    title = "Bad Request"
 
 
-class BadRunParams(InvalidRequest):
+class BadRunParams(ProviderRefusal):
     """`params` is empty or malformed. Send windowStartTime and windowEndTime."""
 
     code = "CONNECTOR-1384-400"
-    title = "Bad Request"
 
 
-class SourceNotOnDemand(InvalidRequest):
+class SourceNotOnDemand(ProviderRefusal):
     """This source cannot be read on demand."""
 
     code = "CONNECTOR-1385-400"
-    title = "Bad Request"
 
 
-class FrequencyNotOnce(InvalidRequest):
+class FrequencyNotOnce(ProviderRefusal):
     """Ad hoc runs are for flows whose `scheduleParams.frequency` is `once`."""
 
     code = "CONNECTOR-1386-400"
-    title = "Bad Request"
 
 
-class LimitTooSmall(InvalidRequest):
+class LimitTooSmall(ProviderRefusal):
     """`limit` must be at least 1."""
 
     code = "CONNECTOR-1394-400"
-    title = "Bad Request"
 
 
-class BadFrequency(InvalidRequest):
+class BadFrequency(ProviderRefusal):
     """`scheduleParams.frequency` must be once, minute, hour, day or week."""
 
     code = "CONNECTOR-1397-400"
-    title = "Bad Request"
 
 
 class KeyTooLong(InvalidRequest):

@@ -2,6 +2,7 @@
 
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -22,7 +23,7 @@ from headgate.errors import (
 )
 from headgate.model.lake import FLOW_ID, RUN_ID, Column, LakeType
 from headgate.model.resources import WriteMode, now_ms
-from headgate.model.runs import RunState
+from headgate.model.runs import Json, RunState
 from headgate.sources import Reading, Selection, Source, Split, open_source
 from headgate.store import Claim, Store
 from headgate.targets import Lake, LakeTable, Replacement, Staged
@@ -43,7 +44,8 @@ class Attempt:
         self._lake = lake
         self._settings = settings
         self._report = Report(claim.run)
-        self.lease = Lease(store.queue, claim.run, settings.lease, self._report.progress)
+        self._staging: Path | None = None
+        self.lease = Lease(store.queue, claim.run, settings.lease, self._progress)
 
     def execute(self) -> None:
         """Run the attempt and store how it ended. Raises nothing that concerns this run alone."""
@@ -119,6 +121,7 @@ class Attempt:
 
     def _read(self, source: Source, reading: Reading, table: LakeTable) -> list[Staged]:
         """Read all splits, some at a time. The first failure breaks the others off."""
+        self._staging = table.staging(self.run.id)
         staged: list[Staged] = []
         with (
             self.lease.breaking(partial(source.interrupt, reading)),
@@ -240,6 +243,13 @@ class Attempt:
         if table is not None:
             table.sweep(self.run.id, attempt=None if landed else self.run.attempt)
 
+    def _progress(self) -> Json:
+        """`metrics` for now, with what is written of the splits that are not done yet."""
+        if self._staging is not None and self._staging.exists():
+            files = self._staging.glob(f"{self.run.attempt}-*")
+            self._report.written_bytes = sum(_size(file) for file in files)
+        return self._report.progress()
+
     def _count(self, file: Staged) -> None:
         report = self._report
         report.rows += file.rows
@@ -247,6 +257,13 @@ class Attempt:
         report.staged_files += 1
         if report.input_files is None:
             report.input_bytes += file.uncompressed
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # a split without rows takes its file away
+        return 0
 
 
 def _check_types(connection: duckdb.DuckDBPyConnection, split: Split, columns: tuple[Column, ...]) -> None:

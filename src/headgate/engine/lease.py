@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Self
 
-from headgate.errors import AttemptLost, HeadgateError, RunCancelled, Unavailable
+from headgate.errors import AttemptLost, HeadgateError, RunCancelled
 from headgate.model.runs import Json, Run
 from headgate.store import Queue
 from headgate.telemetry import emit
@@ -96,11 +96,10 @@ class Lease(AbstractContextManager["Lease"]):
                 self._renew()
             except AttemptLost as lost:
                 self.stop(lost)
-            except Unavailable as error:
-                # The store may come back before the lease ends; when it does not, the work stops.
-                emit("lease.not_renewed", level="warning", run=self._run.id, reason=error.detail)
+            except Exception as error:  # noqa: BLE001 - the heart must go on: the store may come back in time
+                emit("lease.not_renewed", level="warning", run=self._run.id, reason=str(error))
                 if time.monotonic() > self._expires:
-                    self.stop(AttemptLost(error.detail, id=self._run.id))
+                    self.stop(AttemptLost(f"The lease ended unrenewed: {error}", id=self._run.id))
             if self._reason is not None:
                 self._break_off()  # again: work that was between two statements did not notice
 

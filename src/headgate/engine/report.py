@@ -18,7 +18,8 @@ class Report:
     """The figures of one attempt, filled in as it goes on.
 
     `input_bytes` are those of the files read; for tables, which have no size of their own on the way, those
-    of the staged column data before compression. `staged_bytes` are what was written.
+    of the staged column data before compression. `staged_bytes` are those of finished splits, `written_bytes` of
+    all so far.
     """
 
     run: Run
@@ -33,6 +34,7 @@ class Report:
     input_bytes: int = 0
     staged_bytes: int = 0
     staged_files: int = 0
+    written_bytes: int = 0
     input_files: int | None = None
     replaced_rows: int = 0
     snapshot_id: str | None = None
@@ -43,7 +45,7 @@ class Report:
         metrics["progress"] = {
             "splitsTotal": self.splits,
             "splitsDone": self.splits_done,
-            "stagedBytes": self.staged_bytes,
+            "stagedBytes": self.written_bytes,
             **({"estimatedRecordCount": self.estimated_rows} if self.estimated_rows is not None else {}),
         }
         return metrics
