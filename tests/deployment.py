@@ -82,7 +82,9 @@ class Deployment:
         self._flows[flow.id] = (flow, frozen)
         return flow.id
 
-    def enqueue(self, flow_id: str, start: str, end: str, delta: str | DeltaColumn | None = None) -> Run:
+    def enqueue(
+        self, flow_id: str, start: str, end: str, delta: str | DeltaColumn | None = None, *, start_ms: int = 0
+    ) -> Run:
         """A new run over [start, end), not executed yet."""
         flow, frozen = self._flows[flow_id]
         run = Run(
@@ -93,7 +95,7 @@ class Deployment:
             state=RunState.SCHEDULED,
             params={},
             window=Window(at(start), at(end)),
-            start_ms=0,
+            start_ms=start_ms,
             delta_column=DeltaColumn(delta) if isinstance(delta, str) else delta,
             frozen=frozen,
             **_audit(),

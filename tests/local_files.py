@@ -13,6 +13,7 @@ from headgate.model.lake import SOURCE_FILE, SOURCE_MODIFIED
 from headgate.model.windows import Window
 from headgate.sources.files import LocalFiles
 from headgate.sources.interface import Reading, Selection
+from headgate.sources.roots import Roots
 
 ALWAYS = Window(0, 253_402_300_799_999)
 
@@ -51,7 +52,7 @@ def land(
     data: Mapping[str, Any] | None = None,
 ) -> Landed:
     """Plan `path` below `root` and read every split on a fresh connection, as a worker would."""
-    source = LocalFiles({}, (root,))
+    source = LocalFiles({}, Roots((root,)))
     selection = Selection({"path": path, **(params or {})}, {"format": format_, **(data or {})})
     rows: list[dict[str, Any]] = []
     with source.plan(selection, window, None, parallel=parallel) as reading:

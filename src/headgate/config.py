@@ -64,6 +64,12 @@ class Settings(BaseSettings):
         return tuple(root.expanduser().resolve() for root in roots)
 
     @property
+    def private(self) -> tuple[Path, ...]:
+        """The service's own files, which no source may read wherever the roots are."""
+        names = ("keys", "warehouse", "metadata.db", "metadata.db-wal", "metadata.db-shm", "service.json")
+        return tuple(self.data.resolve() / name for name in names)
+
+    @property
     def metadata_url(self) -> str:
         """SQLAlchemy address of the metadata database."""
         return f"sqlite:///{self.data.resolve() / 'metadata.db'}"

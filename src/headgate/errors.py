@@ -574,6 +574,12 @@ class SchemaMismatch(TargetError):
     code = "CONNECTOR-2002-400"
 
 
+class TargetUnavailable(TargetError):
+    """The lake's catalog does not answer just now."""
+
+    retryable = True
+
+
 class CommitConflict(TargetError):
     """Other writers kept changing the lake table; the run's rows were not added."""
 

@@ -221,8 +221,11 @@ def test_the_command_line_starts_follows_and_reads(deployment: Deployment, event
         assert "no flow 'nothing'" in deployment.cli("runs", "start", "nothing", *window, code=3)
         assert "is no time" in deployment.cli("runs", "start", "events", "--from", "someday", code=2)
         assert deployment.cli("runs", "show", "00000000-0000-4000-8000-000000000000", code=3)
-        assert "cannot become cancelled" in deployment.cli("runs", "cancel", second["id"], code=2)
+        assert "cannot become cancelled" in deployment.cli("runs", "cancel", second["id"], code=4)
         assert deployment.cli("query", "DROP VIEW events", code=2)
+        assert second["id"] in deployment.cli("runs", "list")
+        for odd in ("", "..", "../flows", "a?b"):
+            assert deployment.cli("runs", "show", odd, code=3)
     assert "headgate serve" in deployment.cli("runs", "list", code=6)
 
 
@@ -315,6 +318,15 @@ def test_sigterm_hands_the_run_back_and_ends_cleanly(deployment: Deployment, slo
         finished = client.wait(run["id"], timeout=30)
     assert finished["activities"][0]["statusSummary"]["extensions"]["attempt"] == 1
     assert deployment.query("SELECT count(*) AS n FROM events") == [{"n": 600}]
+
+
+def test_query_shows_values_as_they_are(deployment: Deployment) -> None:
+    assert "no Headgate data" in deployment.cli("query", "SELECT 1", code=3)
+    deployment.credentials()
+    assert deployment.query("SELECT 1 AS a, 2 AS a, map {'k': date '2020-01-01'} AS m, NULL AS n, 1.50 AS d") == [
+        {"a": 1, "a_1": 2, "m": [["k", "2020-01-01"]], "n": None, "d": "1.50"}
+    ]
+    assert "root:x:0 [bold]x [/b]" in deployment.cli("query", "SELECT 'root:x:0 [bold]x [/b]' AS \"[c]\"")
 
 
 def test_help_imports_nothing_heavy() -> None:

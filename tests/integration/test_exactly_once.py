@@ -13,10 +13,12 @@ from typing import Any
 import psycopg
 import pytest
 from pyiceberg.exceptions import CommitFailedException
+from sqlalchemy.exc import OperationalError
 
 from headgate.engine import Worker
 from headgate.engine.lease import Lease
-from headgate.errors import AttemptLost
+from headgate.errors import AttemptLost, Unavailable
+from headgate.model.resources import now_ms
 from headgate.model.runs import RunState
 from headgate.sources import connection_specs
 from headgate.targets import LakeTable
@@ -311,6 +313,77 @@ def test_a_running_run_is_cancelled_without_rows_or_files(
     assert deployment.files() == set()
 
 
+def test_a_lost_worker_cannot_land_rows_for_a_run_that_was_cancelled(
+    deployment: Deployment, source: tuple[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = _flow(deployment, source)
+    run = deployment.enqueue(flow, *WINDOWS[0], "at")
+    monkeypatch.setattr(Lease, "_beat", lambda _lease: None)
+    zombie = deployment.attempt(lease=1)
+    monkeypatch.undo()
+    build = LakeTable._try
+
+    def stalled(table: LakeTable, *arguments: Any) -> Any:
+        monkeypatch.setattr(LakeTable, "_try", build)
+        time.sleep(1.1)  # between the last look at the lease and the commit
+        deployment.scoped.cancel_run(run.id)
+        deployment.attempt().execute()
+        assert deployment.scoped.run(run.id).state is RunState.CANCELLED
+        return build(table, *arguments)
+
+    monkeypatch.setattr(LakeTable, "_try", stalled)
+    zombie.execute()
+    assert deployment.scoped.run(run.id).state is RunState.CANCELLED
+    assert deployment.rows() == []
+    assert deployment.files() == set()
+
+
+def test_a_run_whose_end_could_not_be_stored_reports_what_landed(
+    deployment: Deployment, source: tuple[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = _flow(deployment, source)
+    run = deployment.enqueue(flow, *WINDOWS[0], "at")
+    finish = deployment.store.queue.finish
+    failures = iter([Unavailable("the store is away")])
+
+    def failing(*arguments: Any, **options: Any) -> None:
+        if (error := next(failures, None)) is not None:
+            raise error
+        finish(*arguments, **options)
+
+    monkeypatch.setattr(deployment.store.queue, "finish", failing)
+    deployment.attempt().execute()
+    assert deployment.scoped.run(run.id).state is RunState.QUEUED
+    monkeypatch.setattr("headgate.engine.attempt.open_source", _forbidden)
+    time.sleep(1.1)
+    deployment.attempt().execute()
+    finished = deployment.scoped.run(run.id)
+    assert finished.state is RunState.SUCCESS
+    expected = _between(_rows(), *WINDOWS[0])
+    assert finished.metrics["recordSummary"]["outputRecordCount"] == len(expected)
+    assert deployment.snapshots() == [run.id]
+
+
+def test_a_catalog_that_is_locked_is_tried_again(
+    deployment: Deployment, source: tuple[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = deployment.lake._catalog.commit_table
+    locked = iter([True])
+
+    def commit(*arguments: Any, **options: Any) -> Any:
+        if next(locked, False):
+            raise OperationalError("UPDATE", {}, sqlite3.OperationalError("database is locked"))
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(deployment.lake._catalog, "commit_table", commit)
+    run = deployment.run(_flow(deployment, source), *WINDOWS[0], "at")
+    assert run.state is RunState.QUEUED
+    time.sleep(1.1)
+    deployment.attempt().execute()
+    assert deployment.scoped.run(run.id).state is RunState.SUCCESS
+    assert deployment.snapshots() == [run.id]
+
+
 # -- runs of one flow ------------------------------------------------------------------------------
 
 
@@ -321,6 +394,23 @@ def test_runs_of_one_flow_go_one_after_another_and_flows_side_by_side(
     expected = [deployment.enqueue(flow, *WINDOWS[0], "at").id for flow in (first, first, second)]
     claims = [deployment.store.queue.claim("test", lease=5) for _ in range(3)]
     assert [claim and claim.run.id for claim in claims] == [expected[0], expected[2], None]
+
+
+def test_a_run_that_waited_for_its_time_does_not_meet_a_later_one(
+    deployment: Deployment, source: tuple[str, dict[str, str]]
+) -> None:
+    flow = _flow(deployment, source)
+    waiting = deployment.enqueue(flow, *WINDOWS[0], "at", start_ms=now_ms() + 300)
+    later = deployment.enqueue(flow, *WINDOWS[0], "at")
+    claim = deployment.store.queue.claim("test", lease=15)
+    assert claim is not None
+    assert claim.run.id == later.id
+    time.sleep(0.4)
+    assert deployment.store.queue.claim("test", lease=15) is None
+    deployment.store.queue.finish(claim.run, RunState.SUCCESS, metrics={}, activities=[])
+    following = deployment.store.queue.claim("test", lease=15)
+    assert following is not None
+    assert following.run.id == waiting.id
 
 
 def _forbidden(*_arguments: object) -> None:

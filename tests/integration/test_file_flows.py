@@ -112,3 +112,40 @@ def test_a_new_column_fails_the_run_by_name(deployment: Deployment, tmp_path: Pa
     (error,) = run.metrics["statusSummary"]["errors"]
     assert error["code"] == "CONNECTOR-2002-400"
     assert "'fresh'" in error["message"]
+
+
+def test_nested_records_land_as_structs_and_lists(deployment: Deployment, tmp_path: Path) -> None:
+    rows = [{"id": n, "o": {"a": n, "B c": {"d": [f"x{n}", None]}}, "l": [{"k": n}]} for n in range(3)]
+    _write(tmp_path / "in" / "a.json", "".join(json.dumps(row) + "\n" for row in rows), "2024-01-01")
+    flow = _flow(deployment, tmp_path, "json")
+    for _ in range(2):
+        run = deployment.run(flow, "2024-01-01", "2024-01-02")
+        assert run.state is RunState.SUCCESS, run.metrics
+    assert multiset(deployment.rows()) == multiset(tuple(row.values()) for row in rows)
+
+
+@pytest.mark.parametrize(
+    "path", ["data/keys/local.json", "data/keys", "data/service.json", "data/warehouse", "data/metadata.db"]
+)
+def test_the_services_own_files_are_never_read(deployment: Deployment, tmp_path: Path, path: str) -> None:
+    private = tmp_path / path
+    private.parent.mkdir(exist_ok=True)
+    if private.suffix == ".json":
+        private.write_text('{"secret": "canary"}')
+    flow = deployment.flow(LOCAL_FILES, {"folder": str(tmp_path)}, {"path": path}, data={"format": "json"}, kind="file")
+    run = deployment.run(flow, "2024-01-01", "2030-01-01")
+    (error,) = run.metrics["statusSummary"]["errors"]
+    assert error["code"] == "CONNECTOR-1002-403"
+    assert "belongs to the service itself" in error["message"]
+
+
+def test_a_search_through_the_data_folder_passes_the_services_own_files_by(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    _write(tmp_path / "data" / "mine.json", '{"n": 1}\n', "2024-01-01")
+    _write(tmp_path / "data" / "keys" / "secret.json", '{"n": 2}\n', "2024-01-01")
+    params = {"path": "data", "recursive": True}
+    flow = deployment.flow(LOCAL_FILES, {"folder": str(tmp_path)}, params, data={"format": "json"}, kind="file")
+    run = deployment.run(flow, "2024-01-01", "2024-01-02")
+    assert run.state is RunState.SUCCESS, run.metrics
+    assert deployment.rows() == [(1,)]

@@ -25,6 +25,7 @@ from headgate.errors import (
 )
 from headgate.model.windows import DeltaColumn, DeltaType, Window
 from headgate.sources.interface import Selection
+from headgate.sources.roots import Roots
 from headgate.sources.sql import SqliteSource
 
 
@@ -53,7 +54,7 @@ def file(path: Path) -> Iterator[sqlite3.Connection]:
 
 @pytest.fixture
 def source(path: Path, tmp_path: Path) -> SqliteSource:
-    return SqliteSource({"path": str(path)}, (tmp_path,))
+    return SqliteSource({"path": str(path)}, Roots((tmp_path,)))
 
 
 def selection(table: str = "t", **params: object) -> Selection:
@@ -401,20 +402,20 @@ def test_only_files_under_the_roots_are_read(file: sqlite3.Connection, path: Pat
     (inside / "link.db").symlink_to(path)
     for outside in (path, inside / ".." / path.name, inside / "link.db"):
         with pytest.raises(SourcePathForbidden):
-            SqliteSource({"path": str(outside)}, (inside,)).check()
+            SqliteSource({"path": str(outside)}, Roots((inside,))).check()
     with pytest.raises(SourceObjectMissing, match="absent"):
-        SqliteSource({"path": str(inside / "absent.db")}, (inside,)).check()
-    SqliteSource({"path": str(path)}, (inside, tmp_path)).check()
+        SqliteSource({"path": str(inside / "absent.db")}, Roots((inside,))).check()
+    SqliteSource({"path": str(path)}, Roots((inside, tmp_path))).check()
     with pytest.raises(ParameterMissing):
-        SqliteSource({}, (inside,))
+        SqliteSource({}, Roots((inside,)))
     with pytest.raises(BadParameter, match="mode"):
-        SqliteSource({"path": "x", "mode": "rw"}, (inside,))
+        SqliteSource({"path": "x", "mode": "rw"}, Roots((inside,)))
 
 
 def test_a_file_that_is_not_sqlite_says_so(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_text("not a database at all, but long enough to have a header" * 20)
     with pytest.raises(SourceError, match="not a database"):
-        SqliteSource({"path": str(tmp_path / "x.db")}, (tmp_path,)).check()
+        SqliteSource({"path": str(tmp_path / "x.db")}, Roots((tmp_path,))).check()
 
 
 def test_the_file_is_opened_for_reading_only(file: sqlite3.Connection, source: SqliteSource) -> None:

@@ -1,5 +1,6 @@
 """Reading request bodies: strictly, because what one parser forgives another reads differently."""
 
+import asyncio
 import json
 import math
 from typing import Any, NoReturn
@@ -12,18 +13,23 @@ __all__ = ["MAX_BYTES", "parse_object", "read_object"]
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
+MAX_SECONDS = 20
 _LEAST, _MOST = -(2**63), 2**64 - 1
 
 
 async def read_object(request: Request) -> dict[str, Any]:
     """The JSON object in the request's body. Raises BodyTooLarge, BodyEmpty, BadBody."""
     raw, size = bytearray(), 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > 8 * MAX_BYTES:
-            raise BodyTooLarge
-        if size <= MAX_BYTES:  # a little more is read and dropped, so that the client hears the answer
-            raw += chunk
+    try:
+        async with asyncio.timeout(MAX_SECONDS):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > 8 * MAX_BYTES:
+                    raise BodyTooLarge
+                if size <= MAX_BYTES:  # a little more is read and dropped, so that the client hears the answer
+                    raw += chunk
+    except TimeoutError as error:
+        raise BadBody(f"The body did not arrive within {MAX_SECONDS} seconds.") from error
     if size > MAX_BYTES:
         raise BodyTooLarge
     if not raw.strip():

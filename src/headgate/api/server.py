@@ -54,7 +54,7 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         reason = os.strerror(error.errno or 0)
-        raise AddressInUse(f"Cannot listen at {host}, port {port}: {reason}. Choose another --port.") from error
+        raise AddressInUse(f"Cannot listen at {host}, port {port}: {reason}. Choose another.") from error
 
 
 class _Server(uvicorn.Server):

@@ -30,4 +30,4 @@ def connect(data: Path | None) -> "Client":
     from headgate.client import Client
     from headgate.service.local import credentials
 
-    return Client.of(credentials(data))
+    return Client.of(credentials(data, create=False))

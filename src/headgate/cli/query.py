@@ -30,22 +30,21 @@ def query(data: Path | None, output: str, sql: str) -> None:
     if output == "json":
         click.echo(json.dumps([_plain(row) for row in table.to_pylist()], ensure_ascii=False))
         return
-    from rich.console import Console
-    from rich.table import Table
+    from headgate.cli.tables import print_table
 
-    shown = Table()
-    for name in table.column_names:
-        shown.add_column(name)
-    for row in table.to_pylist():
-        shown.add_row(*("" if value is None else str(_plain(value)) for value in row.values()))
-    Console().print(shown)
+    rows = ([_cell(value) for value in row.values()] for row in table.to_pylist())
+    print_table(table.column_names, rows)
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else str(_plain(value))
 
 
 def _plain(value: Any) -> Any:
     match value:
         case dict():
             return {key: _plain(member) for key, member in value.items()}
-        case list():
+        case list() | tuple():  # a map is a list of pairs
             return [_plain(member) for member in value]
         case Decimal() | UUID():
             return str(value)

@@ -15,6 +15,7 @@ from headgate.cli.options import connect, data_option, output_option
 __all__ = ["runs"]
 
 Json = dict[str, Any]
+_STATES = ("scheduled", "queued", "inProgress", "success", "failed", "cancelled")
 _STILL = 10.0  # seconds between two lines of progress when nobody watches
 
 
@@ -43,6 +44,8 @@ def start(
     output: str,
 ) -> None:
     """Start a run of FLOW (its name or id) over the window [from, to)."""
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout goes with --wait.")
     with connect(data) as client:
         run = client.start_run(flow, window=(start, end), delta_column=delta_column)
         if output == "table":
@@ -55,7 +58,7 @@ def start(
 
 @runs.command("list")
 @click.option("--flow", help="Only runs of this flow (name or id).")
-@click.option("--state", help="Only runs in this state.")
+@click.option("--state", type=click.Choice(_STATES, case_sensitive=False), help="Only runs in this state.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000))
 @data_option
 @output_option
@@ -72,14 +75,12 @@ def list_(flow: str | None, state: str | None, limit: int, data: Path | None, ou
     if output == "json":
         click.echo(json.dumps(found))
         return
-    from rich.console import Console
-    from rich.table import Table
+    from headgate.cli.tables import print_table
 
-    table = Table("run", "state", "created (UTC)", "window (UTC)", "rows")
-    for run in found:
-        rows = run["metrics"].get("recordSummary", {}).get("outputRecordCount", "")
-        table.add_row(run["id"], _state(run), _moment(run["createdAt"]), _window(run), str(rows))
-    Console().print(table)
+    print_table(
+        ("run", "state", "created (UTC)", "window (UTC)", "rows"),
+        ((run["id"], _state(run), _moment(run["createdAt"]), _window(run), _landed(run)) for run in found),
+    )
 
 
 @runs.command()
@@ -164,6 +165,10 @@ def _state(run: Json) -> str:
 
 def _rows(run: Json) -> str:
     return f"{run['metrics'].get('recordSummary', {}).get('inputRecordCount', 0):,}"
+
+
+def _landed(run: Json) -> str:
+    return str(run["metrics"].get("recordSummary", {}).get("outputRecordCount", ""))
 
 
 def _window(run: Json) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -169,12 +170,12 @@ class Client:
 
     def run(self, run_id: str) -> Json:
         """The whole run object."""
-        run: Json = self.request("GET", f"{FLOW_SERVICE}/runs/{run_id}")["items"][0]
+        run: Json = self.request("GET", f"{FLOW_SERVICE}/runs/{_segment(run_id)}")["items"][0]
         return run
 
     def cancel(self, run_id: str) -> Json:
         """Ask for a run to be cancelled; the run object."""
-        run: Json = self.request("POST", f"{FLOW_SERVICE}/runs/{run_id}/action", op="cancel")
+        run: Json = self.request("POST", f"{FLOW_SERVICE}/runs/{_segment(run_id)}/action", op="cancel")
         return run
 
     def wait(
@@ -199,6 +200,13 @@ class Client:
                 raise WaitTimedOut(f"The run {run_id} was still {status} after {timeout:g} s. It goes on.")
             time.sleep(pause)
             pause = min(pause * 1.5, 1.0)
+
+
+def _segment(id_: str) -> str:
+    """`id_` as one segment of a path, whatever it holds."""
+    if not id_.strip("."):
+        raise RequestFailed(f"{id_!r} is not the id of a run.", http_status=404, error_code="")
+    return quote(id_, safe="")
 
 
 def _refusal(answer: httpx.Response) -> RequestFailed:

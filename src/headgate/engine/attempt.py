@@ -2,6 +2,7 @@
 
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from headgate.model.resources import WriteMode, now_ms
 from headgate.model.runs import Json, RunState
 from headgate.sources import Reading, Selection, Source, Split, open_source
 from headgate.store import Claim, Store
-from headgate.targets import Lake, LakeTable, Replacement, Staged
+from headgate.targets import Lake, LakeTable, Landed, Replacement, Staged
 from headgate.telemetry import emit
 
 __all__ = ["Attempt"]
@@ -39,7 +40,6 @@ class Attempt:
 
     def __init__(self, claim: Claim, store: Store, lake: Lake, settings: Settings) -> None:
         self.run = claim.run
-        self._recovered = claim.recovered
         self._store = store
         self._lake = lake
         self._settings = settings
@@ -83,7 +83,7 @@ class Attempt:
     def _ingest(self) -> None:
         run, frozen = self.run, self.run.frozen
         identifier = tuple(frozen["target"]["table"])
-        if self._recovered and self._landed_before(identifier):
+        if self.run.fence > 1 and self._landed_before(identifier):
             return
         source = self._open_source(frozen["source"])
         table = self._lake.find(identifier)
@@ -191,8 +191,7 @@ class Attempt:
             prefix=f"{run.attempt}-",
             confirm=self.lease.confirm,
         )
-        self._report.snapshot_id = str(landed.snapshot_id)
-        self._report.replaced_rows = landed.replaced_rows
+        self._take_over(landed)
 
     def _landed_before(self, identifier: tuple[str, ...]) -> bool:
         """Whether an attempt whose worker died had committed; then its figures are taken from the table."""
@@ -200,14 +199,35 @@ class Attempt:
         landed = table.landed(self.run.id) if table is not None else None
         if landed is None:
             return False
-        report = self._report
-        report.copied = report.promoting = now_ms()
-        report.rows, report.staged_bytes, report.staged_files = landed.rows, landed.size, landed.files
-        report.input_bytes = landed.uncompressed
-        report.replaced_rows, report.snapshot_id = landed.replaced_rows, str(landed.snapshot_id)
+        self._report.copied = self._report.promoting = now_ms()
+        self._report.input_bytes = landed.uncompressed
+        self._take_over(landed)
         return True
 
+    def _take_over(self, landed: Landed) -> None:
+        """Report what the table says has landed, which may be the work of an earlier attempt."""
+        report = self._report
+        report.rows, report.staged_bytes, report.staged_files = landed.rows, landed.size, landed.files
+        report.replaced_rows, report.snapshot_id = landed.replaced_rows, str(landed.snapshot_id)
+
     # -- how it ends -----------------------------------------------------------------------------
+
+    def _give_up(self) -> bool:
+        """Make sure that no attempt at this run lands any more; False when one has."""
+        table = self._lake.find(tuple(self.run.frozen["target"]["table"]))
+        if table is None:
+            return True
+        if self.run.fence == 1:  # no earlier attempt can be under way
+            landed = table.landed(self.run.id)
+        else:
+            landed = table.overtake(self.run.id, confirm=self._still_ours)
+        if landed is not None:
+            self._report.promoting = self._report.promoting or now_ms()
+            self._take_over(landed)
+        return landed is None
+
+    def _still_ours(self) -> None:
+        self._store.queue.heartbeat(self.run, lease=self._settings.lease)
 
     def _finish(self, state: RunState, error: HeadgateError | None = None) -> None:
         self._store.queue.finish(
@@ -217,7 +237,7 @@ class Attempt:
             activities=self._report.activities(state, error),
             snapshot_id=self._report.snapshot_id,
         )
-        self._sweep(landed=state is RunState.SUCCESS)
+        self._sweep(whole=True)
         emit(
             f"run.{state}",
             level="warning" if error else "info",
@@ -231,17 +251,24 @@ class Attempt:
     def _end(self, state: RunState, error: HeadgateError | None = None) -> None:
         """End without rows, unless an attempt had landed them before it could be stopped."""
         try:
-            if self._landed_before(tuple(self.run.frozen["target"]["table"])):
-                self._finish(RunState.SUCCESS)
-            else:
+            if self._give_up():
                 self._finish(state, error)
+            else:
+                self._finish(RunState.SUCCESS)
         except AttemptLost as lost:
             emit("attempt.lost", level="warning", run=self.run.id, attempt=self.run.attempt, reason=lost.detail)
 
-    def _sweep(self, *, landed: bool = False) -> None:
-        table = self._lake.find(tuple(self.run.frozen["target"]["table"]))
-        if table is not None:
-            table.sweep(self.run.id, attempt=None if landed else self.run.attempt)
+    def _sweep(self, *, whole: bool = False) -> None:
+        """Take staged files of this attempt, or of the whole run once it has ended, away that no snapshot lists.
+
+        What cannot be done now must not keep the run from its end.
+        """
+        try:
+            table = self._lake.find(tuple(self.run.frozen["target"]["table"]))
+            if table is not None:
+                table.sweep(self.run.id, attempt=None if whole else self.run.attempt)
+        except Exception as error:  # noqa: BLE001
+            emit("attempt.not_swept", level="warning", run=self.run.id, reason=str(error))
 
     def _progress(self) -> Json:
         """`metrics` for now, with what is written of the splits that are not done yet."""
@@ -268,13 +295,16 @@ def _size(path: Path) -> int:
 
 def _check_types(connection: duckdb.DuckDBPyConnection, split: Split, columns: tuple[Column, ...]) -> None:
     """Raise UnsupportedType when the scanner gives another type than was planned: never a silent change."""
-    given = connection.execute(f"DESCRIBE {split.relation}").fetchall()
-    expected = [(column.name, column.type.sql) for column in columns]
-    for (name, type_, *_), (wanted_name, wanted) in zip(given, expected, strict=True):
-        if (name, type_) != (wanted_name, wanted):
+    wanted = ", ".join(f"CAST(NULL AS {column.type.sql}) AS {quote(column.name)}" for column in columns)
+    planned, given = (
+        [(name, type_) for name, type_, *_ in connection.execute(f"DESCRIBE {query}").fetchall()]
+        for query in (f"SELECT {wanted}", split.relation)
+    )
+    for expected, found in zip_longest(planned, given, fillvalue=("no column", "nothing")):
+        if expected != found:
             raise UnsupportedType(
-                f"{wanted_name!r} was planned as {wanted}, but the source gives {name!r} as {type_}.",
-                column=wanted_name,
+                f"{expected[0]!r} was planned as {expected[1]}, but the source gives {found[0]!r} as {found[1]}.",
+                column=expected[0],
             )
 
 

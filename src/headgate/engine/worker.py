@@ -72,6 +72,9 @@ class Worker:
         """Claim a run once a place is free for it. The place is given back by `_execute()`."""
         if not self._free.acquire(timeout=self._settings.poll):
             return None
+        if self._stopping.is_set():
+            self._free.release()
+            return None
         try:
             claim = self._store.queue.claim(self.name, lease=self._settings.lease)
         except HeadgateError as error:

@@ -34,7 +34,9 @@ def parse_instant(value: object, name: str) -> int:
     Raises BadTime.
     """
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise BadTime(f"{name} is {value!r}; send Unix seconds, as an integer or a string of digits.", field=name)
+        raise BadTime(
+            f"{name} is {repr(value)[:40]}; send Unix seconds, as an integer or a string of digits.", field=name
+        )
     if isinstance(value, str):
         if not re.fullmatch(r"[0-9]{1,18}", value):
             raise BadTime(

@@ -1,5 +1,6 @@
 """Datasets: the tables of the lake, as the Catalog shows them."""
 
+import hashlib
 import re
 import secrets
 from contextlib import suppress
@@ -104,7 +105,9 @@ def _check_id(id_: str) -> str:
 
 
 def _slug(org_id: str) -> str:
-    return re.sub(r"[^a-z0-9]", "_", org_id.partition("@")[0].lower())
+    """The organisation's namespace in the lake: readable, and no other organisation's."""
+    readable = re.sub(r"[^a-z0-9]", "_", org_id.partition("@")[0].lower())
+    return f"{readable}_{hashlib.sha256(org_id.encode()).hexdigest()[:8]}"
 
 
 def _content(body: Json, table: str) -> Json:

@@ -18,7 +18,7 @@ from headgate.model.lake import Column
 from headgate.model.query import Query
 from headgate.model.resources import Kind
 from headgate.model.scope import Scope
-from headgate.service.local import settings_for
+from headgate.service.local import must_exist, settings_for
 from headgate.store import Store, open_store
 from headgate.targets import Lake
 
@@ -36,6 +36,7 @@ def query(data: Path | None, statement: str) -> pa.Table:
     be written. Raises QueryRefused with DuckDB's reason.
     """
     settings = settings_for(data)
+    must_exist(settings)
     store = open_store(settings.metadata_url, settings.keys)
     try:
         credentials = local_credentials(settings, store)
@@ -53,9 +54,21 @@ def _run(connection: duckdb.DuckDBPyConnection, statement: str) -> pa.Table:
         parsed = duckdb.extract_statements(statement)
         if len(parsed) != 1 or parsed[0].type not in _READING:
             raise QueryRefused("One SELECT, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN statement can be run at a time.")
-        return connection.execute(statement).to_arrow_table()
+        found = connection.execute(statement).to_arrow_table()
+        return found.rename_columns(_unlike(found.column_names))
     except duckdb.Error as error:
         raise QueryRefused(re.sub(r"\s+", " ", str(error)).strip()) from error
+
+
+def _unlike(names: list[str]) -> list[str]:
+    """The names, those that came before with a number behind them."""
+    fresh: list[str] = []
+    for name in names:
+        number, unlike = 1, name
+        while unlike in fresh:
+            unlike, number = f"{name}_{number}", number + 1
+        fresh.append(unlike)
+    return fresh
 
 
 _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}

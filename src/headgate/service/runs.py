@@ -26,7 +26,7 @@ from headgate.errors import (
 from headgate.model.query import Field
 from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.runs import Json, Run, RunState
-from headgate.model.scope import Caller
+from headgate.model.scope import Caller, Principal
 from headgate.model.windows import DeltaColumn, Window, parse_instant
 from headgate.service import wire
 from headgate.service.bodies import check_id, shown
@@ -139,7 +139,7 @@ class Runs:
                     raise DeltaColumnMissing
                 delta = DeltaColumn(asked["name"], asked.get("dateFormat"), asked.get("timezone"))
                 self._try_delta(store, flow, delta)
-                changed = _with_delta(flow, asked, present, principal.user_id)
+                changed = _with_delta(flow, asked, present, principal)
             elif asked is not None:
                 _compare(delta, asked)
         run = Run(
@@ -263,7 +263,7 @@ def _compare(known: DeltaColumn, asked: Json) -> None:
             )
 
 
-def _with_delta(flow: Resource, asked: Json, present: int, user_id: str) -> Resource:
+def _with_delta(flow: Resource, asked: Json, present: int, principal: Principal) -> Resource:
     """The flow with its delta column in the `Copy` transformation, which comes first when it is new."""
     delta = {name: asked[name] for name in ("name", "dateFormat", "timezone") if asked.get(name) is not None}
     transformations = [dict(entry) for entry in flow.body["transformations"]]
@@ -274,7 +274,8 @@ def _with_delta(flow: Resource, asked: Json, present: int, user_id: str) -> Reso
     return flow.evolve(
         body={**flow.body, "transformations": transformations},
         updated_at=present,
-        updated_by=user_id,
+        updated_by=principal.user_id,
+        updated_client=principal.client_id,
         etag=new_etag(present),
     )
 

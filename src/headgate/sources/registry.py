@@ -6,6 +6,7 @@ from typing import Any
 from headgate.config import Settings
 from headgate.errors import SourceNotOnDemand
 from headgate.sources.interface import Source
+from headgate.sources.roots import Roots
 from headgate.sources.specs import connection_specs
 
 __all__ = ["open_source"]
@@ -26,11 +27,11 @@ def open_source(spec_id: str, auth_params: Mapping[str, Any], settings: Settings
         case "sqlite":
             from headgate.sources.sql import SqliteSource
 
-            return SqliteSource(auth_params, settings.roots)
+            return SqliteSource(auth_params, Roots.of(settings))
         case "local-files":
             from headgate.sources.files import LocalFiles
 
-            return LocalFiles(auth_params, settings.roots)
+            return LocalFiles(auth_params, Roots.of(settings))
     if spec is None:
         raise SourceNotOnDemand(f"No connection spec has the id {spec_id!r}, so nothing can be read through it.")
     if not spec.is_source:

@@ -50,7 +50,11 @@ def open_store(url: str, keys: Path) -> Store:
     """
     address = sa.make_url(url)
     if address.get_backend_name() == "sqlite" and address.database:
-        Path(address.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = Path(address.database).parent
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(f"The data folder {folder} cannot be made: {error.strerror}.") from error
     engine = sa.create_engine(address, connect_args={"timeout": _BUSY_MS / 1000}, hide_parameters=True)
     _configure_sqlite(engine)
     try:

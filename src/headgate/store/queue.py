@@ -26,11 +26,10 @@ _UNFINISHED = (RunState.QUEUED.value, RunState.IN_PROGRESS.value)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A run that a worker owns while its lease lasts. `recovered`: an earlier attempt died with it."""
+    """A run that a worker owns while its lease lasts."""
 
     run: Run
     worker: str
-    recovered: bool
 
 
 class Queue:
@@ -46,8 +45,7 @@ class Queue:
             row = connection.execute(_next_free()).first()
             if row is None:
                 return None
-            recovered = row.state == RunState.IN_PROGRESS.value
-            if not recovered:
+            if row.state != RunState.IN_PROGRESS.value:  # else its worker died, and it stays where it is
                 RunState(row.state).transition(RunState.IN_PROGRESS)
             connection.execute(
                 sa.update(_RUNS)
@@ -62,7 +60,7 @@ class Queue:
                 )
             )
             row = connection.execute(sa.select(_RUNS).where(_RUNS.c.id == row.id)).one()
-            return Claim(run_of(row), worker, recovered)
+            return Claim(run_of(row), worker)
 
     def heartbeat(self, run: Run, *, lease: float, metrics: Json | None = None) -> bool:
         """Renew the lease, store the progress if given, and say whether cancelling was asked for.
@@ -156,17 +154,30 @@ class Queue:
 
 
 def _next_free() -> sa.Select[Any]:
-    earlier = _RUNS.alias("earlier")
     free = sa.or_(
         sa.and_(_RUNS.c.state == RunState.QUEUED.value, _RUNS.c.start_at <= now()),
         sa.and_(_RUNS.c.state == RunState.IN_PROGRESS.value, _RUNS.c.lease_until < now()),
     )
-    blocked = sa.exists().where(
+    earlier, begun = _RUNS.alias("earlier"), _RUNS.alias("begun")
+    waits_for_earlier = sa.exists().where(
         earlier.c.flow_id == _RUNS.c.flow_id,
         earlier.c.seq < _RUNS.c.seq,
         earlier.c.state.in_(_UNFINISHED),
     )
-    return sa.select(_RUNS).where(free, ~blocked).order_by(_RUNS.c.seq).limit(1).with_for_update(skip_locked=True)
+    # A later run of the flow may have begun before this one was due.
+    waits_for_later = sa.exists().where(
+        begun.c.flow_id == _RUNS.c.flow_id,
+        begun.c.seq > _RUNS.c.seq,
+        begun.c.state == RunState.IN_PROGRESS.value,
+        begun.c.lease_until >= now(),
+    )
+    return (
+        sa.select(_RUNS)
+        .where(free, ~waits_for_earlier, ~waits_for_later)
+        .order_by(_RUNS.c.seq)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
 
 
 def _stamp() -> dict[str, Any]:

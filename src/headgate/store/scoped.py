@@ -168,7 +168,13 @@ class ScopedStore:
                 connection.execute(
                     sa.update(table)
                     .where(*self._mine(table), table.c.id == flow.id)
-                    .values(body=flow.body, updated_at=flow.updated_at, updated_by=flow.updated_by, etag=flow.etag)
+                    .values(
+                        body=flow.body,
+                        updated_at=flow.updated_at,
+                        updated_by=flow.updated_by,
+                        updated_client=flow.updated_client,
+                        etag=flow.etag,
+                    )
                 )
             connection.execute(sa.insert(tables.runs).values(**self._place, **_row_of(run)))
             if key is not None:

@@ -10,6 +10,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,11 +33,11 @@ from pyiceberg.io.pyarrow import (
 )
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table.update import AssertTableUUID
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from headgate import dataplane
 from headgate.dataplane import literal, quote
-from headgate.errors import CommitConflict
+from headgate.errors import CommitConflict, TargetUnavailable
 from headgate.model.lake import FLOW_ID, PROVENANCE, Column
 from headgate.model.windows import Bounds, DeltaType
 from headgate.targets.schema import check_columns, field_ids, lake_type, schema_of
@@ -57,6 +58,7 @@ _FIGURES = {
     "replaced_rows": "headgate.replaced-rows",
 }
 _TRIES = 20
+_BUSY_SECONDS = 10
 _LONGEST_PAUSE = 2.0  # seconds
 
 
@@ -106,7 +108,9 @@ class Lake:
 
     def __init__(self, warehouse: Path) -> None:
         warehouse.mkdir(parents=True, exist_ok=True)
-        self._catalog = SqlCatalog("lake", uri=f"sqlite:///{warehouse / 'catalog.db'}", warehouse=_uri(warehouse))
+        self._catalog = SqlCatalog(
+            "lake", uri=f"sqlite:///{warehouse / 'catalog.db'}?timeout={_BUSY_SECONDS}", warehouse=_uri(warehouse)
+        )
 
     def table(self, identifier: tuple[str, ...], columns: tuple[Column, ...]) -> "LakeTable":
         """The table of this name, made with `columns` when it does not exist yet.
@@ -122,9 +126,10 @@ class Lake:
             **{f"write.metadata.metrics.column.{name}": "full" for name in PROVENANCE},
         }
         try:
-            for depth in range(1, len(identifier)):
-                self._catalog.create_namespace_if_not_exists(identifier[:depth])
-            made = self._catalog.create_table(identifier, schema_of(columns), properties=properties)
+            with _answering():
+                for depth in range(1, len(identifier)):
+                    self._catalog.create_namespace_if_not_exists(identifier[:depth])
+                made = self._catalog.create_table(identifier, schema_of(columns), properties=properties)
         except (TableAlreadyExistsError, IntegrityError):  # another run was first, with the table or a namespace
             return self.table(identifier, columns)
         return LakeTable(self._catalog, identifier, made)
@@ -132,7 +137,8 @@ class Lake:
     def find(self, identifier: tuple[str, ...]) -> "LakeTable | None":
         """The table of this name, None when no run has made it yet."""
         try:
-            return LakeTable(self._catalog, identifier, self._catalog.load_table(identifier))
+            with _answering():
+                return LakeTable(self._catalog, identifier, self._catalog.load_table(identifier))
         except NoSuchTableError:
             return None
 
@@ -261,12 +267,35 @@ class LakeTable:
             try:
                 return self._try(table, run_id, staged, replaced, summary)
             except CommitFailedException:
-                time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.02 * 2**tried)))  # noqa: S311 - jitter
+                _pause(tried)
             except Exception:
                 # The reply was lost, so the outcome is unknown: only the table can say.
                 if (landed := self.landed(run_id)) is not None:
                     return landed
                 raise
+        raise CommitConflict(f"The table {self.name} was changed by others {_TRIES} times in a row.")
+
+    def overtake(self, run_id: str, *, confirm: Callable[[], None]) -> Landed | None:
+        """Move the table on, so that a commit which an earlier attempt has under way must fail.
+
+        For a run that is to end without rows although a worker of it was lost. How its rows landed, if they had.
+        """
+        for tried in range(_TRIES):
+            table = self._refresh()
+            if (landed := _landed(table, run_id)) is not None:
+                return landed
+            confirm()
+            transaction = table.transaction()
+            with transaction.update_snapshot(
+                snapshot_properties={"headgate.given-up-run-id": run_id}
+            ).fast_append() as up:
+                pass
+            try:
+                self._commit(table, transaction, up)
+            except CommitFailedException:
+                _pause(tried)
+            else:
+                return None
         raise CommitConflict(f"The table {self.name} was changed by others {_TRIES} times in a row.")
 
     def _try(
@@ -309,7 +338,8 @@ class LakeTable:
         """
         requirements = (*transaction._requirements, AssertTableUUID(uuid=table.metadata.table_uuid))
         try:
-            self._catalog.commit_table(table, requirements, transaction._updates)
+            with _answering():
+                self._catalog.commit_table(table, requirements, transaction._updates)
         except CommitFailedException:
             if self._refresh().metadata.snapshot_by_id(update.snapshot_id) is None:
                 update._clean_all_uncommitted()
@@ -330,7 +360,8 @@ class LakeTable:
             LessThan(term=Reference(replacement.column), value=constant(replacement.bounds.upper)),
         )
         for task in table.scan(row_filter=chosen).plan_files():
-            name = task.file.file_path
+            deletes = sorted(delete.file_path for delete in task.delete_files)
+            name = "\n".join((task.file.file_path, *deletes))
             if name not in known:
                 if not task.delete_files and _StrictMetricsEvaluator(self.schema, chosen).eval(task.file):
                     known[name] = _Rewrite(task.file, task.file.record_count, None)
@@ -375,7 +406,8 @@ class LakeTable:
         return f"(FROM iceberg_scan({metadata}) WHERE filename = {literal(task.file.file_path)})"
 
     def _refresh(self) -> "Table":
-        self._table = self._catalog.load_table(self.identifier)
+        with _answering():
+            self._table = self._catalog.load_table(self.identifier)
         return self._table
 
     def _landed_files(self, run_id: str) -> Iterator[Path]:
@@ -384,6 +416,19 @@ class LakeTable:
             for manifest in snapshot.manifests(table.io):
                 for entry in manifest.fetch_manifest_entry(table.io):
                     yield _local(entry.data_file.file_path)
+
+
+def _pause(tried: int) -> None:
+    time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.02 * 2**tried)))  # noqa: S311 - jitter
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Turns a catalog that does not answer into an error of our tree; what it was asked may or may not be done."""
+    try:
+        yield
+    except OperationalError as error:
+        raise TargetUnavailable(f"The lake's catalog does not answer: {error.orig}") from error
 
 
 def _snapshot_of(table: "Table", run_id: str) -> "Snapshot | None":

@@ -14,28 +14,18 @@ from headgate.errors import (
     SourceChanged,
     SourceError,
     SourceObjectMissing,
-    SourcePathForbidden,
 )
 from headgate.sources.interface import FileRef
+from headgate.sources.roots import Roots
 
-__all__ = ["changed", "find_files", "opening", "pin", "within"]
+__all__ = ["changed", "find_files", "opening", "pin"]
 
 _WILD = re.compile(r"[*?\[]")
 _LONGEST_PATH = 4096
 
 
-def within(path: str, roots: tuple[Path, ...]) -> str:
-    """The real address of `path`, all symbolic links resolved. Raises SourcePathForbidden outside `roots`."""
-    if "\0" in path or ".." in path.split("/"):
-        raise SourcePathForbidden(f"The path {path!r} is refused: it holds a NUL character or a '..' part.")
-    real = os.path.realpath(path)
-    if not any(Path(real).is_relative_to(root) for root in roots):
-        raise SourcePathForbidden(f"{path} lies outside the folders this service may read (HEADGATE_FILE_ROOTS).")
-    return real
-
-
 def find_files(
-    path: str, *, base: Path, roots: tuple[Path, ...], kind: str | None = None, recursive: bool = False
+    path: str, *, base: Path, roots: Roots, kind: str | None = None, recursive: bool = False
 ) -> list[FileRef]:
     """The files that `path` selects, sorted by address; each real file once.
 
@@ -47,12 +37,12 @@ def find_files(
     """
     if len(path) > _LONGEST_PATH:
         raise BadParameter(f"`path` has more than {_LONGEST_PATH} characters.", parameter="path")
-    address = os.path.join(base, path)  # noqa: PTH118 - Path would drop what `within` must see
+    address = os.path.join(base, path)  # noqa: PTH118 - Path would drop what the roots must see
     parts = [part for part in address.split("/") if part not in ("", ".")]
     fixed = len(parts)
-    if not os.path.lexists(within(address, roots)):  # a path that exists is meant literally
+    if not os.path.lexists(roots.real(address)):  # a path that exists is meant literally
         fixed = next((i for i, part in enumerate(parts) if _WILD.search(part)), len(parts))
-    start = within("/" + "/".join(parts[:fixed]), roots)
+    start = roots.real("/" + "/".join(parts[:fixed]))
     with opening(start):
         mode = os.stat(start).st_mode  # noqa: PTH116
     pattern = parts[fixed:]
@@ -112,7 +102,7 @@ def _walk(
     folder: str,
     states: frozenset[int],
     pattern: tuple[_Matcher, ...],
-    roots: tuple[Path, ...],
+    roots: Roots,
     above: frozenset[str],
 ) -> Iterator[FileRef]:
     """The files below `folder` that `pattern` matches.
@@ -126,7 +116,9 @@ def _walk(
         after = _advance(states, entry.name, pattern)
         if not after:
             continue
-        real = within(entry.path, roots) if entry.is_symlink() else entry.path
+        real = roots.real(entry.path) if entry.is_symlink() else entry.path
+        if roots.hides(real):
+            continue
         try:
             about = os.stat(real)  # noqa: PTH116
         except FileNotFoundError:

@@ -22,6 +22,7 @@ from headgate.sources.files import delimited, faults, json_files, layout, listin
 from headgate.sources.files.layout import Layout
 from headgate.sources.files.text_types import FOUND, STRING, TextType, declared_types
 from headgate.sources.interface import FileRef, Reading, Relation, Selection, Split
+from headgate.sources.roots import Roots
 
 __all__ = ["LocalFiles"]
 
@@ -36,14 +37,14 @@ class LocalFiles:
     time when the run is planned; `verify()` tells whether a file changed since.
     """
 
-    def __init__(self, auth_params: Mapping[str, Any], roots: tuple[Path, ...]) -> None:
+    def __init__(self, auth_params: Mapping[str, Any], roots: Roots) -> None:
         """`auth_params` may name a `folder` that paths are relative to; else it is the first of `roots`."""
-        self._roots = tuple(root.resolve() for root in roots)
-        self._folder = self._roots[0] / str(auth_params.get("folder") or "")
+        self._roots = roots
+        self._folder = self._roots.first / str(auth_params.get("folder") or "")
 
     def check(self) -> None:
         """List the connection's folder. Raises SourceError: missing, forbidden or not readable."""
-        folder = listing.within(str(self._folder), self._roots)
+        folder = self._roots.real(str(self._folder))
         with listing.opening(folder), os.scandir(folder):
             pass
 
@@ -112,7 +113,7 @@ class LocalFiles:
         recursive = {"true": True, "false": False}.get(str(params.get("recursive", False)).lower())
         if recursive is None:
             raise BadParameter("`params.recursive` must be true or false.", parameter="recursive")
-        base = Path(listing.within(str(self._folder), self._roots))
+        base = Path(self._roots.real(str(self._folder)))
         return listing.find_files(path, base=base, roots=self._roots, kind=kind, recursive=recursive)
 
     def _inspect(self, selection: Selection, files: Sequence[FileRef]) -> Layout:

@@ -80,8 +80,8 @@ class Address:
             if not found.get(key):
                 raise ParameterMissing(f"The connection to PostgreSQL needs its {name}.", field=name)
         for key, value in found.items():
-            if "\0" in value:
-                raise BadParameter(f"{key} holds a zero character.", field=key)
+            if "\0" in value or (key != "password" and not value.isprintable()):
+                raise BadParameter(f"{key} holds a control character.", field=key)
         sslmode = found.get("sslmode") or None
         if sslmode is not None and sslmode not in _SSL_MODES:
             raise BadParameter(f"sslmode is {sslmode!r}; it must be one of {', '.join(_SSL_MODES)}.", field="sslmode")

@@ -19,13 +19,13 @@ from headgate.errors import (
     SourceAccessDenied,
     SourceError,
     SourceObjectMissing,
-    SourcePathForbidden,
     SourceUnreachable,
     UnholdableValue,
 )
 from headgate.model.lake import Column
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window, text_regex
 from headgate.sources.interface import Reading, Relation, Selection, Split
+from headgate.sources.roots import Roots
 from headgate.sources.sql.attach import ATTACHED, attach
 from headgate.sources.sql.delta import delta_column, delta_error, epoch_bounds, is_utc, text_bounds
 from headgate.sources.sql.guard import REJECT, complaint, fail, rejection
@@ -69,7 +69,7 @@ class _Range:
 class SqliteSource:
     """Tables and views of one SQLite file."""
 
-    def __init__(self, auth_params: Mapping[str, Any], roots: tuple[Path, ...]) -> None:
+    def __init__(self, auth_params: Mapping[str, Any], roots: Roots) -> None:
         """Take `path` from the auth params; the file must lie under one of `roots`.
 
         Raises BadParameter, ParameterMissing; every other method also SourcePathForbidden, SourceObjectMissing.
@@ -140,9 +140,7 @@ class SqliteSource:
         return kind(f"SQLite: {words}")
 
     def _file(self) -> Path:
-        path = Path(self._path).resolve()
-        if not any(path.is_relative_to(root.resolve()) for root in self._roots):
-            raise SourcePathForbidden
+        path = Path(self._roots.real(str(Path.cwd() / self._path)))
         if not path.is_file():
             raise SourceObjectMissing(f"There is no file {self._path!r}.")
         return path
