@@ -5,6 +5,7 @@ import re
 import httpx
 import pytest
 
+from headgate.service.datasets import _slug
 from tests.integration.face import CATALOG, Face, Json
 
 DATASETS = f"{CATALOG}/dataSets"
@@ -101,3 +102,8 @@ def test_unknown_dataset(face: Face, id_: str) -> None:
 )
 def test_dataset_is_refused(face: Face, body: Json) -> None:
     catalog_error(face.post(DATASETS, body), 400, "Bad Request")
+
+
+def test_organisations_never_share_a_namespace_of_the_lake() -> None:
+    assert _slug("AC-ME@AdobeOrg") != _slug("ac_me@AdobeOrg")
+    assert _slug("A@AdobeOrg") == _slug("A@AdobeOrg")

@@ -1,5 +1,6 @@
 """Addresses, methods, bodies and error envelopes, whatever the resource."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import httpx
 import pytest
 import structlog
 
+from headgate.api import bodies
 from headgate.errors import Unavailable
 from headgate.service import Service
 from tests.integration.face import BASE, CATALOG, NOBODY, Face, refused
@@ -277,3 +279,23 @@ def test_two_hundred_clients_at_once_get_answers(face: Face) -> None:
 
 def files_of(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_body_that_does_not_arrive_is_given_up(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "MAX_SECONDS", 0.2)
+    address = face.http.base_url
+    lines = [f"POST {BASE}/runs HTTP/1.1", "Host: x", "Content-Type: application/json", "Content-Length: 100"]
+    lines += [f"{name}: {value}" for name, value in face.headers.items()]
+    with socket.create_connection((address.host, address.port), timeout=10) as connection:
+        connection.sendall("\r\n".join([*lines, "", "{"]).encode())
+        answer = connection.recv(65536).decode()
+    assert answer.startswith("HTTP/1.1 400 ")
+    assert BAD_REQUEST in answer
+
+
+def test_an_error_is_not_as_long_as_what_it_speaks_of(face: Face) -> None:
+    flow = face.flow()
+    params = {"windowStartTime": ["x" * 100_000], "windowEndTime": "1"}
+    answer = face.post("/runs", {"flowId": flow, "params": params})
+    refused(answer, 400, "CONNECTOR-1340-400")
+    assert len(answer.text) < 2000

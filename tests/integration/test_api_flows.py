@@ -1,5 +1,6 @@
 """Flows: what they are made of, what is refused, and what they show."""
 
+import hashlib
 import threading
 from typing import Any
 
@@ -103,7 +104,8 @@ def test_run_carries_a_copy_of_its_source_and_target(face: Face) -> None:
     run = face.run(flow, deltaColumn={"name": "updated_at"}).json()["id"]
     scope = face.store.tenants.scope(face.credentials.org_id, "prod")
     assert scope is not None
-    organisation = face.credentials.org_id.removesuffix("@AdobeOrg").lower()
+    digest = hashlib.sha256(face.credentials.org_id.encode()).hexdigest()
+    organisation = f"{face.credentials.org_id.removesuffix('@AdobeOrg').lower()}_{digest[:8]}"
     assert face.store.scoped(scope).run(run).frozen == {
         "kind": "table",
         "source": {
