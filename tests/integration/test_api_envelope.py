@@ -284,11 +284,17 @@ def files_of(folder: Path) -> Iterator[Path]:
 def test_a_body_that_does_not_arrive_is_given_up(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "MAX_SECONDS", 0.2)
     address = face.http.base_url
-    lines = [f"POST {BASE}/runs HTTP/1.1", "Host: x", "Content-Type: application/json", "Content-Length: 100"]
+    lines = [
+        f"POST {BASE}/runs HTTP/1.1",
+        "Host: x",
+        "Content-Type: application/json",
+        "Content-Length: 100",
+        "Connection: close",
+    ]
     lines += [f"{name}: {value}" for name, value in face.headers.items()]
     with socket.create_connection((address.host, address.port), timeout=10) as connection:
         connection.sendall("\r\n".join([*lines, "", "{"]).encode())
-        answer = connection.recv(65536).decode()
+        answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
     assert answer.startswith("HTTP/1.1 400 ")
     assert BAD_REQUEST in answer
 
