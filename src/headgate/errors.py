@@ -551,6 +551,12 @@ class UnholdableValue(SourceError):
     code = "CONNECTOR-2001-400"
 
 
+class UnreadableRecord(SourceError):
+    """A file holds something that its format does not allow."""
+
+    code = "CONNECTOR-2001-400"
+
+
 class SourceChanged(SourceError):
     """The source changed while it was being read."""
 

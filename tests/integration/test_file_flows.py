@@ -149,3 +149,12 @@ def test_a_search_through_the_data_folder_passes_the_services_own_files_by(
     run = deployment.run(flow, "2024-01-01", "2024-01-02")
     assert run.state is RunState.SUCCESS, run.metrics
     assert deployment.rows() == [(1,)]
+
+
+def test_a_record_with_too_many_fields_is_the_files_fault(deployment: Deployment, tmp_path: Path) -> None:
+    _write(tmp_path / "in" / "a.csv", "x;y\n1;2\n3;4,5\n", "2024-01-01")
+    run = deployment.run(_flow(deployment, tmp_path), "2024-01-01", "2024-01-02")
+    (error,) = run.metrics["statusSummary"]["errors"]
+    assert error["code"] == "CONNECTOR-2001-400"
+    for part in ("a.csv", "line 3", "columnDelimiter"):
+        assert part in error["message"]

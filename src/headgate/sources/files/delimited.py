@@ -13,7 +13,7 @@ from typing import Any, TextIO, cast
 import duckdb
 
 from headgate.dataplane import literal, quote
-from headgate.errors import BadDelimiter, BadParameter, SourceError, SourceObjectMissing
+from headgate.errors import BadDelimiter, BadParameter, SourceObjectMissing, UnreadableRecord
 from headgate.model.lake import Column
 from headgate.sources.files.faults import not_utf8
 from headgate.sources.files.layout import Layout, Scan, check_names, file_list
@@ -110,7 +110,7 @@ def _whole_gzip(path: str) -> Iterator[None]:
     try:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise SourceError(f"{path} is not a complete gzip file: {error}.", path=path) from None
+        raise UnreadableRecord(f"{path} is not a complete gzip file: {error}.", path=path) from None
 
 
 def inspect(
@@ -133,7 +133,7 @@ def inspect(
         check_names(header, path)
         for one, other, here, there in ((header, names, path, first), (names, header, first, path)):
             if more := set(one) - set(other):
-                raise SourceError(
+                raise UnreadableRecord(
                     f"{here} has the column {min(more)!r}, which {there} lacks. "
                     "All files of one run must have the same columns.",
                     path=path,
@@ -173,11 +173,11 @@ def _header(file: FileRef, dialect: Dialect) -> Header:
         try:
             record = next(csv.reader(_bounded(lines), delimiter=dialect.delimiter, strict=True), None)
         except csv.Error as error:
-            raise SourceError(f"{file.path}, line 1: {error}.", path=file.path) from None
+            raise UnreadableRecord(f"{file.path}, line 1: {error}.", path=file.path) from None
     if record is None:
         return ()
     if not record:
-        raise SourceError(f"{file.path} begins with an empty line.", path=file.path)
+        raise UnreadableRecord(f"{file.path} begins with an empty line.", path=file.path)
     return tuple(name if name and dialect.header else f"column{place}" for place, name in enumerate(record, 1))
 
 

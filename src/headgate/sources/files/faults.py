@@ -20,6 +20,7 @@ from headgate.errors import (
     SourceChanged,
     SourceError,
     UnholdableValue,
+    UnreadableRecord,
 )
 
 __all__ = ["FAULT", "not_utf8", "translate"]
@@ -66,41 +67,46 @@ def _ragged(found: re.Match[str]) -> HeadgateError:
     wanted, got, path, delimiter = int(found[1]), int(found[2]), found[3], found[4]
     # The positions of quotes, delimiters and line ends are the same in latin-1, which decodes everything.
     line = _line(path, "latin-1", delimiter, lambda record: len(record) != wanted)
-    return SourceError(f"{_place(path, line)}: a record has {got} fields, where {wanted} are expected.", path=path)
+    return UnreadableRecord(
+        f"{_place(path, line)}: a record has {got} fields, where {wanted} are expected. Is `columnDelimiter` right?",
+        path=path,
+    )
 
 
 def _unclosed(found: re.Match[str]) -> HeadgateError:
     line = _line(found[1], "latin-1", found[2], lambda record: False)  # noqa: ARG005
-    return SourceError(f"{_place(found[1], line)}: a quoted field is not closed properly.", path=found[1])
+    return UnreadableRecord(f"{_place(found[1], line)}: a quoted field is not closed properly.", path=found[1])
 
 
 def not_utf8(path: str) -> SourceError:
     """What to say of a file whose bytes are not UTF-8."""
     place = _place(path, _undecodable(path))
-    return SourceError(f"{place}: the text is not utf-8; name the file's `encoding`.", path=path)
+    return UnreadableRecord(f"{place}: the text is not utf-8; name the file's `encoding`.", path=path)
 
 
 def _too_long(found: re.Match[str]) -> HeadgateError:
-    return SourceError(f"{found[1]}: a record is longer than 2 MB.", path=found[1])
+    return UnreadableRecord(f"{found[1]}: a record is longer than 2 MB.", path=found[1])
 
 
 def _mixed_ends(found: re.Match[str]) -> HeadgateError:
-    return SourceError(f"{found[1]}: the line ends are not all the same, or a field is quoted wrongly.", path=found[1])
+    return UnreadableRecord(
+        f"{found[1]}: the line ends are not all the same, or a field is quoted wrongly.", path=found[1]
+    )
 
 
 def _not_json(found: re.Match[str]) -> HeadgateError:
     path, reason = found[1], found[2].strip().rstrip(".")
-    return SourceError(f"{_place(path, _line_without_json(path))}: malformed JSON, {reason}.", path=path)
+    return UnreadableRecord(f"{_place(path, _line_without_json(path))}: malformed JSON, {reason}.", path=path)
 
 
 def _not_fitting(found: re.Match[str]) -> HeadgateError:
     path, reason = found[1], found[2].splitlines()[0]
-    return SourceError(f"{path}: a record cannot be read, {reason[:300]}.", path=path)
+    return UnreadableRecord(f"{path}: a record cannot be read, {reason[:300]}.", path=path)
 
 
 def _damaged(found: re.Match[str]) -> HeadgateError:
     path, reason = found[1], found[2].splitlines()[0]
-    return SourceError(f"{path} is damaged: {reason[:300]}.", path=path)
+    return UnreadableRecord(f"{path} is damaged: {reason[:300]}.", path=path)
 
 
 def _vanished(found: re.Match[str]) -> HeadgateError:

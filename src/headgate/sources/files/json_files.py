@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 
 from headgate.dataplane import literal, quote
-from headgate.errors import SourceError, UnholdableValue, UnsupportedType
+from headgate.errors import UnholdableValue, UnreadableRecord, UnsupportedType
 from headgate.model.lake import Column, LakeType
 from headgate.sources.files.delimited import check_gzip, is_gzip, open_text
 from headgate.sources.files.layout import Layout, Scan, check_names, file_list
@@ -103,7 +103,7 @@ def _options(file: FileRef, gzip: bool) -> str | None:
     if not start:
         return None
     if start not in "[{":
-        raise SourceError(
+        raise UnreadableRecord(
             f"{file.path} begins with {start!r}; a JSON file holds an object per line, or an array of them.",
             path=file.path,
         )
@@ -149,9 +149,9 @@ def _fields(text: str, path: str) -> dict[str, Any]:
     except RecursionError:
         raise UnsupportedType(f"{path} holds a record that is nested too deeply.", path=path) from None
     except ValueError as error:
-        raise SourceError(f"{path} holds a record that is not JSON: {error}.", path=path) from None
+        raise UnreadableRecord(f"{path} holds a record that is not JSON: {error}.", path=path) from None
     if not isinstance(record, dict):
-        raise SourceError(f"{path} holds a record that is not an object.", path=path)
+        raise UnreadableRecord(f"{path} holds a record that is not an object.", path=path)
     return record
 
 

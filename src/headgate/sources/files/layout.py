@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from headgate.dataplane import literal, quote
-from headgate.errors import SourceError, UnsupportedType
+from headgate.errors import UnreadableRecord, UnsupportedType
 from headgate.model.lake import SOURCE_FILE, SOURCE_MODIFIED, Column, LakeType
 from headgate.sources.interface import FileRef, Split
 
@@ -76,7 +76,7 @@ def check_names(names: Sequence[str], file: str) -> None:
         if not name:
             raise UnsupportedType(f"{file} has a column without a name.")
         if name.lower() in seen:
-            raise SourceError(
+            raise UnreadableRecord(
                 f"{file} has the columns {seen[name.lower()]!r} and {name!r}; "
                 "the names of columns must differ in more than their case.",
                 path=file,

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from headgate.dataplane import quote
-from headgate.errors import BadParameter, SourceError, UnholdableValue, UnsupportedType
+from headgate.errors import BadParameter, UnholdableValue, UnreadableRecord, UnsupportedType
 from headgate.model.lake import Column, Kind, LakeType
 from headgate.sources.files.layout import Layout, Scan, check_names
 from headgate.sources.files.listing import opening
@@ -59,7 +59,7 @@ def inspect(files: Sequence[FileRef], declared: Mapping[str, TextType]) -> Layou
             known = columns.get(field.name)
             wider = found if known is None else _wider(known, found)
             if wider is None:
-                raise SourceError(
+                raise UnreadableRecord(
                     f"{path} has the column {field.name!r} as {found}, other files as {known}.",
                     path=path,
                     column=field.name,
@@ -105,7 +105,7 @@ def _schema(path: str) -> pa.Schema:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # the system's refusal; pyarrow's own complaints carry no number
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise SourceError(f"{path} is not a readable Parquet file: {reason}", path=path) from None
+            raise UnreadableRecord(f"{path} is not a readable Parquet file: {reason}", path=path) from None
     return schema
 
 
