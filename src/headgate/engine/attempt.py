@@ -267,7 +267,7 @@ class Attempt:
             table = self._lake.find(tuple(self.run.frozen["target"]["table"]))
             if table is not None:
                 table.sweep(self.run.id, attempt=None if whole else self.run.attempt)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - a leftover file is no reason to lose the run's end
             emit("attempt.not_swept", level="warning", run=self.run.id, reason=str(error))
 
     def _progress(self) -> Json:

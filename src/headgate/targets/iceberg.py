@@ -286,12 +286,11 @@ class LakeTable:
                 return landed
             confirm()
             transaction = table.transaction()
-            with transaction.update_snapshot(
-                snapshot_properties={"headgate.given-up-run-id": run_id}
-            ).fast_append() as up:
-                pass
+            mark = {"headgate.given-up-run-id": run_id}
+            with transaction.update_snapshot(snapshot_properties=mark).fast_append() as update:
+                pass  # an empty snapshot moves the table on
             try:
-                self._commit(table, transaction, up)
+                self._commit(table, transaction, update)
             except CommitFailedException:
                 _pause(tried)
             else:
