@@ -1,6 +1,9 @@
 """Settings: environment `HEADGATE_*`, then `headgate.toml` in the working directory, then the defaults."""
 
+import ipaddress
 import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +16,60 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-__all__ = ["Settings"]
+__all__ = ["AllowedHost", "Settings"]
+
+_PORT = re.compile(r"(?P<host>\[[^]]+\]|[^:]+)(?::(?P<port>[0-9]{1,5}))?")
+_NAME = re.compile(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedHost:
+    """One entry of `allowed_hosts`: a name, `.suffix`, an address or network, perhaps with a port; or a folder."""
+
+    name: str = ""
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network | None = None
+    port: int | None = None
+    folder: str = ""
+
+    @classmethod
+    def of(cls, entry: str) -> "AllowedHost":
+        """Read one entry. Raises ValueError."""
+        if entry.startswith("/"):
+            return cls(folder=os.path.normpath(entry))
+        for text, port in _host_and_port(entry):
+            try:
+                return cls(network=ipaddress.ip_network(re.sub(r"^\[(.*)\]$", r"\1", text)), port=port)
+            except ValueError:
+                pass
+            name = text.lower().removeprefix("*").rstrip(".")
+            if _NAME.fullmatch(name):
+                return cls(name=name, port=port)
+        raise ValueError(f"{entry!r} is no host name, .suffix, address, network or socket folder")
+
+    def admits_name(self, host: str, port: int) -> bool:
+        """Whether a host of this name is listed for `port`."""
+        host = host.lower().rstrip(".")
+        if not self.name or self.port not in (None, port):
+            return False
+        return host == self.name or (self.name.startswith(".") and host.endswith(self.name))
+
+    def admits_address(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> bool:
+        """Whether this address is listed for `port`."""
+        return self.network is not None and address in self.network and self.port in (None, port)
+
+    def admits_socket(self, folder: str) -> bool:
+        """Whether the Unix sockets of a folder are listed."""
+        return bool(self.folder) and os.path.normpath(folder) == self.folder
+
+
+def _host_and_port(entry: str) -> list[tuple[str, int | None]]:
+    """The readings of an entry: whole, for an IPv6 network; and parted at its port."""
+    readings: list[tuple[str, int | None]] = [(entry, None)] if entry.count(":") > 1 else []
+    if (parted := _PORT.fullmatch(entry)) is not None:
+        port = int(parted["port"]) if parted["port"] else None
+        if port is None or 0 < port < 65536:
+            readings.append((parted["host"], port))
+    return readings
 
 
 class Settings(BaseSettings):
@@ -29,6 +85,12 @@ class Settings(BaseSettings):
         default=(),
         description="Folders that local files and SQLite databases may be read from, separated by colons. "
         "Default: the working directory and the data folder.",
+    )
+    allowed_hosts: Annotated[tuple[AllowedHost, ...], NoDecode] = Field(
+        default=(),
+        description="Hosts that connections may reach, by commas: names, .suffixes, addresses and networks, each "
+        "with :port if only that is meant, and folders of Unix sockets. Default: everything but the addresses that "
+        "are refused always while there is one organisation, nothing when there are several.",
     )
     lease: float = Field(
         default=15.0,
@@ -57,6 +119,15 @@ class Settings(BaseSettings):
             return tuple(Path(part) for part in value.split(os.pathsep) if part)
         return value
 
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = value.split(",")
+        if isinstance(value, list | tuple):
+            return tuple(AllowedHost.of(part.strip()) if isinstance(part, str) else part for part in value if part)
+        return value
+
     @property
     def roots(self) -> tuple[Path, ...]:
         """The folders local sources may be read from, resolved."""
@@ -68,6 +139,11 @@ class Settings(BaseSettings):
         """The service's own files, which no source may read wherever the roots are."""
         names = ("keys", "warehouse", "metadata.db", "metadata.db-wal", "metadata.db-shm", "service.json")
         return tuple(self.data.resolve() / name for name in names)
+
+    @property
+    def address_note(self) -> Path:
+        """The file in which the service of this folder notes the address it answers at."""
+        return self.data / "service.json"
 
     @property
     def metadata_url(self) -> str:

@@ -118,6 +118,13 @@ class BodyTooLarge(InvalidRequest):
     title = "Payload too large"
 
 
+class HostNotAllowed(InvalidRequest):
+    """The host may not be reached from here. The operator lists what may be in HEADGATE_ALLOWED_HOSTS."""
+
+    code = "FLOW-EXT-HOST-400"
+    title = "Host not allowed"
+
+
 class StateNotAllowed(InvalidRequest):
     """A flow is created without `state`; leave it out of the body."""
 

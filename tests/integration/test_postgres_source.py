@@ -14,6 +14,7 @@ import pytest
 from psycopg import sql
 
 from headgate import dataplane
+from headgate.config import Settings
 from headgate.errors import (
     BadParameter,
     DeltaColumnMissing,
@@ -27,9 +28,11 @@ from headgate.errors import (
 )
 from headgate.model.lake import LakeType
 from headgate.model.windows import DeltaColumn, Window
+from headgate.outbound import Outbound
 from headgate.sources.interface import Reading, Selection
 from headgate.sources.sql import PostgresSource
 
+ANYWHERE = Outbound(Settings(), shared=False)
 SECRET = "s3cr3t'p\\w;x"
 
 
@@ -58,7 +61,7 @@ def server(postgres: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
 
 @pytest.fixture
 def source(postgres: str) -> PostgresSource:
-    return PostgresSource({"connectionString": postgres})
+    return PostgresSource({"connectionString": postgres}, ANYWHERE)
 
 
 def schema_of(server: psycopg.Connection[tuple[Any, ...]]) -> str:
@@ -365,7 +368,7 @@ def test_a_table_is_found_by_any_of_its_names(postgres: str) -> None:
         server.execute('CREATE SCHEMA "My Schema"; CREATE TABLE "My Schema"."My.Table" (at date)')
         server.execute('CREATE TABLE public.plain_one (at date); CREATE TABLE public."dotted.name" (at date)')
         try:
-            source = PostgresSource({"connectionString": postgres})
+            source = PostgresSource({"connectionString": postgres}, ANYWHERE)
             for name in ('"My Schema"."My.Table"', "plain_one", "PUBLIC.Plain_One", "dotted.name"):
                 assert len(source.describe(Selection({"tableName": name})).columns) == 1
         finally:
@@ -655,7 +658,7 @@ def test_every_form_of_address_reaches_the_server(postgres: str) -> None:
         {"connectionString": f"host={folder} dbname=postgres user=postgres"},
         single,
     ):
-        PostgresSource(params).check()
+        PostgresSource(params, ANYWHERE).check()
 
 
 def test_text_that_is_not_utf_8_fails(postgres: str) -> None:
@@ -666,7 +669,7 @@ def test_text_that_is_not_utf_8_fails(postgres: str) -> None:
             with psycopg.connect(postgres, dbname="unchecked", autocommit=True) as unchecked:
                 unchecked.execute("CREATE TABLE t (at date, v text)")
                 unchecked.execute(b"INSERT INTO t VALUES ('2013-01-01', E'\\xff')")
-            source = PostgresSource({**address(postgres), "database": "unchecked"})
+            source = PostgresSource({**address(postgres), "database": "unchecked"}, ANYWHERE)
             with pytest.raises(UnholdableValue, match="invalid byte sequence"):
                 read(source, Selection({"tableName": "t"}))
         finally:
@@ -696,7 +699,7 @@ def test_sessions_cannot_write(server: psycopg.Connection[tuple[Any, ...]], sour
 def test_a_refused_connection_says_why_without_the_password(
     postgres: str, change: dict[str, str], kind: type[HeadgateError]
 ) -> None:
-    source = PostgresSource({**address(postgres), "password": SECRET, **change})
+    source = PostgresSource({**address(postgres), "password": SECRET, **change}, ANYWHERE)
     with pytest.raises(kind) as failure:
         source.check()
     assert type(failure.value) is kind
@@ -713,8 +716,8 @@ def test_a_refused_connection_says_why_without_the_password(
 
 
 def test_duckdbs_own_message_is_cleaned(postgres: str) -> None:
-    source = PostgresSource({**address(postgres), "password": SECRET})
-    nowhere = source._address.conninfo.replace("dbname=postgres", "dbname=nowhere")
+    source = PostgresSource({**address(postgres), "password": SECRET}, ANYWHERE)
+    nowhere = source._conninfo().replace("dbname=postgres", "dbname=nowhere")
     connection = dataplane.connect("postgres_scanner")
     with pytest.raises(duckdb.Error) as failure:
         connection.execute(f"ATTACH {dataplane.literal(nowhere)} AS x (TYPE postgres)")
@@ -724,7 +727,7 @@ def test_duckdbs_own_message_is_cleaned(postgres: str) -> None:
 
 
 def test_the_password_does_not_show(postgres: str) -> None:
-    source = PostgresSource({**address(postgres), "password": SECRET})
+    source = PostgresSource({**address(postgres), "password": SECRET}, ANYWHERE)
     assert "s3cr3t" not in repr(source._address)
 
 
@@ -734,7 +737,7 @@ def test_a_missing_permission_is_access_denied(server: psycopg.Connection[tuple[
         f"CREATE TABLE t (at timestamp); CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA {schema_of(server)} TO {role}"
     )
     try:
-        source = PostgresSource({**address(postgres), "username": role})
+        source = PostgresSource({**address(postgres), "username": role}, ANYWHERE)
         with pytest.raises(SourceAccessDenied, match="permission denied"):
             read(source, selection(server))
     finally:

@@ -10,6 +10,7 @@ import pytest
 
 from headgate.config import Settings
 from headgate.errors import SourceNotOnDemand
+from headgate.model.scope import Tenancy
 from headgate.sources.registry import open_source
 from headgate.sources.specs import ConnectionSpec, connection_specs, flow_specs
 
@@ -165,7 +166,7 @@ def test_the_schedule_spec_says_which_schedules_are_legal(schedule: dict[str, An
 )
 def test_what_cannot_be_read_says_so(spec_id: str, says: str) -> None:
     with pytest.raises(SourceNotOnDemand, match=says):
-        open_source(spec_id, {}, Settings())
+        open_source(spec_id, {}, Settings(), Tenancy("org", shared=False))
 
 
 @pytest.mark.parametrize(
@@ -179,4 +180,5 @@ def test_what_cannot_be_read_says_so(spec_id: str, says: str) -> None:
 def test_what_runs_is_opened_without_being_reached(
     name: str, params: dict[str, Any], source: str, tmp_path: Path
 ) -> None:
-    assert type(open_source(named(name).id, params, Settings(file_roots=(tmp_path,)))).__name__ == source
+    found = open_source(named(name).id, params, Settings(file_roots=(tmp_path,)), Tenancy("org", shared=False))
+    assert type(found).__name__ == source

@@ -125,7 +125,7 @@ def test_an_unreadable_string_shows_nothing_of_itself(text: str) -> None:
 
 
 def test_the_password_file_of_the_service_is_not_used() -> None:
-    assert conninfo_to_dict(Address.of(BASE).conninfo)["passfile"] == "/dev/null/none"
+    assert conninfo_to_dict(Address.of(BASE).conninfo())["passfile"] == "/dev/null/none"
 
 
 anything = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), min_size=1, max_size=20)
@@ -134,7 +134,7 @@ anything = st.text(st.characters(blacklist_characters="\0", blacklist_categories
 @given(anything)
 def test_any_password_survives(password: str) -> None:
     address = Address.of({**BASE, "password": password})
-    assert conninfo_to_dict(address.conninfo)["password"] == password
+    assert conninfo_to_dict(address.conninfo())["password"] == password
     braced = password.replace("}", "}}")
     assert of(f"Server=db;Database=shop;UID=etl;Password={{{braced}}}") == address
     escaped = password.replace("\\", "\\\\").replace("'", "\\'")

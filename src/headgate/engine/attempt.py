@@ -111,7 +111,8 @@ class Attempt:
     def _open_source(self, frozen: dict[str, Any]) -> Source:
         scoped = self._store.scoped(self.run.scope)
         secret = scoped.secret(frozen["connectionId"]) if frozen["connectionId"] else {}
-        return open_source(frozen["specId"], secret, self._settings)
+        tenancy = self._store.tenants.tenancy(self.run.scope.org_id)
+        return open_source(frozen["specId"], secret, self._settings, tenancy)
 
     def _table(self, identifier: tuple[str, ...], reading: Reading) -> LakeTable | None:
         """The target table; None when there is neither one yet nor a column to make it from."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Caller", "Principal", "Scope"]
+__all__ = ["Caller", "Principal", "Scope", "Tenancy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +13,14 @@ class Scope:
     org_id: str
     sandbox_id: str
     sandbox_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tenancy:
+    """An organisation, and whether others are served beside it: then it may reach and use only what is listed."""
+
+    org_id: str
+    shared: bool
 
 
 @dataclass(frozen=True, slots=True)

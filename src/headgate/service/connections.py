@@ -65,8 +65,8 @@ class Connections(Collection):
         }
         params = _auth_params(body, spec)
         if spec.is_source and spec.runnable:
-            # Nothing is reached; the source only judges its parameters, for instance a connection string's.
-            open_source(spec.id, params or {}, self._settings)
+            # Nothing is reached; the source only judges its parameters and where they lead.
+            open_source(spec.id, params or {}, self._settings, self._store.tenants.tenancy(caller.scope.org_id))
         if params is not None:
             auth_name = body["auth"]["specName"]
             content["auth"] = {"specName": auth_name, "params": _masked(params, spec, auth_name)}

@@ -51,13 +51,9 @@ def must_exist(settings: Settings) -> None:
 
 def remember_address(settings: Settings, address: str) -> None:
     """Keep the address that a service of this folder answers at, for `credentials()`."""
-    _note(settings).write_text(json.dumps({"baseUrl": address}))
+    settings.address_note.write_text(json.dumps({"baseUrl": address}))
 
 
 def _address(settings: Settings) -> str:
-    note = _note(settings)
+    note = settings.address_note
     return str(json.loads(note.read_text())["baseUrl"]) if note.exists() else DEFAULT_ADDRESS
-
-
-def _note(settings: Settings) -> Path:
-    return settings.data / "service.json"

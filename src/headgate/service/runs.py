@@ -169,7 +169,9 @@ class Runs:
         about = flow.frozen["source"]
         secret = store.secret(about["connectionId"]) if about["connectionId"] else {}
         try:
-            source = open_source(about["specId"], secret, self._settings)
+            source = open_source(
+                about["specId"], secret, self._settings, self._store.tenants.tenancy(store.scope.org_id)
+            )
             reason = source.delta_error(source.describe(Selection(about["params"], about["data"])), delta)
         except SourceError as error:
             names = {name for auth in connection_spec(about["specId"]).auth_specs for name in auth.secrets}

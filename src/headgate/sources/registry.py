@@ -5,6 +5,8 @@ from typing import Any
 
 from headgate.config import Settings
 from headgate.errors import SourceNotOnDemand
+from headgate.model.scope import Tenancy
+from headgate.outbound import Outbound
 from headgate.sources.interface import Source
 from headgate.sources.roots import Roots
 from headgate.sources.specs import connection_specs
@@ -12,10 +14,12 @@ from headgate.sources.specs import connection_specs
 __all__ = ["open_source"]
 
 
-def open_source(spec_id: str, auth_params: Mapping[str, Any], settings: Settings) -> Source:
+def open_source(spec_id: str, auth_params: Mapping[str, Any], settings: Settings, tenancy: Tenancy) -> Source:
     """The source behind the connection spec `spec_id`, with the parameters of one connection's `auth`.
 
-    Nothing is reached yet. Raises SourceNotOnDemand for a spec that is unknown, a target, or only listed.
+    Nothing is reached yet, but where the source would reach to is judged; `tenancy` is from
+    `Store.tenants.tenancy()`. Raises SourceNotOnDemand for a spec that is unknown, a target, or only listed,
+    and HostNotAllowed.
     """
     spec = next((spec for spec in connection_specs() if spec.id == spec_id), None)
     # Each import waits until it is needed, so that a source costs nothing to those who use another.
@@ -23,7 +27,7 @@ def open_source(spec_id: str, auth_params: Mapping[str, Any], settings: Settings
         case "postgresql":
             from headgate.sources.sql import PostgresSource
 
-            return PostgresSource(auth_params)
+            return PostgresSource(auth_params, Outbound(settings, shared=tenancy.shared))
         case "sqlite":
             from headgate.sources.sql import SqliteSource
 

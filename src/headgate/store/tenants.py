@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from headgate.model.resources import now_ms
-from headgate.model.scope import Scope
+from headgate.model.scope import Scope, Tenancy
 from headgate.store import tables
 from headgate.store.transactions import Transactions
 
@@ -80,3 +80,9 @@ class Tenants:
                 sa.select(sandboxes.c.id, sandboxes.c.name).where(sandboxes.c.org_id == org_id, chosen)
             ).first()
         return Scope(org_id, row.id, row.name) if row else None
+
+    def tenancy(self, org_id: str) -> Tenancy:
+        """What `open_source()` must know of the organisation that it opens a source for."""
+        others = sa.select(tables.orgs.c.id).where(tables.orgs.c.id != org_id).limit(1)
+        with self._transactions.read() as connection:
+            return Tenancy(org_id, shared=connection.execute(others).first() is not None)

@@ -12,9 +12,10 @@ import psycopg
 from psycopg import sql
 
 from headgate.dataplane import literal, quote
-from headgate.errors import HeadgateError, SourceObjectMissing
+from headgate.errors import HeadgateError, SourceObjectMissing, SourceUnreachable
 from headgate.model.lake import Column
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window, text_regex
+from headgate.outbound import Outbound
 from headgate.sources.interface import Reading, Relation, Selection, Split
 from headgate.sources.sql import postgres_errors
 from headgate.sources.sql.attach import ATTACHED, attach
@@ -97,9 +98,17 @@ class _Table:
 class PostgresSource:
     """Tables, views, materialised views, partitioned and foreign tables of one PostgreSQL database."""
 
-    def __init__(self, auth_params: Mapping[str, Any]) -> None:
-        """Take the connection's auth params; see `Address.of()`. Raises BadParameter, ParameterMissing."""
+    def __init__(self, auth_params: Mapping[str, Any], outbound: Outbound) -> None:
+        """Take the connection's auth params; see `Address.of()`.
+
+        Raises BadParameter, ParameterMissing, and HostNotAllowed when `outbound` refuses where they lead.
+        """
         self._address = Address.of(auth_params)
+        self._reached: tuple[str, ...] = ()
+        if self._address.is_socket:
+            outbound.judge_socket(self._address.host)
+        else:
+            self._reached = outbound.judge(self._address.host, self._address.port)
 
     def check(self) -> None:
         """Connect and run a statement, in at most ten seconds each."""
@@ -140,7 +149,7 @@ class PostgresSource:
         Roll it back before closing the connection: DuckDB 1.5.5 ends the process when closing finds the server gone.
         """
         try:
-            attach(connection, "postgres_scanner", self._address.conninfo, "postgres")
+            attach(connection, "postgres_scanner", self._conninfo(), "postgres")
         except duckdb.Error as error:
             self._connect().close()  # psycopg says why by code, where DuckDB repeats the connection string
             raise self.translate(error) from None
@@ -175,9 +184,14 @@ class PostgresSource:
             return found
         return type(found)(redact(found.detail, self._address.secrets))
 
+    def _conninfo(self) -> str:
+        if not self._reached and not self._address.is_socket:
+            raise SourceUnreachable(f"PostgreSQL: the host {self._address.host!r} is not known.")
+        return self._address.conninfo(self._reached)
+
     def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
         try:
-            session = psycopg.connect(self._address.conninfo)
+            session = psycopg.connect(self._conninfo())
         except psycopg.Error as error:
             raise self.translate(error) from None
         session.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,6 +82,8 @@ class Address:
         for key, value in found.items():
             if "\0" in value or (key != "password" and not value.isprintable()):
                 raise BadParameter(f"{key} holds a control character.", field=key)
+        if "," in found["host"]:
+            raise BadParameter("host names several hosts; name one.", field="host")
         sslmode = found.get("sslmode") or None
         if sslmode is not None and sslmode not in _SSL_MODES:
             raise BadParameter(f"sslmode is {sslmode!r}; it must be one of {', '.join(_SSL_MODES)}.", field="sslmode")
@@ -97,11 +99,22 @@ class Address:
         )
 
     @property
-    def conninfo(self) -> str:
-        """The same as a connection string of libpq, password included."""
-        optional = {"password": self.password or None, "sslmode": self.sslmode}
+    def is_socket(self) -> bool:
+        """Whether `host` is the folder of a Unix socket."""
+        return self.host.startswith("/")
+
+    def conninfo(self, reached: Sequence[str] = ()) -> str:
+        """The same as a connection string of libpq, password included, for the addresses in `reached` alone.
+
+        The name only serves to verify the server's certificate then; none are given for a Unix socket.
+        """
+        optional = {
+            "hostaddr": ",".join(reached) or None,
+            "password": self.password or None,
+            "sslmode": self.sslmode,
+        }
         return make_conninfo(
-            host=self.host,
+            host=",".join([self.host] * max(1, len(reached))),
             port=self.port,
             dbname=self.dbname,
             user=self.user,
@@ -111,6 +124,9 @@ class Address:
             client_encoding="UTF8",
             # The password file of the account that runs the service is not the caller's to use.
             passfile=f"{os.devnull}/none",
+            # Nor are its client certificate and its Kerberos tickets.
+            sslcert=f"{os.devnull}/none",
+            gssencmode="disable",
             keepalives_idle=30,
             keepalives_interval=10,
             keepalives_count=3,
