@@ -3,6 +3,7 @@
 import secrets
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -29,6 +30,13 @@ def postgres() -> Iterator[str]:
 @pytest.fixture
 def database(postgres: str) -> Iterator[str]:
     """The address of an empty database on the private server, dropped after the test."""
+    with empty_database(postgres) as address:
+        yield address
+
+
+@contextmanager
+def empty_database(postgres: str) -> Iterator[str]:
+    """An empty database on the server at `postgres`, dropped in the end."""
     import psycopg
 
     name = f"test_{secrets.token_hex(6)}"

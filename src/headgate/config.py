@@ -81,6 +81,11 @@ class Settings(BaseSettings):
         default=Path("headgate-data"),
         description="Folder of the embedded default: metadata, warehouse and keys.",
     )
+    metadata_url: str = Field(
+        default="",
+        description="Address of the metadata database in SQLAlchemy's form, for instance "
+        "postgresql+psycopg://user@host/headgate. Default: SQLite in the data folder.",
+    )
     file_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(),
         description="Folders that local files and SQLite databases may be read from, separated by colons. "
@@ -146,9 +151,9 @@ class Settings(BaseSettings):
         return self.data / "service.json"
 
     @property
-    def metadata_url(self) -> str:
-        """SQLAlchemy address of the metadata database."""
-        return f"sqlite:///{self.data.resolve() / 'metadata.db'}"
+    def metadata(self) -> str:
+        """SQLAlchemy address of the metadata database that is used."""
+        return self.metadata_url or f"sqlite:///{self.data.resolve() / 'metadata.db'}"
 
     @property
     def warehouse(self) -> Path:

@@ -280,6 +280,14 @@ class CrossSandboxForbidden(InvalidRequest):
     code = "FLOW-2111-403"
 
 
+class PermissionDenied(InvalidRequest):
+    """The caller may not do this in this sandbox. An administrator can grant a role that may."""
+
+    status = 403
+    code = "FLOW-2121-403"
+    title = "Forbidden"
+
+
 class ProviderRefusal(InvalidRequest):
     """The source provider refuses the request."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import sqlalchemy as sa
 import uvicorn
 
 from headgate.api import create_app
@@ -36,8 +37,9 @@ Json = dict[str, Any]
 class Face:
     """One organisation's client. Paths below the flow service's base are relative to it."""
 
-    def __init__(self, http: httpx.Client, credentials: Credentials, folder: Path, store: Store) -> None:
-        self.http, self.credentials, self.folder, self.store = http, credentials, folder, store
+    def __init__(self, http: httpx.Client, credentials: Credentials, settings: Settings, store: Store) -> None:
+        self.http, self.credentials, self.settings, self.store = http, credentials, settings, store
+        self.folder, self.metadata = settings.data.parent, settings.metadata
         self.headers = {
             "Authorization": f"Bearer {credentials.access_token}",
             "x-api-key": credentials.api_key,
@@ -47,7 +49,7 @@ class Face:
 
     def of(self, sandbox: str) -> "Face":
         """The same client in another sandbox."""
-        return Face(self.http, replace(self.credentials, sandbox=sandbox), self.folder, self.store)
+        return Face(self.http, replace(self.credentials, sandbox=sandbox), self.settings, self.store)
 
     def get(self, path: str, **parameters: Any) -> httpx.Response:
         return self.http.get(_absolute(path), params=parameters or None, headers=self.headers)
@@ -118,17 +120,20 @@ class Face:
 
     def set_state(self, flow_id: str, state: str) -> None:
         """Put a stored flow into a state that no request reaches yet."""
-        with sqlite3.connect(self.folder / "data" / "metadata.db") as database:
-            database.execute("UPDATE resources SET state = ? WHERE id = ?", (state, flow_id))
-        database.close()
+        engine = sa.create_engine(self.metadata)
+        with engine.begin() as database:
+            database.execute(
+                sa.text("UPDATE resources SET state = :state WHERE id = :id"), {"state": state, "id": flow_id}
+            )
+        engine.dispose()
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Face]:
-    """A service on a free port of the loopback interface, on the store in `folder`, without a worker."""
+def serving(folder: Path, metadata: str = "") -> Iterator[Face]:
+    """A service on a free port of the loopback interface, without a worker; metadata in `folder` or at an address."""
     _make_shop(folder / "shop.db")
-    settings = Settings(data=folder / "data", file_roots=(folder,))
-    store = open_store(settings.metadata_url, settings.keys)
+    settings = Settings(data=folder / "data", file_roots=(folder,), metadata_url=metadata)
+    store = open_store(settings.metadata, settings.keys)
     credentials = local_credentials(settings, store)
     app = create_app(Service(settings, store, wake=lambda: None))
     server = uvicorn.Server(
@@ -141,7 +146,7 @@ def serving(folder: Path) -> Iterator[Face]:
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
-            yield Face(http, credentials, folder, store)
+            yield Face(http, credentials, settings, store)
     finally:
         server.should_exit = True
         thread.join()
@@ -155,7 +160,7 @@ def second_org(face: Face) -> Face:
     keys = face.folder / "data" / "keys"
     token = Tokens(keys).issue(Principal("second@headgate", client_id, "user", frozenset({org_id})), 600)
     other = Credentials(org_id, "prod", client_id, client_id, "-", token)
-    return Face(face.http, other, face.folder, face.store)
+    return Face(face.http, other, face.settings, face.store)
 
 
 def refused(answer: httpx.Response, status: int, code: str) -> str:

@@ -6,6 +6,7 @@ from starlette.exceptions import HTTPException
 from headgate import __version__
 from headgate.api import datasets, health, resources, runs, specs
 from headgate.api.answers import Envelope, on_headgate_error, on_http_exception
+from headgate.api.requests import check_guards
 from headgate.errors import HeadgateError
 from headgate.service import Service
 
@@ -13,10 +14,15 @@ __all__ = ["BASE", "create_app"]
 
 BASE = "/data/foundation/flowservice"
 CATALOG = "/data/foundation/catalog"
+_ROUTERS = {
+    "": (health.router,),
+    BASE: (specs.router, runs.router, *resources.routers),
+    CATALOG: (datasets.router,),
+}
 
 
 def create_app(service: Service) -> FastAPI:
-    """The API of one deployment, as an ASGI application."""
+    """The API of one deployment, as an ASGI application. Raises UnguardedRoute for a route without a permission."""
     app = FastAPI(
         title="Headgate",
         version=__version__,
@@ -27,9 +33,9 @@ def create_app(service: Service) -> FastAPI:
         exception_handlers={HeadgateError: on_headgate_error, HTTPException: on_http_exception},
     )
     app.state.service = service
-    app.include_router(health.router)
-    for router in (specs.router, runs.router, *resources.routers):
-        app.include_router(router, prefix=BASE)
-    app.include_router(datasets.router, prefix=CATALOG)
+    for prefix, routers in _ROUTERS.items():
+        for router in routers:
+            check_guards(router)
+            app.include_router(router, prefix=prefix)
     app.add_middleware(Envelope)
     return app

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from headgate.errors import BadBody, BodyEmpty, BodyTooLarge
 
-__all__ = ["MAX_BYTES", "parse_object", "read_object"]
+__all__ = ["MAX_BYTES", "parse_object", "parse_patch", "read_object", "read_patch"]
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
@@ -19,6 +19,18 @@ _LEAST, _MOST = -(2**63), 2**64 - 1
 
 async def read_object(request: Request) -> dict[str, Any]:
     """The JSON object in the request's body. Raises BodyTooLarge, BodyEmpty, BadBody."""
+    return parse_object(await _read(request))
+
+
+async def read_patch(request: Request) -> list[dict[str, Any]]:
+    """The list of objects in the request's body; one object alone is a list of one.
+
+    Raises BodyTooLarge, BodyEmpty (for an empty list, too), BadBody.
+    """
+    return parse_patch(await _read(request))
+
+
+async def _read(request: Request) -> bytes:
     raw, size = bytearray(), 0
     try:
         async with asyncio.timeout(MAX_SECONDS):
@@ -35,9 +47,9 @@ async def read_object(request: Request) -> dict[str, Any]:
     if not raw.strip():
         raise BodyEmpty
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
+    if media_type not in ("application/json", "application/json-patch+json"):
         raise BadBody(f"The Content-Type is {media_type[:80]!r}; send application/json.")
-    return parse_object(bytes(raw))
+    return bytes(raw)
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
@@ -46,6 +58,25 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     Refused are duplicate keys, numbers that are no 64-bit integer or finite float, NUL and lone surrogates
     in texts, and more than 64 levels. Raises BodyEmpty for `null`, BadBody.
     """
+    value = _parse(raw)
+    if not isinstance(value, dict):
+        raise BadBody("The body must be a JSON object.")
+    return value
+
+
+def parse_patch(raw: bytes) -> list[dict[str, Any]]:
+    """The JSON objects of the array that `raw` holds, as strictly as `parse_object()`."""
+    value = _parse(raw)
+    if isinstance(value, dict):
+        return [value]
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise BadBody("The body must be a JSON array of objects.")
+    if not value:
+        raise BodyEmpty
+    return value
+
+
+def _parse(raw: bytes) -> Any:
     try:
         value = json.loads(
             raw.decode(),
@@ -64,8 +95,6 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         raise BadBody(f"The body is nested deeper than {MAX_DEPTH} levels.") from error
     if value is None:
         raise BodyEmpty
-    if not isinstance(value, dict):
-        raise BadBody("The body must be a JSON object.")
     _check(value, 1)
     return value
 

@@ -3,11 +3,11 @@
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
-from headgate.api.requests import Serving
+from headgate.api.requests import Open, Serving
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/health", tags=["health"])
+router = APIRouter(prefix="/health", tags=["health"], dependencies=[Open])
 
 
 @router.get("/live")

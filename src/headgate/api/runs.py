@@ -7,14 +7,16 @@ from starlette.responses import JSONResponse, Response
 
 from headgate.api import schemas
 from headgate.api.answers import created, found
-from headgate.api.requests import Bare, Body, Calling, Serving, if_match, parameters
+from headgate.api.requests import Bare, Body, Calling, Serving, if_match, needs, parameters
+from headgate.model.permissions import Permission
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["runs"])
+view, run = needs(Permission.VIEW_SOURCES), needs(Permission.RUN_ON_DEMAND)
 
 
-@router.post("/runs", status_code=201, dependencies=[Bare], openapi_extra=schemas.body(schemas.RUN))
+@router.post("/runs", status_code=201, dependencies=[run, Bare], openapi_extra=schemas.body(schemas.RUN))
 def create_run(
     request: Request,
     service: Serving,
@@ -27,26 +29,26 @@ def create_run(
     return created(f"{request.url.path}/{made['id']}", made)
 
 
-@router.get("/runs")
+@router.get("/runs", dependencies=[view])
 def list_runs(request: Request, service: Serving, caller: Calling) -> Response:
     """One page of runs, newest first."""
     return JSONResponse(service.runs.listing(caller, parameters(request)))
 
 
-@router.get("/runs/{id}", dependencies=[Bare])
+@router.get("/runs/{id}", dependencies=[view, Bare])
 def get_run(id: str, service: Serving, caller: Calling) -> Response:  # noqa: A002
     """One run."""
     return found(service.runs.get(caller, id))
 
 
-@router.post("/runs/{id}/action", openapi_extra=schemas.action("cancel"))
+@router.post("/runs/{id}/action", dependencies=[run], openapi_extra=schemas.action("cancel"))
 def act_on_run(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
     """Cancel a run. A run that has begun ends as soon as its worker sees it."""
-    run = service.runs.act(caller, id, parameters(request), etag=if_match(request))
-    return JSONResponse(run, headers={"ETag": run["etag"]})
+    acted = service.runs.act(caller, id, parameters(request), etag=if_match(request))
+    return JSONResponse(acted, headers={"ETag": acted["etag"]})
 
 
-@router.get("/flows/{id}/runs")
+@router.get("/flows/{id}/runs", dependencies=[view])
 def list_runs_of_flow(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
     """One page of the runs of one flow, newest first."""
     return JSONResponse(service.runs.listing_of_flow(caller, id, parameters(request)))

@@ -3,11 +3,12 @@
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from headgate.api.requests import Bare, Calling, Serving, parameters
+from headgate.api.requests import Bare, Calling, Serving, needs, parameters
+from headgate.model.permissions import Permission
 
 __all__ = ["router"]
 
-router = APIRouter(tags=["specs"])
+router = APIRouter(tags=["specs"], dependencies=[needs(Permission.VIEW_SOURCES)])
 
 
 @router.get("/connectionSpecs")

@@ -15,6 +15,7 @@ from headgate.errors import (
     TokenInvalid,
     TokenMissing,
 )
+from headgate.model.permissions import EVERYTHING
 from headgate.model.scope import Caller, Principal, Scope
 from headgate.store import Tenants
 
@@ -28,8 +29,8 @@ class Gate:
         self._tokens = tokens
         self._tenants = tenants
 
-    def admit(self, headers: Mapping[str, str]) -> Caller:
-        """The caller that a request's `headers` (names in lower case) speak for.
+    def admit(self, headers: Mapping[str, str], *, request_id: str = "") -> Caller:
+        """The caller that the `headers` (names in lower case) of the request `request_id` speak for.
 
         A missing x-sandbox-name means the organisation's default sandbox. Raises GatewayError, or the
         InvalidRequest that the contract has for a sandbox.
@@ -52,7 +53,7 @@ class Gate:
             raise ApiKeyInvalid
         if org_id not in principal.orgs:
             raise OrgForbidden
-        return Caller(principal, self._scope(principal, org_id, headers))
+        return Caller(principal, self._scope(principal, org_id, headers), EVERYTHING, request_id)
 
     def _scope(self, principal: Principal, org_id: str, headers: Mapping[str, str]) -> Scope:
         name, id_ = headers.get("x-sandbox-name") or None, headers.get("x-sandbox-id") or None

@@ -25,6 +25,12 @@ class Kind(StrEnum):
     TARGET_CONNECTION = "targetConnections"
     FLOW = "flows"
     DATASET = "dataSets"
+    MAPPING_SET = "mappingSets"
+    SCHEMA = "schemas"
+    FIELD_GROUP = "fieldgroups"
+    CLASS = "classes"
+    DATA_TYPE = "datatypes"
+    DESCRIPTOR = "descriptors"
 
 
 class WriteMode(StrEnum):

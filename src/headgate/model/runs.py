@@ -61,6 +61,7 @@ class Run:
     `params` is what the client sent, echoed as it came. `metrics` and `activities` have the wire's shape.
     `frozen` is the flow's copy of its source and target. Times are milliseconds since the epoch. `attempt`
     counts tries at this run, `fence` grows with every claim and rejects a worker that no longer owns it.
+    `parent_id` is the run that this one repeats; `extra` holds what providers add to the wire's shape.
     """
 
     id: str
@@ -86,6 +87,8 @@ class Run:
     fence: int = 0
     cancel_requested: bool = False
     snapshot_id: str | None = None
+    parent_id: str | None = None
+    extra: Json = field(default_factory=dict)
 
     def evolve(self, **changes: Any) -> "Run":
         """This run with `changes`."""

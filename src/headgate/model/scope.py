@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from headgate.errors import PermissionDenied
+from headgate.model.permissions import Permission
+
 __all__ = ["Caller", "Principal", "Scope", "Tenancy"]
 
 
@@ -35,7 +38,21 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A principal in the one scope this call is for."""
+    """A principal in the one scope this call is for, with what it may do there.
+
+    `request_id` is the call's, as the answer and the log name it.
+    """
 
     principal: Principal
     scope: Scope
+    permissions: frozenset[Permission]
+    request_id: str = ""
+
+    def require(self, permission: Permission) -> None:
+        """Raise PermissionDenied unless the caller has `permission` here."""
+        if permission not in self.permissions:
+            raise PermissionDenied(
+                f"The permission {permission.value!r} is needed in the sandbox {self.scope.sandbox_name!r}; "
+                f"{self.principal.user_id} does not have it. An administrator can grant a role that has.",
+                permission=permission.value,
+            )

@@ -54,7 +54,7 @@ class Datasets:
         Raises ParameterMissing, BadParameter.
         """
         name = required_name(body)
-        store = self._store.scoped(caller.scope)
+        store = self._store.scoped(caller)
         stem, number = sql_name(name), 0
         while True:
             number += 1
@@ -76,7 +76,7 @@ class Datasets:
     def listing(self, caller: Caller, parameters: Parameters) -> Json:
         """`{id: dataset}` of one page, newest first. Raises InvalidRequest."""
         query = _query(parameters)
-        page = self._store.scoped(caller.scope).list(Kind.DATASET, query)
+        page = self._store.scoped(caller).list(Kind.DATASET, query)
         return {item.id: _chosen(wire.dataset(item), query.projection) for item in page.items}
 
     def get(self, caller: Caller, id_: str, parameters: Parameters = ()) -> Json:
@@ -84,7 +84,7 @@ class Datasets:
         _, single = known_parameters(parameters, ("properties", "requestDataSource"))
         names = tuple(filter(None, single.get("properties", "").split(",")))
         try:
-            item = self._store.scoped(caller.scope).get(Kind.DATASET, _check_id(id_))
+            item = self._store.scoped(caller).get(Kind.DATASET, _check_id(id_))
         except NotFound as error:
             raise DatasetNotFound(f"No dataset {shown(id_)} exists in this sandbox.", id=id_[:80]) from error
         return {id_: _chosen(wire.dataset(item), names)}

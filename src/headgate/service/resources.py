@@ -41,14 +41,14 @@ class Collection(ABC):
 
     def create(self, caller: Caller, body: Json) -> Json:
         """Make a resource of `body` and give its id and etag. Raises InvalidRequest, NotFound."""
-        store = self._store.scoped(caller.scope)
+        store = self._store.scoped(caller)
         resource, links, secret = self._read(caller, store, body)
         store.add(resource, links=links, secret=secret)
         return wire.created(resource)
 
     def listing(self, caller: Caller, parameters: Parameters) -> Json:
         """One page, newest first, of what matches the query parameters. Raises InvalidRequest."""
-        store = self._store.scoped(caller.scope)
+        store = self._store.scoped(caller)
         fields = {**AUDIT_FIELDS, **_RESOURCE_FIELDS, **self.fields}
         query = self._listings.read(caller.scope, self.kind, parameters, fields)
         page = store.list(self.kind, query)
@@ -56,13 +56,13 @@ class Collection(ABC):
 
     def get(self, caller: Caller, id_: str) -> Json:
         """The resource with this id. Raises NotFound."""
-        store = self._store.scoped(caller.scope)
+        store = self._store.scoped(caller)
         [item] = self._shown(store, [store.get(self.kind, check_id(id_, self.kind))])
         return item
 
     def delete(self, caller: Caller, id_: str) -> None:
         """Remove a resource that no flow uses. Raises NotFound, and `in_use`."""
-        store = self._store.scoped(caller.scope)
+        store = self._store.scoped(caller)
         unless = None if self.kind is Kind.FLOW else Kind.FLOW
         try:
             store.delete(self.kind, check_id(id_, self.kind), unless_used_by=unless)

@@ -69,7 +69,7 @@ class Runs:
         With an idempotency `key` that an equal request had before, the run of that time is given. The first
         run of a flow on a table also sets the flow's delta column. Raises InvalidRequest.
         """
-        store = self._store.scoped(caller.scope)
+        store = self._store.scoped(caller)
         claim = _claim(key, body)
         if claim and (known := store.run_of_key(*claim)):
             return wire.run_superset(known)
@@ -89,17 +89,17 @@ class Runs:
     def listing(self, caller: Caller, parameters: Parameters) -> Json:
         """One page of runs, newest first. Raises InvalidRequest."""
         query = self._listings.read(caller.scope, "runs", parameters, _FIELDS)
-        page = self._store.scoped(caller.scope).runs(query)
+        page = self._store.scoped(caller).runs(query)
         return self._listings.answer(caller.scope, "runs", query, page, _shown)
 
     def listing_of_flow(self, caller: Caller, flow_id: str, parameters: Parameters) -> Json:
         """One page of the runs of one flow. Raises NotFound, InvalidRequest."""
-        self._store.scoped(caller.scope).get(Kind.FLOW, check_id(flow_id, Kind.FLOW))
+        self._store.scoped(caller).get(Kind.FLOW, check_id(flow_id, Kind.FLOW))
         return self.listing(caller, [*parameters, ("property", f"flowId=={flow_id}")])
 
     def get(self, caller: Caller, id_: str) -> Json:
         """The run with this id. Raises NotFound."""
-        return wire.run(self._store.scoped(caller.scope).run(check_id(id_, "runs")))
+        return wire.run(self._store.scoped(caller).run(check_id(id_, "runs")))
 
     def act(self, caller: Caller, id_: str, parameters: Parameters, *, etag: str | None = None) -> Json:
         """Do what the parameter `op` says to a run: `cancel`. `etag` is the version it must have, if given.
@@ -111,7 +111,7 @@ class Runs:
         op = single.get("op", "")
         if op.lower().replace("-", "").replace("_", "") != "cancel":
             raise UnknownAction(f"The action {shown(op)} is not known. Runs take op=cancel.", op=op[:80])
-        return wire.run_superset(self._store.scoped(caller.scope).cancel_run(id_, etag=etag))
+        return wire.run_superset(self._store.scoped(caller).cancel_run(id_, etag=etag))
 
     def _check(self, caller: Caller, store: ScopedStore, flow: Resource, body: Json) -> tuple[Run, Resource | None]:
         """The run that `body` asks for, and the flow with its delta column if this run sets it."""

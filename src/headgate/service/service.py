@@ -33,9 +33,9 @@ class Service:
         self.runs = Runs(settings, store, listings, wake)
         self.datasets = Datasets(store)
 
-    def authenticate(self, headers: Mapping[str, str]) -> Caller:
+    def authenticate(self, headers: Mapping[str, str], *, request_id: str = "") -> Caller:
         """The caller that headers (names in lower case) speak for. Raises GatewayError, InvalidRequest."""
-        return self._gate.admit(headers)
+        return self._gate.admit(headers, request_id=request_id)
 
     def ready(self) -> None:
         """See that requests can be served. Raises Unavailable."""

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from headgate.errors import Unavailable
-from headgate.model.scope import Scope
+from headgate.model.scope import Caller, Scope
 from headgate.store.queue import Queue
 from headgate.store.scoped import ScopedStore
 from headgate.store.tenants import Tenants
@@ -16,6 +16,8 @@ from headgate.store.vault import Vault
 __all__ = ["Store", "open_store"]
 
 _BUSY_MS = 10_000
+_POOL = 20  # connections kept open, and as many more for a while; a request or a run uses one at a time
+_MIGRATING = 0x4865_6164  # the advisory lock of processes that start at the same time
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -29,9 +31,11 @@ class Store:
         self.queue = Queue(self._transactions)
         self.tenants = Tenants(self._transactions)
 
-    def scoped(self, scope: Scope) -> ScopedStore:
-        """All that `scope` may see."""
-        return ScopedStore(self._transactions, self._vault, scope)
+    def scoped(self, where: Scope | Caller) -> ScopedStore:
+        """All of one scope. What a `Caller` writes there is recorded as theirs, else as the service's own."""
+        if isinstance(where, Caller):
+            return ScopedStore(self._transactions, self._vault, where.scope, where)
+        return ScopedStore(self._transactions, self._vault, where)
 
     def ready(self) -> None:
         """Reach the database. Raises Unavailable."""
@@ -55,8 +59,7 @@ def open_store(url: str, keys: Path) -> Store:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise Unavailable(f"The data folder {folder} cannot be made: {error.strerror}.") from error
-    engine = sa.create_engine(address, connect_args={"timeout": _BUSY_MS / 1000}, hide_parameters=True)
-    _configure_sqlite(engine)
+    engine = _sqlite(address) if address.get_backend_name() == "sqlite" else _postgresql(address)
     try:
         _migrate(engine)
     except sa.exc.OperationalError as error:
@@ -64,7 +67,28 @@ def open_store(url: str, keys: Path) -> Store:
     return Store(engine, Vault(keys))
 
 
-def _configure_sqlite(engine: sa.Engine) -> None:
+def _postgresql(address: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(
+        address,
+        connect_args={"connect_timeout": _BUSY_MS // 1000, "options": f"-c lock_timeout={_BUSY_MS}"},
+        hide_parameters=True,
+        pool_pre_ping=True,  # a server that was restarted costs a new connection, not a failed request
+        pool_size=_POOL,
+        max_overflow=_POOL,
+        pool_timeout=_BUSY_MS / 1000,
+    )
+
+    @sa.event.listens_for(engine, "begin")
+    def begun(connection: sa.Connection) -> None:
+        if connection.get_execution_options().get("read_only"):
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    return engine
+
+
+def _sqlite(address: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(address, connect_args={"timeout": _BUSY_MS / 1000}, hide_parameters=True)
+
     @sa.event.listens_for(engine, "connect")
     def connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions are begun below, not by the driver
@@ -77,6 +101,8 @@ def _configure_sqlite(engine: sa.Engine) -> None:
     def begun(connection: sa.Connection) -> None:
         read_only = connection.get_execution_options().get("read_only")
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
 
 
 def _migrate(engine: sa.Engine) -> None:
@@ -93,5 +119,7 @@ def _migrate(engine: sa.Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

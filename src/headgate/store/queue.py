@@ -69,7 +69,7 @@ class Queue:
         """
         changes: dict[str, Any] = {"lease_until": now() + round(lease * 1000)}
         if metrics is not None:
-            changes |= {"metrics": metrics, **_stamp()}
+            changes |= {"metrics": metrics, **_times(metrics), **_stamp()}
         with self._transactions.write() as connection:
             self._write(connection, run, changes)
             return bool(connection.execute(sa.select(_RUNS.c.cancel_requested).filter_by(id=run.id)).scalar())
@@ -93,6 +93,7 @@ class Queue:
                     "state": state.value,
                     "metrics": metrics,
                     "activities": activities,
+                    **_times(metrics),
                     "snapshot_id": snapshot_id,
                     "worker": None,
                     "lease_until": None,
@@ -178,6 +179,12 @@ def _next_free() -> sa.Select[Any]:
         .limit(1)
         .with_for_update(skip_locked=True)
     )
+
+
+def _times(metrics: Json) -> dict[str, Any]:
+    """What listings are filtered by of the times that `metrics` shows."""
+    shown = metrics.get("durationSummary", {})
+    return {"started_at": shown.get("startedAtUTC"), "completed_at": shown.get("completedAtUTC")}
 
 
 def _stamp() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from headgate.errors import KeyReused, NotFound, VersionConflict
 from headgate.model.query import Filter, Query
 from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.runs import Json, Run, RunState
-from headgate.model.scope import Scope
+from headgate.model.scope import Caller, Scope
 from headgate.model.windows import DeltaColumn, Window
 from headgate.store import tables
 from headgate.store.transactions import Transactions
@@ -19,6 +19,7 @@ from headgate.store.vault import Vault
 __all__ = ["InUse", "NameTaken", "Page", "ScopedStore", "run_of"]
 
 T = TypeVar("T")
+_ITSELF = "headgate"  # who acts where no caller does
 _AUDIT = (
     "created_at",
     "updated_at",
@@ -42,6 +43,10 @@ class InUse(Exception):
         self.users = tuple(users)
 
 
+class _KeyTaken(Exception):
+    """Another request has this idempotency key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """One page of a listing, newest first. `next` is where the following page begins, None on the last."""
@@ -52,11 +57,16 @@ class Page(Generic[T]):
 
 
 class ScopedStore:
-    """Resources, runs and secrets of one scope. Every method may raise Unavailable."""
+    """Resources, runs and secrets of one scope. Every method may raise Unavailable.
 
-    def __init__(self, transactions: Transactions, vault: Vault, scope: Scope) -> None:
+    What is written is recorded in the audit log, in the same transaction, as the doing of `caller`; without
+    one as the service's own.
+    """
+
+    def __init__(self, transactions: Transactions, vault: Vault, scope: Scope, caller: Caller | None = None) -> None:
         self._transactions = transactions
         self._vault = vault
+        self._caller = caller
         self.scope = scope
 
     # -- resources -------------------------------------------------------------------------------
@@ -95,6 +105,45 @@ class ScopedStore:
                         sealed=self._vault.seal(secret, self.scope, resource.id),
                     )
                 )
+            self._record(connection, "create", resource.kind, resource.id, after=resource.etag)
+
+    def update(
+        self,
+        changed: Resource,
+        *,
+        etag: str | None,
+        links: Iterable[str] | None = None,
+        secret: Json | None = None,
+    ) -> None:
+        """Replace what is stored of a resource, in one transaction with what it refers to and its credentials.
+
+        `etag` is the version it must have, None for any. `links` and `secret` stay as they are when None.
+        Raises NotFound, VersionConflict, and NotFound when an id it refers to is gone.
+        """
+        table = tables.resources
+        with self._transactions.write() as connection:
+            before = self._locked(connection, changed.kind, changed.id)
+            if etag is not None and before.etag != etag:
+                raise VersionConflict(id=changed.id)
+            connection.execute(
+                sa.update(table)
+                .where(*self._mine(table), table.c.id == changed.id)
+                .values(
+                    name=changed.name,
+                    state=changed.state,
+                    body=changed.body,
+                    frozen=changed.frozen,
+                    updated_at=changed.updated_at,
+                    updated_by=changed.updated_by,
+                    updated_client=changed.updated_client,
+                    etag=changed.etag,
+                )
+            )
+            if links is not None:
+                self._relink(connection, changed.id, tuple(dict.fromkeys(links)))
+            if secret is not None:
+                self._reseal(connection, changed.id, secret)
+            self._record(connection, "update", changed.kind, changed.id, before=before.etag, after=changed.etag)
 
     def get(self, kind: Kind, id_: str) -> Resource:
         """The resource with this id. Raises NotFound."""
@@ -122,15 +171,13 @@ class ScopedStore:
         """
         table = tables.resources
         with self._transactions.write() as connection:
+            before = self._locked(connection, kind, id_)
             if unless_used_by and (users := self._users(connection, id_, unless_used_by)):
                 raise InUse(users)
-            gone = connection.execute(
-                sa.delete(table).where(*self._mine(table), table.c.kind == kind.value, table.c.id == id_)
-            )
-            if gone.rowcount == 0:
-                raise _not_found(kind, id_)
+            connection.execute(sa.delete(table).where(*self._mine(table), table.c.id == id_))
             if kind is Kind.FLOW:
                 self._cancel(connection, tables.runs.c.flow_id == id_)
+            self._record(connection, "delete", kind, id_, before=before.etag)
 
     def users(self, id_: str, kind: Kind) -> tuple[str, ...]:
         """Ids of the resources of `kind` that refer to this id."""
@@ -157,11 +204,19 @@ class ScopedStore:
         since. `key` is an idempotency key with the SHA-256 of its request: when it was used before, the run
         of that time is given and nothing is stored; KeyReused when the request differs.
         """
+        while True:
+            try:
+                return self._add_run(run, flow, flow_etag, key)
+            except _KeyTaken:
+                if key is not None and (known := self.run_of_key(*key)) is not None:
+                    return known
+
+    def _add_run(self, run: Run, flow: Resource | None, flow_etag: str, key: tuple[str, str] | None) -> Run:
         table = tables.resources
         with self._transactions.write() as connection:
-            if key is not None and (known := self._known(connection, *key)) is not None:
-                return known
-            current = self._get(connection, Kind.FLOW, run.flow_id)
+            if key is not None:
+                self._take_key(connection, run, key)
+            current = self._locked(connection, Kind.FLOW, run.flow_id)
             if current.etag != flow_etag:
                 raise VersionConflict(id=run.flow_id)
             if flow is not None:
@@ -177,16 +232,7 @@ class ScopedStore:
                     )
                 )
             connection.execute(sa.insert(tables.runs).values(**self._place, **_row_of(run)))
-            if key is not None:
-                connection.execute(
-                    sa.insert(tables.idempotency).values(
-                        **self._place,
-                        key=key[0],
-                        body_sha256=key[1],
-                        run_id=run.id,
-                        created_at=run.created_at,
-                    )
-                )
+            self._record(connection, "create", "runs", run.id, after=run.etag)
             return run
 
     def run_of_key(self, key: str, body_sha256: str) -> Run | None:
@@ -236,13 +282,16 @@ class ScopedStore:
         """
         table = tables.runs
         with self._transactions.write() as connection:
-            run = self._run(connection, id_)
+            run = self._run(connection, id_, lock=True)
             if etag is not None and run.etag != etag:
                 raise VersionConflict(id=id_)
-            if run.state is not RunState.CANCELLED:
-                run.state.transition(RunState.CANCELLED)
-                self._cancel(connection, table.c.id == id_)
-            return self._run(connection, id_)
+            if run.state is RunState.CANCELLED:
+                return run
+            run.state.transition(RunState.CANCELLED)
+            self._cancel(connection, table.c.id == id_)
+            cancelled = self._run(connection, id_)
+            self._record(connection, "cancel", "runs", id_, before=run.etag, after=cancelled.etag)
+            return cancelled
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -281,12 +330,69 @@ class ScopedStore:
             raise _not_found(kind, id_)
         return self._resource(row)
 
-    def _run(self, connection: sa.Connection, id_: str) -> Run:
+    def _locked(self, connection: sa.Connection, kind: Kind, id_: str) -> Resource:
+        """The resource, which no other transaction changes before this one ends."""
+        row = connection.execute(self._resources(kind).where(tables.resources.c.id == id_).with_for_update()).first()
+        if row is None:
+            raise _not_found(kind, id_)
+        return self._resource(row)
+
+    def _relink(self, connection: sa.Connection, from_id: str, ids: Sequence[str]) -> None:
+        self._require(connection, ids)
+        connection.execute(sa.delete(tables.links).where(*self._mine(tables.links), tables.links.c.from_id == from_id))
+        for to_id in ids:
+            connection.execute(sa.insert(tables.links).values(from_id=from_id, to_id=to_id, **self._place))
+
+    def _reseal(self, connection: sa.Connection, connection_id: str, secret: Json) -> None:
+        table = tables.secrets
+        connection.execute(sa.delete(table).where(*self._mine(table), table.c.connection_id == connection_id))
+        sealed = self._vault.seal(secret, self.scope, connection_id)
+        connection.execute(sa.insert(table).values(connection_id=connection_id, **self._place, sealed=sealed))
+
+    def _record(
+        self,
+        connection: sa.Connection,
+        action: str,
+        kind: str,
+        id_: str,
+        *,
+        before: str | None = None,
+        after: str | None = None,
+    ) -> None:
+        """Write into the audit log what this transaction does to the resource `id_`, with its versions."""
+        caller = self._caller
+        connection.execute(
+            sa.insert(tables.audit).values(
+                at=now_ms(),
+                **self._place,
+                principal=caller.principal.user_id if caller else _ITSELF,
+                client=caller.principal.client_id if caller else _ITSELF,
+                request_id=caller.request_id if caller else "",
+                action=action,
+                kind=str(kind),
+                resource_id=id_,
+                etag_before=before,
+                etag_after=after,
+            )
+        )
+
+    def _run(self, connection: sa.Connection, id_: str, *, lock: bool = False) -> Run:
         table = tables.runs
-        row = connection.execute(sa.select(table).where(*self._mine(table), table.c.id == id_)).first()
+        chosen = sa.select(table).where(*self._mine(table), table.c.id == id_)
+        row = connection.execute(chosen.with_for_update() if lock else chosen).first()
         if row is None:
             raise NotFound(f"No run {id_!r} exists in this sandbox.", id=id_, type="runs")
         return run_of(row)
+
+    def _take_key(self, connection: sa.Connection, run: Run, key: tuple[str, str]) -> None:
+        try:
+            connection.execute(
+                sa.insert(tables.idempotency).values(
+                    **self._place, key=key[0], body_sha256=key[1], run_id=run.id, created_at=run.created_at
+                )
+            )
+        except sa.exc.IntegrityError as error:
+            raise _KeyTaken from error
 
     def _known(self, connection: sa.Connection, key: str, body_sha256: str) -> Run | None:
         table = tables.idempotency
@@ -361,6 +467,8 @@ def run_of(row: Any) -> Run:
         fence=row.fence,
         cancel_requested=row.cancel_requested,
         snapshot_id=row.snapshot_id,
+        parent_id=row.parent_id,
+        extra=row.extra,
         **{key: getattr(row, key) for key in _AUDIT},
     )
 
@@ -386,6 +494,8 @@ def _row_of(run: Run) -> dict[str, Any]:
         "attempt": run.attempt,
         "fence": run.fence,
         "cancel_requested": run.cancel_requested,
+        "parent_id": run.parent_id,
+        "extra": run.extra,
         **{key: getattr(run, key) for key in _AUDIT},
     }
 

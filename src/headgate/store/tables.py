@@ -16,7 +16,7 @@ from sqlalchemy import (
     text,
 )
 
-__all__ = ["clients", "idempotency", "links", "metadata", "orgs", "resources", "runs", "sandboxes", "secrets"]
+__all__ = ["audit", "clients", "idempotency", "links", "metadata", "orgs", "resources", "runs", "sandboxes", "secrets"]
 
 metadata = MetaData(
     naming_convention={
@@ -147,11 +147,16 @@ runs = Table(
     Column("worker", String(64)),
     Column("lease_until", BigInteger),
     Column("cancel_requested", Boolean, nullable=False),
+    Column("started_at", BigInteger),
+    Column("completed_at", BigInteger),
+    Column("parent_id", String(36)),
+    Column("extra", JSON, nullable=False),
     *_audit(),
     Index("ix_runs_listing", "org_id", "sandbox_id", "seq"),
     Index("ix_runs_flow", "flow_id", "seq"),
     Index("ix_runs_flow_state", "flow_id", "state", "seq"),  # whether an earlier run of a flow is unfinished
     Index("ix_runs_queue", "state", "start_at"),
+    Index("ix_runs_parent", "parent_id"),
 )
 
 idempotency = Table(
@@ -163,4 +168,22 @@ idempotency = Table(
     Column("body_sha256", String(64), nullable=False),
     Column("run_id", String(36), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", _Sequence, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("org_id", String(64), nullable=False),
+    Column("sandbox_id", String(36), nullable=False),
+    Column("principal", String(255), nullable=False),
+    Column("client", String(255), nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("resource_id", String(64), nullable=False),
+    Column("etag_before", String(64)),
+    Column("etag_after", String(64)),
+    Index("ix_audit_listing", "org_id", "at"),
 )
