@@ -1,5 +1,17 @@
 """What can be written: Iceberg tables."""
 
 from headgate.targets.iceberg import Lake, LakeTable, Landed, Replacement, Staged
+from headgate.targets.reading import BroughtFile, TableState, brought_files, first_rows, state_of
 
-__all__ = ["Lake", "LakeTable", "Landed", "Replacement", "Staged"]
+__all__ = [
+    "BroughtFile",
+    "Lake",
+    "LakeTable",
+    "Landed",
+    "Replacement",
+    "Staged",
+    "TableState",
+    "brought_files",
+    "first_rows",
+    "state_of",
+]

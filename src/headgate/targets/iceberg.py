@@ -8,9 +8,10 @@ repeated blindly.
 
 import random
 import secrets
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from pyiceberg.table.snapshots import Snapshot
     from pyiceberg.table.update.snapshot import _SnapshotProducer
 
-__all__ = ["Lake", "LakeTable", "Landed", "Replacement", "Staged"]
+__all__ = ["Lake", "LakeTable", "Landed", "Replacement", "Staged", "local_path", "snapshot_of"]
 
 RUN_PROPERTY = "headgate.run-id"
 _FIGURES = {
@@ -142,6 +143,15 @@ class Lake:
         except NoSuchTableError:
             return None
 
+    def drop(self, identifier: tuple[str, ...]) -> None:
+        """Take the table and all its files away; nothing happens when there is none."""
+        table = self.find(identifier)
+        if table is None:
+            return
+        with _answering(), suppress(NoSuchTableError):  # another request was first
+            self._catalog.drop_table(identifier)
+        shutil.rmtree(table.location, ignore_errors=True)
+
     def close(self) -> None:
         """Close the catalog's connections."""
         self._catalog.close()
@@ -169,18 +179,42 @@ class LakeTable:
     @property
     def location(self) -> Path:
         """The folder that holds it."""
-        return _local(self._table.location())
+        return local_path(self._table.location())
 
     @property
     def metadata_file(self) -> Path:
         """The metadata file that describes its present state."""
-        return _local(self._table.metadata_location)
+        return local_path(self._table.metadata_location)
+
+    @property
+    def iceberg(self) -> "Table":
+        """PyIceberg's view of the state it was last seen in."""
+        return self._table
 
     @property
     def snapshot_id(self) -> int | None:
         """The present snapshot; None while nothing was committed."""
         snapshot = self._table.current_snapshot()
         return snapshot.snapshot_id if snapshot else None
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def rows_of(self, connection: duckdb.DuckDBPyConnection, task: "FileScanTask") -> str:
+        """The live rows of one data file as DuckDB sees them, with the table's present columns."""
+        path = local_path(task.file.file_path)
+        by_id = all(b"PARQUET:field_id" in (field.metadata or {}) for field in pq.read_schema(path))
+        if by_id and not task.delete_files:
+            columns = ", ".join(
+                f"{field.field_id}: {{name: {literal(field.name)}, "
+                f"type: {literal(lake_type(field.field_type).sql)}, default_value: NULL}}"
+                for field in self.schema.fields
+            )
+            return f"read_parquet({literal(str(path))}, schema=MAP {{{columns}}})"
+        # Deletes or name mapping of another engine: the extension knows them, but opens every file.
+        for extension in ("avro", "iceberg"):
+            dataplane.load(connection, extension)
+        metadata = literal(str(self.metadata_file))
+        return f"(FROM iceberg_scan({metadata}) WHERE filename = {literal(task.file.file_path)})"
 
     # -- staging ---------------------------------------------------------------------------------
 
@@ -366,17 +400,17 @@ class LakeTable:
                     known[name] = _Rewrite(task.file, task.file.record_count, None)
                 else:
                     path = folder / f"{prefix}kept-{len(known)}-{secrets.token_hex(4)}.parquet"
-                    known[name] = self._keep_others(table, task, replacement, path)
+                    known[name] = self._keep_others(task, replacement, path)
             if known[name].removed:
                 yield known[name]
 
-    def _keep_others(self, table: "Table", task: "FileScanTask", replacement: Replacement, path: Path) -> "_Rewrite":
+    def _keep_others(self, task: "FileScanTask", replacement: Replacement, path: Path) -> "_Rewrite":
         """Write the rows of a data file that are not replaced to `path`, in a stream."""
         path.parent.mkdir(parents=True, exist_ok=True)
         names = tuple(field.name for field in self.schema.fields)
         chosen = f"coalesce({_predicate(replacement)}, false)"
         with dataplane.opened() as connection:
-            relation = self._rows(connection, table, task)
+            relation = self.rows_of(connection, task)
             removed = connection.execute(f"SELECT count(*) FROM {relation} WHERE {chosen}").fetchall()[0][0]
             if removed == 0:
                 return _Rewrite(task.file, 0, None)
@@ -387,23 +421,6 @@ class LakeTable:
         staged = self.stage(path)
         return _Rewrite(task.file, removed, staged if staged.rows else None)
 
-    def _rows(self, connection: duckdb.DuckDBPyConnection, table: "Table", task: "FileScanTask") -> str:
-        """The live rows of one data file as DuckDB sees them, with the table's present columns."""
-        path = _local(task.file.file_path)
-        by_id = all(b"PARQUET:field_id" in (field.metadata or {}) for field in pq.read_schema(path))
-        if by_id and not task.delete_files:
-            columns = ", ".join(
-                f"{field.field_id}: {{name: {literal(field.name)}, "
-                f"type: {literal(lake_type(field.field_type).sql)}, default_value: NULL}}"
-                for field in self.schema.fields
-            )
-            return f"read_parquet({literal(str(path))}, schema=MAP {{{columns}}})"
-        # Deletes or name mapping of another engine: the extension knows them, but opens every file.
-        for extension in ("avro", "iceberg"):
-            dataplane.load(connection, extension)
-        metadata = literal(str(_local(table.metadata_location)))
-        return f"(FROM iceberg_scan({metadata}) WHERE filename = {literal(task.file.file_path)})"
-
     def _refresh(self) -> "Table":
         with _answering():
             self._table = self._catalog.load_table(self.identifier)
@@ -411,10 +428,10 @@ class LakeTable:
 
     def _landed_files(self, run_id: str) -> Iterator[Path]:
         table = self._refresh()
-        if (snapshot := _snapshot_of(table, run_id)) is not None:
+        if (snapshot := snapshot_of(table, run_id)) is not None:
             for manifest in snapshot.manifests(table.io):
                 for entry in manifest.fetch_manifest_entry(table.io):
-                    yield _local(entry.data_file.file_path)
+                    yield local_path(entry.data_file.file_path)
 
 
 def _pause(tried: int) -> None:
@@ -430,7 +447,8 @@ def _answering() -> Iterator[None]:
         raise TargetUnavailable(f"The lake's catalog does not answer: {error.orig}") from error
 
 
-def _snapshot_of(table: "Table", run_id: str) -> "Snapshot | None":
+def snapshot_of(table: "Table", run_id: str) -> "Snapshot | None":
+    """The snapshot that brought a run's rows, None when there is none (any more)."""
     for snapshot in reversed(table.snapshots()):
         if snapshot.summary is not None and snapshot.summary.additional_properties.get(RUN_PROPERTY) == run_id:
             return snapshot
@@ -438,7 +456,7 @@ def _snapshot_of(table: "Table", run_id: str) -> "Snapshot | None":
 
 
 def _landed(table: "Table", run_id: str) -> Landed | None:
-    snapshot = _snapshot_of(table, run_id)
+    snapshot = snapshot_of(table, run_id)
     if snapshot is None or snapshot.summary is None:
         return None
     properties = snapshot.summary.additional_properties
@@ -464,5 +482,6 @@ def _uri(path: Path) -> str:
     return f"file://{path}"  # not percent-encoded: PyIceberg and DuckDB take what follows as it stands
 
 
-def _local(uri: str) -> Path:
+def local_path(uri: str) -> Path:
+    """The file that a table's metadata calls `uri`."""
     return Path(uri.removeprefix("file://"))

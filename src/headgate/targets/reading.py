@@ -1,0 +1,114 @@
+"""Reading a table back: what it holds now, the data files a run brought, and its first rows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pyiceberg.manifest import ManifestContent, ManifestEntryStatus
+
+from headgate import dataplane
+from headgate.model.lake import RUN_ID
+from headgate.targets.iceberg import LakeTable, local_path, snapshot_of
+
+if TYPE_CHECKING:
+    from pyiceberg.manifest import DataFile, ManifestFile
+    from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
+
+__all__ = ["BroughtFile", "TableState", "brought_files", "first_rows", "state_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """What a table holds in its present snapshot. `size` is in bytes."""
+
+    snapshot_id: int | None
+    rows: int
+    size: int
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class BroughtFile:
+    """A data file that a run brought. `live` says whether the table still lists it. `size` is in bytes."""
+
+    path: Path
+    rows: int
+    size: int
+    live: bool
+
+
+def state_of(table: LakeTable) -> TableState:
+    """What the table holds, as its present snapshot's summary says."""
+    snapshot = table.iceberg.current_snapshot()
+    summary = snapshot.summary.additional_properties if snapshot and snapshot.summary else {}
+    return TableState(
+        snapshot_id=snapshot.snapshot_id if snapshot else None,
+        rows=int(summary.get("total-records", 0)),
+        size=int(summary.get("total-files-size", 0)),
+        files=int(summary.get("total-data-files", 0)),
+    )
+
+
+def brought_files(table: LakeTable, run_id: str) -> tuple[BroughtFile, ...]:
+    """The data files that hold a run's rows, as its snapshot's manifests list them, by name.
+
+    Files in which the same snapshot kept rows of earlier runs are not among them. None are when the run has
+    not landed, or its snapshot has expired.
+    """
+    iceberg = table.iceberg
+    snapshot = snapshot_of(iceberg, run_id)
+    if snapshot is None:
+        return ()
+    field_id = table.schema.find_field(RUN_ID).field_id
+    mark = run_id.encode()
+    brought: dict[str, tuple[DataFile, str]] = {}
+    for manifest in _manifests(iceberg, snapshot):
+        if manifest.added_snapshot_id != snapshot.snapshot_id:
+            continue
+        for entry in manifest.fetch_manifest_entry(iceberg.io):
+            file = entry.data_file
+            bounds = (file.lower_bounds or {}).get(field_id), (file.upper_bounds or {}).get(field_id)
+            if entry.status is ManifestEntryStatus.ADDED and bounds == (mark, mark):
+                brought[file.file_path] = file, manifest.manifest_path
+    live = _live(iceberg, snapshot, brought)
+    return tuple(
+        BroughtFile(local_path(path), file.record_count, file.file_size_in_bytes, path in live)
+        for path, (file, _) in sorted(brought.items())
+    )
+
+
+def first_rows(table: LakeTable, limit: int) -> list[dict[str, Any]]:
+    """At most `limit` rows with all columns, read from no more data files than that needs."""
+    rows: list[dict[str, Any]] = []
+    with dataplane.opened() as connection:
+        for task in table.iceberg.scan(limit=limit).plan_files():
+            query = f"SELECT * FROM {table.rows_of(connection, task)} LIMIT {limit - len(rows)}"
+            rows += connection.execute(query).to_arrow_table().to_pylist()
+            if len(rows) >= limit:
+                break
+    return rows
+
+
+def _manifests(iceberg: "Table", snapshot: "Snapshot") -> "Iterator[ManifestFile]":
+    return (each for each in snapshot.manifests(iceberg.io) if each.content is ManifestContent.DATA)
+
+
+def _live(iceberg: "Table", snapshot: "Snapshot", brought: "dict[str, tuple[DataFile, str]]") -> set[str]:
+    """Those of the files that the present snapshot still lists."""
+    current = iceberg.current_snapshot()
+    if current is None:
+        return set()
+    if current.snapshot_id == snapshot.snapshot_id:
+        return set(brought)
+    manifests = {manifest.manifest_path: manifest for manifest in _manifests(iceberg, current)}
+    live = {path for path, (_, manifest_path) in brought.items() if manifest_path in manifests}
+    known = {manifest_path for _, manifest_path in brought.values()}
+    for manifest in reversed(manifests.values()):
+        if len(live) == len(brought):
+            break
+        if manifest.manifest_path not in known:
+            entries = manifest.fetch_manifest_entry(iceberg.io)
+            live |= {entry.data_file.file_path for entry in entries} & brought.keys()
+    return live

@@ -1,0 +1,108 @@
+"""Reading a lake table back: the files a run brought, what the table holds, its first rows."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from headgate.model.lake import RUN_ID
+from headgate.model.runs import RunState
+from headgate.sources import connection_specs
+from headgate.targets import LakeTable, brought_files, first_rows, state_of
+from tests.deployment import Deployment, multiset
+
+SQLITE = next(spec.id for spec in connection_specs() if spec.name == "sqlite")
+START = datetime(2024, 1, 1)
+WHOLE = ("2024-01-01T00:00:00", "2024-01-03T00:00:00")
+FIRST_DAY = ("2024-01-01T00:00:00", "2024-01-02T00:00:00")
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Iterator[Deployment]:
+    made = Deployment(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def flow(deployment: Deployment, tmp_path: Path) -> str:
+    """A flow from 480 rows, one every six minutes over two days."""
+    path = tmp_path / "events.sqlite"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE events (id INTEGER, at TIMESTAMP, name TEXT)")
+        rows = [(n, (START + timedelta(minutes=6 * n)).isoformat(" "), f"n{n}") for n in range(480)]
+        database.executemany("INSERT INTO events VALUES (?, ?, ?)", rows)
+    database.close()
+    return deployment.flow(SQLITE, {"path": str(path)}, {"tableName": "events"})
+
+
+def table_of(deployment: Deployment) -> LakeTable:
+    found = deployment.lake.find(("org", "prod", "target"))
+    assert found is not None
+    return found
+
+
+def test_the_files_of_a_run_are_those_with_its_rows(deployment: Deployment, flow: str) -> None:
+    run = deployment.run(flow, *WHOLE, "at")
+    table = table_of(deployment)
+    files = brought_files(table, run.id)
+    assert {file.path for file in files} == deployment.files()
+    assert all(file.live and file.size == file.path.stat().st_size for file in files)
+    assert sum(file.rows for file in files) == 480
+    state = state_of(table)
+    assert (state.rows, state.files, state.snapshot_id) == (480, len(files), table.snapshot_id)
+    assert state.size == sum(file.size for file in files)
+
+
+def test_rows_kept_of_an_earlier_run_are_not_the_later_run_s(deployment: Deployment, flow: str) -> None:
+    earlier, later = deployment.run(flow, *WHOLE, "at"), deployment.run(flow, *FIRST_DAY, "at")
+    table = table_of(deployment)
+    assert [file.live for file in brought_files(table, earlier.id)] == [False]
+    of_later = brought_files(table, later.id)
+    assert [file.rows for file in of_later] == [240]
+    assert pq.read_table(of_later[0].path)[RUN_ID].unique().to_pylist() == [later.id]
+    assert state_of(table).rows == 480
+
+
+def test_files_stay_live_when_other_runs_land(deployment: Deployment, flow: str) -> None:
+    first = deployment.run(flow, *FIRST_DAY, "at")
+    second = deployment.run(flow, FIRST_DAY[1], WHOLE[1], "at")
+    table = table_of(deployment)
+    assert [file.live for run in (first, second) for file in brought_files(table, run.id)] == [True, True]
+    assert brought_files(table, "no such run") == ()
+
+
+def test_first_rows(deployment: Deployment, flow: str) -> None:
+    deployment.run(flow, *FIRST_DAY, "at")
+    deployment.run(flow, FIRST_DAY[1], WHOLE[1], "at")
+    table = table_of(deployment)
+    assert len(first_rows(table, 100)) == 100
+    assert len(first_rows(table, 300)) == 300  # more than one file has
+    everything = first_rows(table, 1000)
+    paths = [str(path) for path in deployment.files()]
+    with duckdb.connect() as connection:
+        expected = connection.execute("SELECT * FROM read_parquet($1)", [paths]).to_arrow_table().to_pylist()
+    assert multiset(tuple(row.values()) for row in everything) == multiset(tuple(row.values()) for row in expected)
+
+
+def test_an_empty_table_has_no_rows(deployment: Deployment, flow: str) -> None:
+    run = deployment.run(flow, "2020-01-01T00:00:00", "2020-01-02T00:00:00", "at")
+    table = table_of(deployment)
+    assert first_rows(table, 100) == []
+    assert brought_files(table, run.id) == ()
+    assert state_of(table).rows == 0
+
+
+def test_a_dropped_table_is_gone_with_its_files(deployment: Deployment, flow: str) -> None:
+    deployment.run(flow, *WHOLE, "at")
+    location = table_of(deployment).location
+    deployment.lake.drop(("org", "prod", "target"))
+    assert deployment.lake.find(("org", "prod", "target")) is None
+    assert not location.exists()
+    deployment.lake.drop(("org", "prod", "target"))
+    assert deployment.run(flow, *WHOLE, "at").state is RunState.SUCCESS  # the name is free for a new table
+    assert len(deployment.rows()) == 480
