@@ -260,7 +260,7 @@ def ingest(client: Client, flow_id: str, *, delta_column: str | None = None) -> 
         ("files read / landed", f"{files['inputFileCount']} / {files['outputFileCount']}"),
         ("bytes landed", f"{sizes['outputBytes']:,}"),
         ("seconds", f"{seconds:.2f}"),
-        ("snapshot", run["activities"][-1]["targetInfo"][0]["reference"]["ids"][0]),
+        ("snapshot", run["activities"][-1]["statusSummary"]["extensions"]["snapshotId"]),
     ):
         table.add_row(label, value)
     console.print(table)

@@ -123,8 +123,11 @@ class Report:
         }
 
     def _promotion(self, state: RunState, error: HeadgateError | None) -> Json:
-        extensions: Json = {"errors": [_error(error)]} if error is not None else {}
-        reference = [self.snapshot_id] if self.snapshot_id else []
+        extensions: Json = {"batchId": self.run.id}
+        if self.snapshot_id:
+            extensions["snapshotId"] = self.snapshot_id
+        if error is not None:
+            extensions["errors"] = [_error(error)]
         return {
             "id": "promotionActivity",
             "name": "Commit of the staged files to the table",
@@ -147,7 +150,7 @@ class Report:
                 {
                     "id": self._target_id,
                     "type": "TargetConnection",
-                    "reference": {"type": "Batch", "ids": reference},
+                    "reference": {"type": "Batch", "ids": [self.run.id]},
                 }
             ],
         }
