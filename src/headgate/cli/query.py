@@ -1,16 +1,13 @@
 """`headgate query`."""
 
 import json
-import math
-from datetime import date, datetime, time
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import click
 
 from headgate.cli.options import data_option, output_option
+from headgate.model.plain import plain
 
 __all__ = ["query"]
 
@@ -28,7 +25,7 @@ def query(data: Path | None, output: str, sql: str) -> None:
 
     table = run(data, sql)
     if output == "json":
-        click.echo(json.dumps([_plain(row) for row in table.to_pylist()], ensure_ascii=False))
+        click.echo(json.dumps([plain(row) for row in table.to_pylist()], ensure_ascii=False))
         return
     from headgate.cli.tables import print_table
 
@@ -37,21 +34,4 @@ def query(data: Path | None, output: str, sql: str) -> None:
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else str(_plain(value))
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: _plain(member) for key, member in value.items()}
-        case list() | tuple():  # a map is a list of pairs
-            return [_plain(member) for member in value]
-        case Decimal() | UUID():
-            return str(value)
-        case datetime() | date() | time():
-            return value.isoformat()
-        case bytes():
-            return value.hex()
-        case float() if not math.isfinite(value):
-            return str(value)
-    return value
+    return "" if value is None else str(plain(value))
