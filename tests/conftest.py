@@ -34,13 +34,38 @@ def database(postgres: str) -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def own_metadata(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a metadata database of this test alone: the embedded default (empty text), then PostgreSQL."""
+    if request.param == "sqlite":
+        yield ""
+        return
+    with empty_database(request.getfixturevalue("postgres"), request.getfixturevalue("migrated")) as address:
+        yield on_postgresql(address)
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The name of a database with the metadata tables, to make others from."""
+    from headgate.store import open_store
+
+    with empty_database(postgres) as address:
+        open_store(on_postgresql(address), tmp_path_factory.mktemp("keys")).close()
+        yield address.rpartition("/")[2] if "?" not in address else address.partition("?")[0].rpartition("/")[2]
+
+
+def on_postgresql(address: str) -> str:
+    """The metadata address, in SQLAlchemy's form, of a PostgreSQL database."""
+    return address.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
 @contextmanager
-def empty_database(postgres: str) -> Iterator[str]:
-    """An empty database on the server at `postgres`, dropped in the end."""
+def empty_database(postgres: str, template: str = "template1") -> Iterator[str]:
+    """A database as empty as `template` on the server at `postgres`, dropped in the end."""
     import psycopg
 
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         yield postgres.replace("/postgres?", f"/{name}?")
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -59,8 +59,9 @@ class Deployment:
         kind: str = "table",
         table: str = "target",
         mode: str = "replaceWindow",
+        body: Json | None = None,
     ) -> str:
-        """A new flow from a source into a table of the lake; its id."""
+        """A new flow from a source into a table of the lake, with `body` beside what it needs; its id."""
         connection = self._add(Kind.CONNECTION, {}, secret=auth)
         frozen = {
             "kind": kind,
@@ -78,7 +79,7 @@ class Deployment:
                 "writeMode": mode,
             },
         }
-        flow = self._add(Kind.FLOW, {"flowSpec": {"id": "any"}})
+        flow = self._add(Kind.FLOW, {"flowSpec": {"id": "any"}, **(body or {})}, frozen=frozen)
         self._flows[flow.id] = (flow, frozen)
         return flow.id
 
@@ -138,7 +139,7 @@ class Deployment:
         found = self.lake.find(("org", "prod", table))
         return set(found.location.glob("data/**/*.parquet")) if found else set()
 
-    def _add(self, kind: Kind, body: Json, secret: Json | None = None) -> Resource:
+    def _add(self, kind: Kind, body: Json, secret: Json | None = None, frozen: Json | None = None) -> Resource:
         resource = Resource(
             kind=kind,
             id=str(uuid.uuid4()),
@@ -146,6 +147,7 @@ class Deployment:
             name=kind.value,
             state="enabled",
             body=body,
+            frozen=frozen or {},
             **_audit(),
         )
         self.scoped.add(resource, secret=secret)

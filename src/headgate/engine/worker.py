@@ -1,7 +1,8 @@
-"""The worker: claims runs and executes them, several at a time."""
+"""The worker: makes the runs of flows that are due, claims runs and executes them, several at a time."""
 
 import secrets
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from headgate.config import Settings
@@ -16,7 +17,7 @@ __all__ = ["Worker"]
 
 
 class Worker:
-    """Executes runs from the queue of `store` into `lake` until it is stopped.
+    """Executes runs from the queue of `store` into `lake` until it is stopped, those of scheduled flows when due.
 
     Its name is new with every start, so that it never mistakes an earlier process's runs for its own.
     """
@@ -29,6 +30,7 @@ class Worker:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._free = threading.Semaphore(settings.parallel_runs)
+        self._look_at = 0.0  # when to look at the schedules again, by the monotonic clock
         self._attempts: set[Attempt] = set()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._work, name=self.name)
@@ -61,12 +63,24 @@ class Worker:
         with ThreadPoolExecutor(self._settings.parallel_runs, "run") as pool:
             while not self._stopping.is_set():
                 self._wake.clear()
+                self._make_due()
                 claim = self._claim()
                 if claim is None:
                     self._wake.wait(self._settings.poll)
                 else:
                     pool.submit(self._execute, claim)
         emit("worker.stopped", worker=self.name)
+
+    def _make_due(self) -> None:
+        """Once a poll, make the runs of the flows that are due."""
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + self._settings.poll
+        try:
+            while (run := self._store.planner.make_due()) is not None:
+                emit("schedule.due", run=run.id, flow=run.flow_id, window=str(run.window))
+        except HeadgateError as error:
+            emit("schedule.not_made", level="warning", worker=self.name, reason=error.detail)
 
     def _claim(self) -> Claim | None:
         """Claim a run once a place is free for it. The place is given back by `_execute()`."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from headgate.model.runs import Json
 from headgate.model.scope import Scope
+from headgate.model.windows import DeltaColumn
 
 __all__ = ["Kind", "Resource", "SpecRef", "WriteMode", "new_etag", "now_ms"]
 
@@ -76,6 +77,13 @@ class Resource:
         """The connection spec (connections) or flow spec (flows) it was made from."""
         ref = self.body["flowSpec" if self.kind is Kind.FLOW else "connectionSpec"]
         return SpecRef(ref["id"], ref.get("version", "1.0"))
+
+    @property
+    def delta_column(self) -> DeltaColumn | None:
+        """The delta column in a flow's `Copy` transformation; None when there is none."""
+        copies = [entry for entry in self.body.get("transformations") or () if entry["name"].lower() == "copy"]
+        about: Json = (copies[0].get("params") or {}).get("deltaColumn") or {} if copies else {}
+        return DeltaColumn(about["name"], about.get("dateFormat"), about.get("timezone")) if about else None
 
     @property
     def params(self) -> Json:

@@ -61,7 +61,8 @@ class Run:
     `params` is what the client sent, echoed as it came. `metrics` and `activities` have the wire's shape.
     `frozen` is the flow's copy of its source and target. Times are milliseconds since the epoch. `attempt`
     counts tries at this run, `fence` grows with every claim and rejects a worker that no longer owns it.
-    `parent_id` is the run that this one repeats; `extra` holds what providers add to the wire's shape.
+    `parent_id` is the run that this one repeats; `due_ms` the due time of its flow's schedule that it, or the run it
+    repeats, was made for, None for a run on demand; `extra` holds what providers add to the wire's shape.
     """
 
     id: str
@@ -88,6 +89,7 @@ class Run:
     cancel_requested: bool = False
     snapshot_id: str | None = None
     parent_id: str | None = None
+    due_ms: int | None = None
     extra: Json = field(default_factory=dict)
 
     def evolve(self, **changes: Any) -> "Run":

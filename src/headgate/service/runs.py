@@ -133,7 +133,7 @@ class Runs:
         start_ms = present if start is None else max(present, parse_instant(start, "params.startTime"))
         delta, changed = None, None
         if flow.frozen["kind"] == "table":
-            asked, delta = delta_asked(params), _known_delta(flow)
+            asked, delta = delta_asked(params), flow.delta_column
             if delta is None:
                 if asked is None:
                     raise DeltaColumnMissing
@@ -240,13 +240,6 @@ def _given_params(body: Json) -> Json | None:
     if not isinstance(params, dict) or not params:
         raise BadRunParams(f"params is {shown(params)}; send windowStartTime and windowEndTime in it.")
     return params
-
-
-def _known_delta(flow: Resource) -> DeltaColumn | None:
-    """The delta column that the flow's first run set."""
-    copy = copy_transformation(flow.body["transformations"])
-    about: Json = (copy or {}).get("params", {}).get("deltaColumn") or {}
-    return DeltaColumn(about["name"], about.get("dateFormat"), about.get("timezone")) if about else None
 
 
 def _compare(known: DeltaColumn, asked: Json) -> None:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from headgate.errors import Unavailable
 from headgate.model.scope import Caller, Scope
+from headgate.store.planner import Planner
 from headgate.store.queue import Queue
 from headgate.store.scoped import ScopedStore
 from headgate.store.tenants import Tenants
@@ -29,6 +30,7 @@ class Store:
         self._vault = vault
         self._transactions = Transactions(engine)
         self.queue = Queue(self._transactions)
+        self.planner = Planner(self._transactions, self.scoped)
         self.tenants = Tenants(self._transactions)
 
     def scoped(self, where: Scope | Caller) -> ScopedStore:

@@ -2,8 +2,8 @@
 
 A claim gives a worker a run for `lease` seconds and raises the run's fence. Every later write of that worker
 names the fence; once another worker has claimed the run, those writes find no row and raise AttemptLost.
-Runs of one flow are executed one after another, in the order they were made. Leases are judged by the
-database's clock alone.
+Runs of one flow are executed one after another, in the order they were made; an index of the database allows one of
+them to be inProgress. Leases are judged by the database's clock alone.
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ import sqlalchemy as sa
 from headgate.errors import AttemptLost
 from headgate.model.resources import new_etag, now_ms
 from headgate.model.runs import Json, Run, RunState
-from headgate.store import tables
+from headgate.store import schedules, tables
 from headgate.store.scoped import run_of
 from headgate.store.transactions import Transactions, now
 
 __all__ = ["Claim", "Queue"]
 
 _RUNS = tables.runs
-_UNFINISHED = (RunState.QUEUED.value, RunState.IN_PROGRESS.value)
+_TRIES = 5  # how often a worker looks again because another took a run of the same flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +40,35 @@ class Queue:
 
     def claim(self, worker: str, *, lease: float) -> Claim | None:
         """Take the oldest run that is due and free, for `lease` seconds. None when there is none."""
-        with self._transactions.write() as connection:
-            self._enqueue_due(connection)
-            row = connection.execute(_next_free()).first()
-            if row is None:
-                return None
-            if row.state != RunState.IN_PROGRESS.value:  # else its worker died, and it stays where it is
-                RunState(row.state).transition(RunState.IN_PROGRESS)
-            connection.execute(
-                sa.update(_RUNS)
-                .where(_RUNS.c.id == row.id)
-                .values(
-                    state=RunState.IN_PROGRESS.value,
-                    worker=worker,
-                    attempt=row.attempt + 1,
-                    fence=row.fence + 1,
-                    lease_until=now() + round(lease * 1000),
-                    **_stamp(),
-                )
+        for _ in range(_TRIES):
+            try:
+                with self._transactions.write() as connection:
+                    return self._claim(connection, worker, lease)
+            except sa.exc.IntegrityError:  # another worker took another run of the same flow at the same time
+                continue
+        return None
+
+    def _claim(self, connection: sa.Connection, worker: str, lease: float) -> Claim | None:
+        self._enqueue_due(connection)
+        row = connection.execute(_next_free()).first()
+        if row is None:
+            return None
+        if row.state != RunState.IN_PROGRESS.value:  # else its worker died, and it stays where it is
+            RunState(row.state).transition(RunState.IN_PROGRESS)
+        taken = connection.execute(
+            sa.update(_RUNS)
+            .where(_RUNS.c.id == row.id)
+            .values(
+                state=RunState.IN_PROGRESS.value,
+                worker=worker,
+                attempt=row.attempt + 1,
+                fence=row.fence + 1,
+                lease_until=now() + round(lease * 1000),
+                **_stamp(),
             )
-            row = connection.execute(sa.select(_RUNS).where(_RUNS.c.id == row.id)).one()
-            return Claim(run_of(row), worker)
+            .returning(_RUNS)
+        )
+        return Claim(run_of(taken.one()), worker)
 
     def heartbeat(self, run: Run, *, lease: float, metrics: Json | None = None) -> bool:
         """Renew the lease, store the progress if given, and say whether cancelling was asked for.
@@ -71,8 +79,7 @@ class Queue:
         if metrics is not None:
             changes |= {"metrics": metrics, **_times(metrics), **_stamp()}
         with self._transactions.write() as connection:
-            self._write(connection, run, changes)
-            return bool(connection.execute(sa.select(_RUNS.c.cancel_requested).filter_by(id=run.id)).scalar())
+            return self._write(connection, run, changes)
 
     def finish(
         self,
@@ -86,6 +93,8 @@ class Queue:
         """Put a run into a final state, with what it reports. Raises AttemptLost."""
         RunState.IN_PROGRESS.transition(state)
         with self._transactions.write() as connection:
+            if run.due_ms is not None and state is RunState.SUCCESS:
+                schedules.landed(connection, run)
             self._write(
                 connection,
                 run,
@@ -134,13 +143,19 @@ class Queue:
             )
 
     def _enqueue_due(self, connection: sa.Connection) -> None:
+        due = (
+            sa.select(_RUNS.c.seq)
+            .where(_RUNS.c.state == RunState.SCHEDULED.value, _RUNS.c.start_at <= now())
+            .with_for_update(skip_locked=True)
+        )
         connection.execute(
             sa.update(_RUNS)
-            .where(_RUNS.c.state == RunState.SCHEDULED.value, _RUNS.c.start_at <= now())
+            .where(_RUNS.c.seq.in_(due))
             .values(state=RunState.SCHEDULED.transition(RunState.QUEUED).value, **_stamp())
         )
 
-    def _write(self, connection: sa.Connection, run: Run, changes: dict[str, Any]) -> None:
+    def _write(self, connection: sa.Connection, run: Run, changes: dict[str, Any]) -> bool:
+        """Change a run that is still ours; whether cancelling it was asked for. Raises AttemptLost."""
         written = connection.execute(
             sa.update(_RUNS)
             .where(
@@ -149,36 +164,29 @@ class Queue:
                 _RUNS.c.state == RunState.IN_PROGRESS.value,
             )
             .values(**changes)
-        )
-        if written.rowcount == 0:
+            .returning(_RUNS.c.cancel_requested)
+        ).first()
+        if written is None:
             raise AttemptLost(id=run.id)
+        return bool(written.cancel_requested)
 
 
 def _next_free() -> sa.Select[Any]:
+    other = _RUNS.alias("other")
+    of_flow = other.c.flow_id == _RUNS.c.flow_id
+    waits = sa.exists().where(
+        of_flow,
+        other.c.seq < _RUNS.c.seq,
+        other.c.state.in_((RunState.QUEUED.value, RunState.SCHEDULED.value)),
+        sa.or_(other.c.state == RunState.QUEUED.value, other.c.start_at <= now()),
+    )
+    # A run under way goes first, whichever was made first: even one whose worker died, which another takes over.
+    blocked = sa.exists().where(of_flow, other.c.state == RunState.IN_PROGRESS.value)
     free = sa.or_(
-        sa.and_(_RUNS.c.state == RunState.QUEUED.value, _RUNS.c.start_at <= now()),
+        sa.and_(_RUNS.c.state == RunState.QUEUED.value, _RUNS.c.start_at <= now(), ~waits, ~blocked),
         sa.and_(_RUNS.c.state == RunState.IN_PROGRESS.value, _RUNS.c.lease_until < now()),
     )
-    earlier, begun = _RUNS.alias("earlier"), _RUNS.alias("begun")
-    waits_for_earlier = sa.exists().where(
-        earlier.c.flow_id == _RUNS.c.flow_id,
-        earlier.c.seq < _RUNS.c.seq,
-        earlier.c.state.in_(_UNFINISHED),
-    )
-    # A later run of the flow may have begun before this one was due.
-    waits_for_later = sa.exists().where(
-        begun.c.flow_id == _RUNS.c.flow_id,
-        begun.c.seq > _RUNS.c.seq,
-        begun.c.state == RunState.IN_PROGRESS.value,
-        begun.c.lease_until >= now(),
-    )
-    return (
-        sa.select(_RUNS)
-        .where(free, ~waits_for_earlier, ~waits_for_later)
-        .order_by(_RUNS.c.seq)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
+    return sa.select(_RUNS).where(free).order_by(_RUNS.c.seq).limit(1).with_for_update(skip_locked=True)
 
 
 def _times(metrics: Json) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.runs import Json, Run, RunState
 from headgate.model.scope import Caller, Scope
 from headgate.model.windows import DeltaColumn, Window
-from headgate.store import tables
+from headgate.store import schedules, tables
 from headgate.store.transactions import Transactions
 from headgate.store.vault import Vault
 
-__all__ = ["InUse", "NameTaken", "Page", "ScopedStore", "run_of"]
+__all__ = ["InUse", "NameTaken", "Page", "ScopedStore", "resource_of", "run_of"]
 
 T = TypeVar("T")
 _ITSELF = "headgate"  # who acts where no caller does
@@ -105,6 +105,8 @@ class ScopedStore:
                         sealed=self._vault.seal(secret, self.scope, resource.id),
                     )
                 )
+            if resource.kind is Kind.FLOW:
+                schedules.follow(connection, resource)
             self._record(connection, "create", resource.kind, resource.id, after=resource.etag)
 
     def update(
@@ -143,6 +145,8 @@ class ScopedStore:
                 self._relink(connection, changed.id, tuple(dict.fromkeys(links)))
             if secret is not None:
                 self._reseal(connection, changed.id, secret)
+            if changed.kind is Kind.FLOW:
+                schedules.follow(connection, changed)
             self._record(connection, "update", changed.kind, changed.id, before=before.etag, after=changed.etag)
 
     def get(self, kind: Kind, id_: str) -> Resource:
@@ -231,9 +235,13 @@ class ScopedStore:
                         etag=flow.etag,
                     )
                 )
-            connection.execute(sa.insert(tables.runs).values(**self._place, **_row_of(run)))
-            self._record(connection, "create", "runs", run.id, after=run.etag)
+            self.enqueue(connection, run)
             return run
+
+    def enqueue(self, connection: sa.Connection, run: Run) -> None:
+        """Store and enqueue a run in a transaction that others of the store have begun."""
+        connection.execute(sa.insert(tables.runs).values(**self._place, **_row_of(run)))
+        self._record(connection, "create", "runs", run.id, after=run.etag)
 
     def run_of_key(self, key: str, body_sha256: str) -> Run | None:
         """The run that an earlier request with this idempotency key made. Raises KeyReused."""
@@ -407,17 +415,16 @@ class ScopedStore:
         table = tables.runs
         present = now_ms()
         waiting = (RunState.SCHEDULED.value, RunState.QUEUED.value)
-        mine = (*self._mine(table), chosen)
-        stamp = {"updated_at": present, "etag": new_etag(present)}
+        # In one statement: a run that a worker takes or gives back meanwhile is met in either state.
         connection.execute(
             sa.update(table)
-            .where(*mine, table.c.state.in_(waiting))
-            .values(state=RunState.CANCELLED.value, cancel_requested=True, **stamp)
-        )
-        connection.execute(
-            sa.update(table)
-            .where(*mine, table.c.state == RunState.IN_PROGRESS.value)
-            .values(cancel_requested=True, **stamp)
+            .where(*self._mine(table), chosen, table.c.state.in_((*waiting, RunState.IN_PROGRESS.value)))
+            .values(
+                state=sa.case((table.c.state.in_(waiting), RunState.CANCELLED.value), else_=table.c.state),
+                cancel_requested=True,
+                updated_at=present,
+                etag=new_etag(present),
+            )
         )
 
     def _page(self, select: sa.Select[Any], table: sa.Table, query: Query, read: Any) -> Page[Any]:
@@ -435,16 +442,21 @@ class ScopedStore:
         return Page(items, rows[query.limit - 1].seq if len(rows) > query.limit else None)
 
     def _resource(self, row: Any) -> Resource:
-        return Resource(
-            kind=Kind(row.kind),
-            id=row.id,
-            scope=self.scope,
-            name=row.name,
-            state=row.state,
-            body=row.body,
-            frozen=row.frozen,
-            **{key: getattr(row, key) for key in _AUDIT},
-        )
+        return resource_of(row, self.scope)
+
+
+def resource_of(row: Any, scope: Scope) -> Resource:
+    """The resource of `scope` that a row of the resources table holds."""
+    return Resource(
+        kind=Kind(row.kind),
+        id=row.id,
+        scope=scope,
+        name=row.name,
+        state=row.state,
+        body=row.body,
+        frozen=row.frozen,
+        **{key: getattr(row, key) for key in _AUDIT},
+    )
 
 
 def run_of(row: Any) -> Run:
@@ -468,6 +480,7 @@ def run_of(row: Any) -> Run:
         cancel_requested=row.cancel_requested,
         snapshot_id=row.snapshot_id,
         parent_id=row.parent_id,
+        due_ms=row.due_at,
         extra=row.extra,
         **{key: getattr(row, key) for key in _AUDIT},
     )
@@ -495,6 +508,7 @@ def _row_of(run: Run) -> dict[str, Any]:
         "fence": run.fence,
         "cancel_requested": run.cancel_requested,
         "parent_id": run.parent_id,
+        "due_at": run.due_ms,
         "extra": run.extra,
         **{key: getattr(run, key) for key in _AUDIT},
     }

@@ -16,7 +16,19 @@ from sqlalchemy import (
     text,
 )
 
-__all__ = ["audit", "clients", "idempotency", "links", "metadata", "orgs", "resources", "runs", "sandboxes", "secrets"]
+__all__ = [
+    "audit",
+    "clients",
+    "idempotency",
+    "links",
+    "metadata",
+    "orgs",
+    "resources",
+    "runs",
+    "sandboxes",
+    "schedules",
+    "secrets",
+]
 
 metadata = MetaData(
     naming_convention={
@@ -150,6 +162,7 @@ runs = Table(
     Column("started_at", BigInteger),
     Column("completed_at", BigInteger),
     Column("parent_id", String(36)),
+    Column("due_at", BigInteger),
     Column("extra", JSON, nullable=False),
     *_audit(),
     Index("ix_runs_listing", "org_id", "sandbox_id", "seq"),
@@ -157,6 +170,37 @@ runs = Table(
     Index("ix_runs_flow_state", "flow_id", "state", "seq"),  # whether an earlier run of a flow is unfinished
     Index("ix_runs_queue", "state", "start_at"),
     Index("ix_runs_parent", "parent_id"),
+    # Whatever workers do at the same time, one run of a flow is under way, and one is made for a due time.
+    Index(
+        "uq_runs_in_progress",
+        "flow_id",
+        unique=True,
+        sqlite_where=text("state = 'inProgress'"),
+        postgresql_where=text("state = 'inProgress'"),
+    ),
+    Index(
+        "uq_runs_due",
+        "flow_id",
+        "due_at",
+        unique=True,
+        sqlite_where=text("parent_id IS NULL AND due_at IS NOT NULL"),
+        postgresql_where=text("parent_id IS NULL AND due_at IS NOT NULL"),
+    ),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("flow_id", String(36), ForeignKey("resources.id", ondelete="CASCADE"), primary_key=True),
+    *_scope(),
+    Column("asked_start", BigInteger, nullable=False),
+    Column("start_at", BigInteger, nullable=False),
+    Column("period", BigInteger),  # milliseconds; none for a flow that is due once
+    Column("backfill", Boolean, nullable=False),
+    Column("covered_until", BigInteger, nullable=False),
+    Column("made_until", BigInteger, nullable=False),
+    Column("due_at", BigInteger),  # none while the flow is not enabled
+    Index("ix_schedules_due", "due_at"),
 )
 
 idempotency = Table(

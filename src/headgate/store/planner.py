@@ -1,0 +1,115 @@
+"""Makes the runs of scheduled flows when they are due, each once however many workers look."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from headgate.model.resources import Resource, new_etag
+from headgate.model.runs import Json, Run, RunState
+from headgate.model.scope import Scope
+from headgate.model.windows import Window
+from headgate.store import tables
+from headgate.store.schedules import plan_of, values_of
+from headgate.store.scoped import ScopedStore, resource_of
+from headgate.store.transactions import Transactions, now
+
+__all__ = ["Planner"]
+
+_PLANS = tables.schedules
+_OPEN = (RunState.SCHEDULED.value, RunState.QUEUED.value, RunState.IN_PROGRESS.value)
+
+
+class Planner:
+    """What a worker needs of the schedules."""
+
+    def __init__(self, transactions: Transactions, scoped: Callable[[Scope], ScopedStore]) -> None:
+        self._transactions = transactions
+        self._scoped = scoped
+
+    def make_due(self) -> Run | None:
+        """Store and enqueue the run of a flow that is due, by the database's clock. None when none is.
+
+        A flow whose last scheduled run has not ended waits for it: only then is it known which window comes next.
+        """
+        with self._transactions.read() as connection:
+            if connection.execute(_due()).first() is None:
+                return None
+        with self._transactions.write() as connection:
+            row = connection.execute(_due().with_for_update(of=_PLANS, skip_locked=True)).first()
+            # Looked at anew once the row is ours: a transaction that had it may have ended in between.
+            row = connection.execute(_due(row.flow_id)).first() if row else None
+            if row is None:
+                return None
+            plan = plan_of(row)
+            window = plan.window(row.present)
+            if window is None:
+                return None
+            scope = _scope(connection, row)
+            flow = tables.resources
+            stored = connection.execute(sa.select(flow).where(flow.c.id == row.flow_id)).one()
+            run = _run(resource_of(stored, scope), window, row.present)
+            self._scoped(scope).enqueue(connection, run)
+            made = values_of(plan.made(window), enabled=True)
+            connection.execute(sa.update(_PLANS).where(_PLANS.c.flow_id == row.flow_id).values(made))
+            return run
+
+
+def _due(flow_id: str | None = None) -> sa.Select[Any]:
+    runs = tables.runs
+    unfinished = sa.exists().where(
+        runs.c.flow_id == _PLANS.c.flow_id, runs.c.due_at.is_not(None), runs.c.state.in_(_OPEN)
+    )
+    chosen = [_PLANS.c.flow_id == flow_id] if flow_id is not None else []
+    return (
+        sa.select(_PLANS, now().label("present"))
+        .where(_PLANS.c.due_at <= now(), ~unfinished, *chosen)
+        .order_by(_PLANS.c.due_at)
+        .limit(1)
+    )
+
+
+def _scope(connection: sa.Connection, row: Any) -> Scope:
+    sandboxes = tables.sandboxes
+    name = connection.execute(sa.select(sandboxes.c.name).where(sandboxes.c.id == row.sandbox_id)).scalar_one()
+    return Scope(row.org_id, row.sandbox_id, name)
+
+
+def _run(flow: Resource, window: Window, present: int) -> Run:
+    """The run of a due time, made in the name of the flow's owner, with the params that an ad hoc run would have."""
+    delta = flow.delta_column
+    params: Json = {
+        "startTime": _seconds(window.end_ms),
+        "windowStartTime": _seconds(window.start_ms),
+        "windowEndTime": _seconds(window.end_ms),
+    }
+    if delta is not None:
+        given = {"name": delta.name, "dateFormat": delta.date_format, "timezone": delta.timezone}
+        params["deltaColumn"] = {name: value for name, value in given.items() if value is not None}
+    return Run(
+        id=str(uuid.uuid4()),
+        scope=flow.scope,
+        flow_id=flow.id,
+        flow_spec=flow.body["flowSpec"],
+        state=RunState.SCHEDULED,
+        params=params,
+        window=window,
+        start_ms=window.end_ms,
+        delta_column=delta,
+        due_ms=window.end_ms,
+        created_at=present,
+        updated_at=present,
+        created_by=flow.created_by,
+        updated_by=flow.created_by,
+        created_client=flow.created_client,
+        updated_client=flow.created_client,
+        etag=new_etag(present),
+        frozen=flow.frozen,
+        metrics={"statusSummary": {"status": RunState.SCHEDULED.value}},
+    )
+
+
+def _seconds(instant_ms: int) -> int:
+    """A wire time: whole seconds, or milliseconds where a start time was given in such."""
+    return instant_ms // 1000 if instant_ms % 1000 == 0 else instant_ms
