@@ -1,5 +1,6 @@
 """Answers: errors in the contract's envelopes, and the headers every answer carries."""
 
+import re
 import uuid
 from typing import Any
 
@@ -73,7 +74,10 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
         raise TypeError(error)
     known = MethodNotAllowed if error.status_code == 405 else RouteNotFound
     answer = error_answer(known(), request.state.request_id, request.url.path)
-    answer.headers.update(error.headers or {})
+    if known is MethodNotAllowed:  # the framework names the methods of the first route it finds alone
+        methods: list[tuple[re.Pattern[str], list[str]]] = request.app.state.methods
+        allowed = [names for address, names in methods if address.match(request.url.path)]
+        answer.headers["Allow"] = ", ".join(sorted({name for names in allowed for name in names}))
     return answer
 
 

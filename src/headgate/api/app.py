@@ -1,11 +1,16 @@
 """The application: routes, error answers, and what surrounds every request."""
 
+from typing import Any
+
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from headgate import __version__
 from headgate.api import datasets, health, resources, runs, specs
 from headgate.api.answers import Envelope, on_headgate_error, on_http_exception
+from headgate.api.openapi import describe
 from headgate.api.requests import check_guards
 from headgate.errors import HeadgateError
 from headgate.service import Service
@@ -21,9 +26,17 @@ _ROUTERS = {
 }
 
 
+class Api(FastAPI):
+    """FastAPI with our own description of the API."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        return describe(self)
+
+
 def create_app(service: Service) -> FastAPI:
     """The API of one deployment, as an ASGI application. Raises UnguardedRoute for a route without a permission."""
-    app = FastAPI(
+    app = Api(
         title="Headgate",
         version=__version__,
         summary="Ad hoc runs of flows: one call pulls one window of a source into an Iceberg table.",
@@ -33,6 +46,13 @@ def create_app(service: Service) -> FastAPI:
         exception_handlers={HeadgateError: on_headgate_error, HTTPException: on_http_exception},
     )
     app.state.service = service
+    app.state.methods = [
+        (compile_path(prefix + route.path)[0], sorted(route.methods or ()))
+        for prefix, routers in _ROUTERS.items()
+        for router in routers
+        for route in router.routes
+        if isinstance(route, APIRoute)
+    ]
     for prefix, routers in _ROUTERS.items():
         for router in routers:
             check_guards(router)

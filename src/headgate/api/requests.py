@@ -77,12 +77,18 @@ Open = Depends(_anybody)  # for routes that need no caller
 
 
 def check_guards(router: APIRouter) -> None:
-    """Raise UnguardedRoute when a route of `router` declares neither `needs()` nor `Open`."""
+    """See that every route of `router` declares `needs()` or `Open`, and describe the permission in its OpenAPI part.
+
+    Raises UnguardedRoute.
+    """
     for route in router.routes:
         if not isinstance(route, APIRoute):
             raise UnguardedRoute(f"{route!r} is no route that can declare a permission.")
         declared = [dependency.dependency for dependency in route.dependencies]
-        if not any(isinstance(guard, _Guard) or guard is _anybody for guard in declared):
+        permission = next((guard.permission for guard in declared if isinstance(guard, _Guard)), None)
+        if permission is not None:
+            route.openapi_extra = {**(route.openapi_extra or {}), "x-permission": permission.value}
+        elif _anybody not in declared:
             raise UnguardedRoute(f"{' '.join(route.methods or ())} {route.path} declares no permission.")
 
 

@@ -1,0 +1,95 @@
+"""The OpenAPI 3.1 description of the API, served at /openapi.json.
+
+FastAPI derives the addresses from the routes; what a route's own declaration cannot say is added here: the headers
+of every call, and the errors that any of them may be answered with.
+"""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+__all__ = ["describe"]
+
+Schema = dict[str, Any]
+
+_TEXT: Schema = {"type": "string"}
+_ERROR: Schema = {
+    "type": "object",
+    "description": "What was wrong, with which value, and what to do next.",
+    "required": ["type", "title", "status"],
+    "properties": {
+        "type": {"type": "string", "description": "Ends in the stable code, for instance FLOW-1439-404."},
+        "title": _TEXT,
+        "status": {"type": "integer"},
+        "detail": _TEXT,
+        "report": {
+            "type": "object",
+            "required": ["detailed-message", "request-id"],
+            "properties": {"detailed-message": _TEXT, "request-id": _TEXT},
+        },
+        "errorMessage": _TEXT,
+        "errorDetails": _TEXT,
+    },
+}
+_REFUSAL: Schema = {
+    "type": "object",
+    "description": "The gateway does not let the call in.",
+    "required": ["error_code", "message"],
+    "properties": {"error_code": _TEXT, "message": _TEXT},
+}
+_STATUSES = {
+    "400": "The request is wrong.",
+    "401": "The token cannot be used.",
+    "403": "The caller may not do this.",
+    "404": "There is no such thing in this organisation and sandbox.",
+    "405": "The address does not take this method.",
+    "412": "The resource has changed since.",
+    "413": "The body is too large.",
+    "429": "Too many requests; Retry-After says when to try again.",
+    "431": "The headers are too large.",
+    "503": "Nothing was stored; try again.",
+}
+_HEADERS: tuple[Schema, ...] = (
+    {"name": "x-gw-ims-org-id", "in": "header", "required": True, "schema": _TEXT, "description": "Organisation."},
+    {
+        "name": "x-sandbox-name",
+        "in": "header",
+        "required": False,
+        "schema": _TEXT,
+        "description": "Sandbox; the organisation's default one when absent.",
+    },
+)
+
+
+def describe(app: FastAPI) -> Schema:
+    """The description of `app`, made once."""
+    if app.openapi_schema is None:
+        app.openapi_schema = _description(app)
+    return app.openapi_schema
+
+
+def _description(app: FastAPI) -> Schema:
+    document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+    components = document.setdefault("components", {})
+    components["schemas"] = {"Error": _ERROR, "Refusal": _REFUSAL}
+    components["securitySchemes"] = {
+        "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+        "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    }
+    for operation in (operation for path in document["paths"].values() for operation in path.values()):
+        responses = operation["responses"]
+        responses.pop("422", None)  # FastAPI's own, which no handler here answers
+        for status, description in _STATUSES.items():
+            responses.setdefault(status, _error(status, description))
+        if "x-permission" in operation:
+            operation["security"] = [{"token": [], "apiKey": []}]
+            operation["parameters"] = [*operation.get("parameters", ()), *_HEADERS]
+    return document
+
+
+def _error(status: str, description: str) -> Schema:
+    shapes = [{"$ref": "#/components/schemas/Error"}]
+    if status in ("400", "401", "403"):
+        shapes.append({"$ref": "#/components/schemas/Refusal"})
+    return {"description": description, "content": {"application/json": {"schema": {"anyOf": shapes}}}}
