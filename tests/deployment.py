@@ -12,10 +12,11 @@ import pyarrow as pa
 from headgate.config import Settings
 from headgate.engine.attempt import Attempt
 from headgate.model.lake import PROVENANCE
+from headgate.model.orgs import Client, Org
 from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.runs import Json, Run, RunState
 from headgate.model.windows import DeltaColumn, Window
-from headgate.store import Client, open_store
+from headgate.store import open_store
 from headgate.targets import Lake
 
 POSTGRESQL = "74a1c565-4e59-48d7-9d67-7c03b8a13137"
@@ -38,7 +39,7 @@ class Deployment:
         self.settings = Settings(data=folder / "data", file_roots=(folder,), **settings)
         self.store = open_store(self.settings.metadata, self.settings.keys)
         self.lake = Lake(self.settings.warehouse)
-        self.store.tenants.ensure_org("ORG", "Test", Client("client", "ORG", "test", "-"))
+        self.store.tenants.ensure_org(Org("ORG", "Test"), Client("client", "ORG", "test"), "-")
         scope = self.store.tenants.scope("ORG", None)
         assert scope is not None
         self.scope = scope

@@ -5,9 +5,10 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -16,7 +17,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-__all__ = ["AllowedHost", "Settings"]
+__all__ = ["AllowedHost", "IssuerSettings", "Settings"]
 
 _PORT = re.compile(r"(?P<host>\[[^]]+\]|[^:]+)(?::(?P<port>[0-9]{1,5}))?")
 _NAME = re.compile(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
@@ -72,6 +73,49 @@ def _host_and_port(entry: str) -> list[tuple[str, int | None]]:
     return readings
 
 
+class IssuerSettings(BaseModel):
+    """An OpenID Connect issuer whose tokens are taken, and what its claims mean here.
+
+    A claim is named as it stands, or by its path: `realm_access.roles`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field(description="The issuer's name, as in `iss`; its keys are found by discovery below it.")
+    audience: tuple[str, ...] = Field(min_length=1, description="Values of `aud` that mean this deployment.")
+    jwks: str = Field(default="", description="Address of the keys, where discovery gives another host.")
+    user: str = Field(default="sub", description="Claim with the user id.")
+    client: tuple[str, ...] = Field(default=("client_id", "azp"), description="Claims with the client id.")
+    service: dict[str, str] = Field(
+        default_factory=dict,
+        description="Claims that mark a service's token. Default: the subject is the client.",
+    )
+    org: str = Field(default="", description="The one organisation the issuer is for.")
+    orgs: str = Field(default="", description="Claim with organisations. Without both, grants decide.")
+    roles: str = Field(default="", description="Claim with names that `role_map` knows.")
+    role_map: dict[str, str] = Field(default_factory=dict, description="From such a name to `role` or `role@sandbox`.")
+
+    @field_validator("audience", "client", mode="before")
+    @classmethod
+    def _one_is_enough(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("url", "jwks")
+    @classmethod
+    def _safe_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        if value and not (parts.scheme == "https" or (parts.scheme == "http" and local)):
+            raise ValueError(f"{value!r} must begin with https:// (http:// only on this machine).")
+        return value
+
+    @model_validator(mode="after")
+    def _roles_have_a_place(self) -> Self:
+        if self.role_map and not (self.org or self.orgs):
+            raise ValueError("role_map needs org or orgs, or its roles would count in every organisation.")
+        return self
+
+
 class Settings(BaseSettings):
     """What a service or a worker is told from outside. All times are seconds."""
 
@@ -116,6 +160,13 @@ class Settings(BaseSettings):
     )
     max_attempts: int = Field(default=3, ge=1, description="Attempts before a run whose worker keeps dying is failed.")
     token_lifetime: int = Field(default=86_400, gt=0, description="Seconds a token of the built-in issuer lives.")
+
+    public_url: str = Field(
+        default="", description="Address that clients reach the service at; names the built-in issuer in its tokens."
+    )
+    issuers: tuple[IssuerSettings, ...] = Field(
+        default=(), description="OpenID Connect issuers whose tokens are taken, as JSON or as [[issuers]] tables."
+    )
 
     @field_validator("file_roots", mode="before")
     @classmethod

@@ -16,9 +16,10 @@ import uvicorn
 from headgate.api import create_app
 from headgate.auth import Credentials, Tokens, local_credentials
 from headgate.config import Settings
+from headgate.model.orgs import Client, Org
 from headgate.model.scope import Principal
 from headgate.service import Service
-from headgate.store import Client, Store, open_store
+from headgate.store import Store, open_store
 
 BASE = "/data/foundation/flowservice"
 CATALOG = "/data/foundation/catalog"
@@ -156,7 +157,9 @@ def serving(folder: Path, metadata: str = "") -> Iterator[Face]:
 def second_org(face: Face) -> Face:
     """The client of another organisation of the same deployment."""
     org_id, client_id = "B" * 24 + "@AdobeOrg", "hg_second"
-    face.store.tenants.ensure_org(org_id, "Second", Client(client_id, org_id, "second", "-"))
+    face.store.tenants.ensure_org(
+        Org(org_id, "Second"), Client(client_id, org_id, "second"), "-", admins=["second@headgate"]
+    )
     keys = face.folder / "data" / "keys"
     token = Tokens(keys).issue(Principal("second@headgate", client_id, "user", frozenset({org_id})), 600)
     other = Credentials(org_id, "prod", client_id, client_id, "-", token)

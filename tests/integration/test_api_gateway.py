@@ -191,7 +191,7 @@ def test_missing_sandbox_means_the_default_one(face: Face) -> None:
 
 
 def test_service_token_may_name_its_sandbox_by_id(face: Face) -> None:
-    token = f"Bearer {signed(face, kind='service')}"
+    token = f"Bearer {signed(face, kind='service', sub=face.credentials.client_id)}"
     connection = face.connection()
     prod = face.get(f"/connections/{connection}").json()["items"][0]["sandboxId"]
     assert asking(face, authorization=token, x_sandbox_id=prod).status_code == 200

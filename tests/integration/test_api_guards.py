@@ -34,7 +34,7 @@ def test_every_change_leaves_one_row_in_the_audit_log(face: Face) -> None:
     face.delete(f"/flows/{flow}")
     engine = sa.create_engine(face.metadata)
     with engine.connect() as database:
-        rows = database.execute(sa.text("SELECT * FROM audit ORDER BY seq")).mappings().all()
+        rows = database.execute(sa.text("SELECT * FROM audit WHERE sandbox_id <> '' ORDER BY seq")).mappings().all()
     engine.dispose()
     done = [(row["action"], row["kind"]) for row in rows]
     assert done[-3:] == [("create", "runs"), ("cancel", "runs"), ("delete", "flows")]

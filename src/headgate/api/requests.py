@@ -3,9 +3,11 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, params
+from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 
 from headgate.api.bodies import read_object, read_patch
+from headgate.errors import PermissionDenied
 from headgate.model.permissions import Permission
 from headgate.model.scope import Caller
 from headgate.service import Service
@@ -16,12 +18,15 @@ __all__ = [
     "Body",
     "Calling",
     "Open",
+    "OrgBody",
+    "OrgCalling",
     "Patch",
     "Serving",
     "UnguardedRoute",
     "check_guards",
     "if_match",
     "needs",
+    "needs_in_org",
     "parameters",
 ]
 
@@ -39,8 +44,16 @@ def _caller(request: Request, service: Annotated[Service, Depends(_service)]) ->
     return service.authenticate(request.headers, request_id=request.state.request_id)
 
 
+def _org_caller(request: Request, service: Annotated[Service, Depends(_service)]) -> Caller:
+    return service.authenticate(request.headers, request_id=request.state.request_id, whole_org=True)
+
+
 async def _body(request: Request, _caller: Annotated[Caller, Depends(_caller)]) -> dict[str, Any]:
     return await read_object(request)  # only after the caller was let in
+
+
+async def _org_body(request: Request, _caller: Annotated[Caller, Depends(_org_caller)]) -> dict[str, Any]:
+    return await read_object(request)
 
 
 async def _patch(request: Request, _caller: Annotated[Caller, Depends(_caller)]) -> list[dict[str, Any]]:
@@ -49,7 +62,9 @@ async def _patch(request: Request, _caller: Annotated[Caller, Depends(_caller)])
 
 Serving = Annotated[Service, Depends(_service)]
 Calling = Annotated[Caller, Depends(_caller)]
+OrgCalling = Annotated[Caller, Depends(_org_caller)]  # a caller in no sandbox, with its rights in the organisation
 Body = Annotated[dict[str, Any], Depends(_body)]
+OrgBody = Annotated[dict[str, Any], Depends(_org_body)]
 Patch = Annotated[list[dict[str, Any]], Depends(_patch)]
 
 
@@ -59,8 +74,21 @@ class _Guard:
     def __init__(self, permission: Permission) -> None:
         self.permission = permission
 
-    async def __call__(self, caller: Calling) -> None:
-        caller.require(self.permission)
+    async def __call__(self, request: Request, service: Serving, caller: Calling) -> None:
+        await self._check(request, service, caller)
+
+    async def _check(self, request: Request, service: Service, caller: Caller) -> None:
+        try:
+            caller.require(self.permission)
+        except PermissionDenied:
+            what = f"{request.method} {request.url.path}"
+            await run_in_threadpool(service.record_denied, caller, self.permission, what)
+            raise
+
+
+class _OrgGuard(_Guard):
+    async def __call__(self, request: Request, service: Serving, caller: OrgCalling) -> None:
+        await self._check(request, service, caller)
 
 
 async def _anybody() -> None:
@@ -70,6 +98,12 @@ async def _anybody() -> None:
 def needs(permission: Permission) -> params.Depends:
     """The dependency of a route whose caller must have `permission` in the sandbox of the call."""
     dependency: params.Depends = Depends(_Guard(permission))
+    return dependency
+
+
+def needs_in_org(permission: Permission) -> params.Depends:
+    """The dependency of a route that is about no sandbox: its caller has `permission` in the whole organisation."""
+    dependency: params.Depends = Depends(_OrgGuard(permission))
     return dependency
 
 

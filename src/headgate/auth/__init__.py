@@ -1,7 +1,9 @@
-"""Who calls: tokens, the gateway's rules, and the local organisation of the embedded default."""
+"""Who calls and what they may do: tokens, the gateway's rules, and the local organisation of the embedded default."""
 
 from headgate.auth.gate import Gate
-from headgate.auth.local import Credentials, local_credentials
+from headgate.auth.issuers import Issuers
+from headgate.auth.keys import IssuerUnreachable
+from headgate.auth.local import LOCAL_USER, Credentials, local_credentials
 from headgate.auth.tokens import Tokens
 
-__all__ = ["Credentials", "Gate", "Tokens", "local_credentials"]
+__all__ = ["LOCAL_USER", "Credentials", "Gate", "IssuerUnreachable", "Issuers", "Tokens", "local_credentials"]

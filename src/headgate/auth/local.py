@@ -1,19 +1,19 @@
 """The local organisation: what makes a fresh data folder usable without any administration."""
 
-import hashlib
 import json
-import secrets
 from dataclasses import dataclass, field
 
+from headgate.auth.secrets import new_client_id, new_org_id, new_secret, sha256
 from headgate.auth.tokens import Tokens
 from headgate.config import Settings
+from headgate.model.orgs import Client, Org
 from headgate.model.scope import Principal
-from headgate.store import Client, Store
+from headgate.store import Store
 from headgate.store.vault import read_or_create
 
-__all__ = ["Credentials", "local_credentials"]
+__all__ = ["LOCAL_USER", "Credentials", "local_credentials"]
 
-_USER = "local@headgate"
+LOCAL_USER = "local@headgate"
 _SANDBOX = "prod"
 
 
@@ -47,18 +47,15 @@ def local_credentials(settings: Settings, store: Store) -> Credentials:
     Several processes may come first at the same time: all get the same organisation and client. The token
     lives `settings.token_lifetime` seconds. Raises Unavailable.
     """
-    draft = {
-        "orgId": f"{secrets.token_hex(12).upper()}@AdobeOrg",
-        "clientId": f"hg_{secrets.token_urlsafe(32)}",
-        "clientSecret": f"hgs_{secrets.token_urlsafe(32)}",
-    }
+    draft = {"orgId": new_org_id(), "clientId": new_client_id(), "clientSecret": new_secret()}
     known = json.loads(read_or_create(settings.keys / "local.json", json.dumps(draft).encode()))
     org_id, client_id, secret = known["orgId"], known["clientId"], known["clientSecret"]
     store.tenants.ensure_org(
-        org_id,
-        "Local organisation",
-        Client(client_id, org_id, "Local client", hashlib.sha256(secret.encode()).hexdigest()),
+        Org(org_id, "Local organisation"),
+        Client(client_id, org_id, "Local client"),
+        sha256(secret),
+        admins=[LOCAL_USER],
     )
-    principal = Principal(_USER, client_id, "user", frozenset({org_id}))
-    token = Tokens(settings.keys).issue(principal, settings.token_lifetime)
+    principal = Principal(LOCAL_USER, client_id, "user", frozenset({org_id}))
+    token = Tokens(settings.keys, settings.public_url).issue(principal, settings.token_lifetime)
     return Credentials(org_id, _SANDBOX, client_id, client_id, secret, token)

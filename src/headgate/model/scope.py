@@ -28,12 +28,20 @@ class Tenancy:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The caller a token names: a person or a service, acting through a client application."""
+    """The caller a token names: a person or a service, acting through a client application.
+
+    `orgs` are those the token is for, None where it leaves that to what was granted. `issuer` is empty for
+    this deployment's own. `roles` are what the token itself brings: a role, and the sandbox or None for all.
+    """
 
     user_id: str
     client_id: str
     kind: Literal["user", "service"]
-    orgs: frozenset[str]
+    orgs: frozenset[str] | None
+    issuer: str = ""
+    roles: frozenset[tuple[str, str | None]] = frozenset()
+    name: str = ""
+    email: str = ""
 
 
 @dataclass(frozen=True, slots=True)

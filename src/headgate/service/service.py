@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
-from headgate.auth import Gate, Tokens
+from headgate.auth import Gate, Issuers, Tokens
 from headgate.config import Settings
+from headgate.model.permissions import Permission
 from headgate.model.scope import Caller
 from headgate.service.connections import Connections, SourceConnections, TargetConnections
 from headgate.service.datasets import Datasets
@@ -22,7 +23,8 @@ class Service:
 
     def __init__(self, settings: Settings, store: Store, wake: Callable[[], None]) -> None:
         listings = Listings(settings.keys)
-        self._gate = Gate(Tokens(settings.keys), store.tenants)
+        tokens = Tokens(settings.keys, settings.public_url)
+        self._gate = Gate(Issuers(tokens, settings.issuers), store.tenants)
         self._store = store
         self.connection_specs = Specs("connectionSpecs", connection_specs())
         self.flow_specs = Specs("flowSpecs", flow_specs())
@@ -33,9 +35,16 @@ class Service:
         self.runs = Runs(settings, store, listings, wake)
         self.datasets = Datasets(store)
 
-    def authenticate(self, headers: Mapping[str, str], *, request_id: str = "") -> Caller:
-        """The caller that headers (names in lower case) speak for. Raises GatewayError, InvalidRequest."""
-        return self._gate.admit(headers, request_id=request_id)
+    def authenticate(self, headers: Mapping[str, str], *, request_id: str = "", whole_org: bool = False) -> Caller:
+        """The caller that headers (names in lower case) speak for; with `whole_org`, in no sandbox.
+
+        Raises GatewayError, InvalidRequest, Unavailable.
+        """
+        return self._gate.admit(headers, request_id=request_id, whole_org=whole_org)
+
+    def record_denied(self, caller: Caller, permission: Permission, what: str) -> None:
+        """Write into the audit log that the caller lacked a permission for `what`, a method and an address."""
+        self._store.scoped(caller).record_denied(permission, what)
 
     def ready(self) -> None:
         """See that requests can be served. Raises Unavailable."""

@@ -7,17 +7,17 @@ which is bound to one organisation and sandbox; only the queue and the tenants l
 from headgate.store.database import Store, open_store
 from headgate.store.queue import Claim, Queue
 from headgate.store.scoped import InUse, NameTaken, Page, ScopedStore
-from headgate.store.tenants import Client, Tenants
+from headgate.store.tenants import Taken, Tenants
 
 __all__ = [
     "Claim",
-    "Client",
     "InUse",
     "NameTaken",
     "Page",
     "Queue",
     "ScopedStore",
     "Store",
+    "Taken",
     "Tenants",
     "open_store",
 ]

@@ -19,6 +19,7 @@ from headgate.store.vault import Vault
 __all__ = ["InUse", "NameTaken", "Page", "ScopedStore", "resource_of", "run_of"]
 
 T = TypeVar("T")
+_LONGEST_ID = 64
 _ITSELF = "headgate"  # who acts where no caller does
 _AUDIT = (
     "created_at",
@@ -300,6 +301,13 @@ class ScopedStore:
             cancelled = self._run(connection, id_)
             self._record(connection, "cancel", "runs", id_, before=run.etag, after=cancelled.etag)
             return cancelled
+
+    # -- the audit log -----------------------------------------------------------------------------
+
+    def record_denied(self, permission: str, what: str) -> None:
+        """Write down that the caller lacked a permission for `what`; the end of it is kept."""
+        with self._transactions.write() as connection:
+            self._record(connection, "denied", permission, what[-_LONGEST_ID:])
 
     # -- inside ----------------------------------------------------------------------------------
 

@@ -18,16 +18,21 @@ from sqlalchemy import (
 
 __all__ = [
     "audit",
+    "client_secrets",
     "clients",
+    "codes",
+    "grants",
     "idempotency",
     "links",
     "metadata",
     "orgs",
     "resources",
+    "roles",
     "runs",
     "sandboxes",
     "schedules",
     "secrets",
+    "tenancy",
 ]
 
 metadata = MetaData(
@@ -80,6 +85,11 @@ sandboxes = Table(
     Column("type", String(32), nullable=False),
     Column("is_default", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("created_by", String(255), nullable=False),
+    Column("updated_by", String(255), nullable=False),
     UniqueConstraint("org_id", "name"),
 )
 
@@ -89,9 +99,55 @@ clients = Table(
     Column("id", String(128), primary_key=True),
     Column("org_id", String(64), ForeignKey("orgs.id"), nullable=False),
     Column("name", String(255), nullable=False),
-    Column("secret_sha256", String(64), nullable=False),
+    Column("issuer", String(512), nullable=False),
     Column("created_at", BigInteger, nullable=False),
 )
+
+client_secrets = Table(
+    "client_secrets",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("client_id", String(128), ForeignKey("clients.id", ondelete="CASCADE"), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Index("ix_client_secrets_client_id", "client_id"),
+)
+
+codes = Table(
+    "codes",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("org_id", String(64), ForeignKey("orgs.id"), nullable=False),
+    Column("client_id", String(128), ForeignKey("clients.id", ondelete="CASCADE"), nullable=False),
+    Column("user_id", String(255), nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+roles = Table(
+    "roles",
+    metadata,
+    Column("org_id", String(64), ForeignKey("orgs.id"), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("permissions", JSON, nullable=False),
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("org_id", String(64), ForeignKey("orgs.id"), nullable=False),
+    Column("sandbox_id", String(36), ForeignKey("sandboxes.id")),  # NULL: the whole organisation
+    Column("kind", String(16), nullable=False),
+    Column("principal", String(255), nullable=False),
+    Column("role", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", String(255), nullable=False),
+    Index("ix_grants_principal", "org_id", "kind", "principal"),
+)
+
+# One row: how often organisations, sandboxes, clients, roles or grants changed.
+tenancy = Table("tenancy", metadata, Column("revision", BigInteger, nullable=False))
 
 resources = Table(
     "resources",

@@ -1,73 +1,89 @@
-"""Organisations, their sandboxes and the client applications that may call for them."""
+"""Organisations, their sandboxes, clients and roles: who is served, and who may do what."""
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import sqlalchemy as sa
 
+from headgate.errors import NotFound
+from headgate.model.orgs import BUILT_IN_ROLES, Client, Grant, Org, Sandbox, Standing
+from headgate.model.permissions import Permission
 from headgate.model.resources import now_ms
-from headgate.model.scope import Scope, Tenancy
+from headgate.model.scope import Caller, Principal, Scope, Tenancy
 from headgate.store import tables
 from headgate.store.transactions import Transactions
 
-__all__ = ["Client", "Tenants"]
+__all__ = ["SETUP", "Taken", "Tenants"]
 
+SETUP = "setup"  # who acts where nobody called: a new data folder, the command line
+_ACTIVE_SECRETS = 2
 _FIRST_SANDBOXES = (("prod", "Production", "production", True), ("dev", "Development", "development", False))
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
-    """A client application of an organisation. Of its secret only the SHA-256 is kept."""
-
-    id: str
-    org_id: str
-    name: str
-    secret_sha256: str
+class Taken(Exception):
+    """Another organisation, sandbox, client or role has this id or name."""
 
 
 class Tenants:
-    """Who is served. The only part of the store, beside the queue, that looks across organisations."""
+    """Who is served. The only part of the store, beside the queue, that looks across organisations.
+
+    Every change moves `revision()` on, in its own transaction, and is written into the audit log as the doing
+    of `by`. Changes wait for one another. Every method may raise Unavailable.
+    """
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
-    def ensure_org(self, org_id: str, name: str, client: Client) -> None:
-        """Make the organisation with its first sandboxes and this client, where they do not exist yet."""
-        present = now_ms()
-        with self._transactions.write() as connection:
-            if connection.execute(sa.select(tables.orgs.c.id).filter_by(id=org_id)).first() is None:
-                connection.execute(sa.insert(tables.orgs).values(id=org_id, name=name, created_at=present))
-                for sandbox, title, type_, default in _FIRST_SANDBOXES:
-                    connection.execute(
-                        sa.insert(tables.sandboxes).values(
-                            id=str(uuid.uuid4()),
-                            org_id=org_id,
-                            name=sandbox,
-                            title=title,
-                            type=type_,
-                            is_default=default,
-                            created_at=present,
-                        )
-                    )
-            if connection.execute(sa.select(tables.clients.c.id).filter_by(id=client.id)).first() is None:
-                connection.execute(
-                    sa.insert(tables.clients).values(
-                        id=client.id,
-                        org_id=client.org_id,
-                        name=client.name,
-                        secret_sha256=client.secret_sha256,
-                        created_at=present,
-                    )
-                )
-
-    def client(self, client_id: str) -> Client | None:
-        """The client application with this id."""
+    def revision(self) -> int:
+        """A number that grows with every change made here, by any process."""
         with self._transactions.read() as connection:
-            row = connection.execute(sa.select(tables.clients).filter_by(id=client_id)).mappings().first()
-        return Client(row["id"], row["org_id"], row["name"], row["secret_sha256"]) if row else None
+            return int(connection.execute(sa.select(tables.tenancy.c.revision)).scalar_one())
+
+    # -- organisations ---------------------------------------------------------------------------
+
+    def ensure_org(
+        self, org: Org, client: Client, secret_sha256: str, *, admins: Iterable[str] = (), by: str = SETUP
+    ) -> None:
+        """Make the organisation with its first sandboxes, this client and these people as admins.
+
+        What exists already stays as it is; a client that is made is an admin too.
+        """
+        with self._transactions.read() as connection:
+            if self._has(connection, tables.orgs, org.id) and self._has(connection, tables.clients, client.id):
+                return
+        with self._change(org.id, by) as change:
+            fresh = not self._has(change.connection, tables.orgs, org.id)
+            if fresh:
+                change.insert(tables.orgs, id=org.id, name=org.name, created_at=change.at)
+                change.record("create", "orgs", org.id)
+                for name, title, type_, default in _FIRST_SANDBOXES:
+                    change.sandbox(name, title, type_, default=default)
+            if not self._has(change.connection, tables.clients, client.id):
+                change.client(client, secret_sha256)
+                change.grant(Grant(client.id, "service", "admin", None), None)
+            for admin in admins if fresh else ():
+                change.grant(Grant(admin, "user", "admin", None), None)
+
+    def orgs(self) -> tuple[Org, ...]:
+        """Every organisation, oldest first."""
+        table = tables.orgs
+        with self._transactions.read() as connection:
+            rows = connection.execute(sa.select(table).order_by(table.c.created_at, table.c.id)).all()
+        return tuple(Org(row.id, row.name) for row in rows)
+
+    def tenancy(self, org_id: str) -> Tenancy:
+        """What `open_source()` must know of the organisation that it opens a source for."""
+        others = sa.select(tables.orgs.c.id).where(tables.orgs.c.id != org_id).limit(1)
+        with self._transactions.read() as connection:
+            return Tenancy(org_id, shared=connection.execute(others).first() is not None)
+
+    # -- sandboxes -------------------------------------------------------------------------------
 
     def scope(self, org_id: str, sandbox_name: str | None, sandbox_id: str | None = None) -> Scope | None:
-        """The sandbox of the organisation with this name or id; the default one when neither is given."""
+        """The active sandbox of the organisation with this name or id; the default one when neither is given."""
         sandboxes = tables.sandboxes
         if sandbox_name is not None:
             chosen = sandboxes.c.name == sandbox_name
@@ -77,12 +93,332 @@ class Tenants:
             chosen = sandboxes.c.is_default.expression
         with self._transactions.read() as connection:
             row = connection.execute(
-                sa.select(sandboxes.c.id, sandboxes.c.name).where(sandboxes.c.org_id == org_id, chosen)
+                sa.select(sandboxes.c.id, sandboxes.c.name).where(
+                    sandboxes.c.org_id == org_id, sandboxes.c.state == "active", chosen
+                )
             ).first()
         return Scope(org_id, row.id, row.name) if row else None
 
-    def tenancy(self, org_id: str) -> Tenancy:
-        """What `open_source()` must know of the organisation that it opens a source for."""
-        others = sa.select(tables.orgs.c.id).where(tables.orgs.c.id != org_id).limit(1)
+    def sandboxes(self, org_id: str) -> tuple[Sandbox, ...]:
+        """The sandboxes of the organisation in any state, oldest first."""
+        table = tables.sandboxes
         with self._transactions.read() as connection:
-            return Tenancy(org_id, shared=connection.execute(others).first() is not None)
+            rows = connection.execute(
+                sa.select(table).where(table.c.org_id == org_id).order_by(table.c.created_at, table.c.is_default.desc())
+            ).all()
+        return tuple(Sandbox(**row._mapping) for row in rows)
+
+    def sandbox(self, org_id: str, name: str) -> Sandbox:
+        """The sandbox of this name, in any state. Raises NotFound."""
+        with self._transactions.read() as connection:
+            return _sandbox(connection, org_id, name)
+
+    def add_sandbox(self, org_id: str, name: str, title: str, type_: str, *, by: str | Caller = SETUP) -> Sandbox:
+        """Make a sandbox. Raises Taken, also for the name of a deleted one; NotFound without the organisation."""
+        with self._change(org_id, by) as change:
+            if not self._has(change.connection, tables.orgs, org_id):
+                raise NotFound(f"No organisation {org_id!r} exists.")
+            table = tables.sandboxes
+            if change.connection.execute(
+                sa.select(table.c.id).where(table.c.org_id == org_id, table.c.name == name)
+            ).first():
+                raise Taken(name)
+            change.sandbox(name, title, type_)
+            return _sandbox(change.connection, org_id, name)
+
+    def change_sandbox(
+        self, org_id: str, name: str, *, title: str | None = None, state: str | None = None, by: str | Caller = SETUP
+    ) -> Sandbox:
+        """Give a sandbox another title or state. Raises NotFound."""
+        table = tables.sandboxes
+        with self._change(org_id, by) as change:
+            before = _sandbox(change.connection, org_id, name)
+            after = replace(
+                before,
+                title=before.title if title is None else title,
+                state=before.state if state is None else state,
+                version=before.version + 1,
+                updated_at=change.at,
+                updated_by=change.who,
+            )
+            values = {key: getattr(after, key) for key in ("title", "state", "version", "updated_at", "updated_by")}
+            change.connection.execute(sa.update(table).where(table.c.id == before.id).values(values))
+            change.record("update" if state is None else state, "sandboxes", name, before.version, after.version)
+            return after
+
+    # -- clients, their secrets, sign-in codes -----------------------------------------------------
+
+    def client(self, client_id: str) -> Client | None:
+        """The client application with this id."""
+        table = tables.clients
+        with self._transactions.read() as connection:
+            row = connection.execute(sa.select(table).where(table.c.id == client_id)).first()
+        return Client(row.id, row.org_id, row.name, row.issuer) if row else None
+
+    def clients(self, org_id: str) -> tuple[Client, ...]:
+        """The clients of the organisation, oldest first."""
+        table = tables.clients
+        with self._transactions.read() as connection:
+            rows = connection.execute(
+                sa.select(table).where(table.c.org_id == org_id).order_by(table.c.created_at, table.c.id)
+            ).all()
+        return tuple(Client(row.id, row.org_id, row.name, row.issuer) for row in rows)
+
+    def add_client(self, client: Client, secret_sha256: str | None, *, by: str = SETUP) -> None:
+        """Store a client, which may do nothing yet; without a secret it only names itself. Raises Taken, NotFound."""
+        with self._change(client.org_id, by) as change:
+            if not self._has(change.connection, tables.orgs, client.org_id):
+                raise NotFound(f"No organisation {client.org_id!r} exists.")
+            if self._has(change.connection, tables.clients, client.id):
+                raise Taken(client.id)
+            change.client(client, secret_sha256)
+
+    def remove_client(self, client_id: str, *, by: str = SETUP) -> None:
+        """Remove a client with its secrets and grants; its tokens are refused from now on. Raises NotFound."""
+        client = self._client(client_id)
+        with self._change(client.org_id, by) as change:
+            grants, clients = tables.grants, tables.clients
+            mine = sa.delete(grants).where(grants.c.kind == "service", grants.c.principal == client_id)
+            change.connection.execute(mine)
+            change.connection.execute(sa.delete(clients).where(clients.c.id == client_id))
+            change.record("delete", "clients", client_id)
+
+    def secrets(self, client_id: str) -> tuple[str, ...]:
+        """The SHA-256 of every secret of the client that is valid now."""
+        table = tables.client_secrets
+        with self._transactions.read() as connection:
+            rows = connection.execute(
+                sa.select(table.c.sha256).where(
+                    table.c.client_id == client_id,
+                    sa.or_(table.c.expires_at.is_(None), table.c.expires_at > now_ms()),
+                )
+            )
+            return tuple(rows.scalars())
+
+    def rotate_secret(self, client_id: str, secret_sha256: str, *, overlap_ms: int, by: str = SETUP) -> None:
+        """Add a secret. The last one is good for `overlap_ms` more, older ones no longer. Raises NotFound."""
+        client = self._client(client_id)
+        table = tables.client_secrets
+        with self._change(client.org_id, by) as change:
+            until = change.at + overlap_ms
+            old = change.connection.execute(
+                sa.select(table.c.id, table.c.expires_at)
+                .where(table.c.client_id == client_id)
+                .order_by(table.c.created_at.desc(), table.c.id)
+            ).all()
+            for row in old[: _ACTIVE_SECRETS - 1]:
+                ends = until if row.expires_at is None else min(row.expires_at, until)
+                change.connection.execute(sa.update(table).where(table.c.id == row.id).values(expires_at=ends))
+            gone = [row.id for row in old[_ACTIVE_SECRETS - 1 :]]
+            change.connection.execute(sa.delete(table).where(table.c.id.in_(gone)))
+            change.secret(client_id, secret_sha256)
+            change.record("rotate", "clients", client_id)
+
+    def add_code(self, sha256: str, client: Client, user_id: str, *, expires_at: int, by: str = SETUP) -> None:
+        """Store a sign-in code that one person may use once, through one client."""
+        with self._change(client.org_id, by) as change:
+            change.connection.execute(sa.delete(tables.codes).where(tables.codes.c.expires_at <= change.at))
+            change.insert(
+                tables.codes,
+                sha256=sha256,
+                org_id=client.org_id,
+                client_id=client.id,
+                user_id=user_id,
+                expires_at=expires_at,
+            )
+            change.record("create", "codes", user_id)
+
+    def take_code(self, sha256: str, client_id: str) -> str | None:
+        """The person whom a sign-in code of this client stands for; the code is used up. None when it is not valid."""
+        table = tables.codes
+        with self._transactions.write() as connection:
+            return connection.execute(
+                sa.delete(table)
+                .where(table.c.sha256 == sha256, table.c.client_id == client_id, table.c.expires_at > now_ms())
+                .returning(table.c.user_id)
+            ).scalar()
+
+    # -- roles and grants --------------------------------------------------------------------------
+
+    def roles(self, org_id: str) -> dict[str, frozenset[Permission]]:
+        """The roles that can be granted in the organisation, the built-in ones first."""
+        table = tables.roles
+        with self._transactions.read() as connection:
+            rows = connection.execute(sa.select(table).where(table.c.org_id == org_id).order_by(table.c.name)).all()
+        return {**BUILT_IN_ROLES, **{row.name: _known(row.permissions) for row in rows}}
+
+    def add_role(self, org_id: str, name: str, permissions: frozenset[Permission], *, by: str = SETUP) -> None:
+        """Make a role. Raises Taken, NotFound."""
+        with self._change(org_id, by) as change:
+            if not self._has(change.connection, tables.orgs, org_id):
+                raise NotFound(f"No organisation {org_id!r} exists.")
+            table = tables.roles
+            known = sa.select(table.c.name).where(table.c.org_id == org_id, table.c.name == name)
+            if name in BUILT_IN_ROLES or change.connection.execute(known).first():
+                raise Taken(name)
+            change.insert(table, org_id=org_id, name=name, permissions=sorted(permissions))
+            change.record("create", "roles", name)
+
+    def grants(self, org_id: str) -> tuple[Grant, ...]:
+        """Every grant of the organisation, oldest first."""
+        with self._transactions.read() as connection:
+            rows = connection.execute(_grants(org_id).order_by(tables.grants.c.created_at, tables.grants.c.id)).all()
+        return tuple(Grant(*row) for row in rows)
+
+    def standing(self, principal: Principal, org_id: str) -> Standing:
+        """What the principal was granted in the organisation, here and by its token."""
+        table = tables.grants
+        mine = _grants(org_id).where(table.c.kind == principal.kind, table.c.principal == principal.user_id)
+        with self._transactions.read() as connection:
+            rows = connection.execute(mine).all()
+        told = (Grant(principal.user_id, principal.kind, role, sandbox) for role, sandbox in principal.roles)
+        return Standing(frozenset([*(Grant(*row) for row in rows), *told]), self.roles(org_id))
+
+    def grant(self, org_id: str, grant: Grant, *, by: str = SETUP) -> None:
+        """Give a role to a principal; again changes nothing. Raises NotFound for an unknown role or sandbox."""
+        roles = self.roles(org_id)
+        if grant.role not in roles:
+            raise NotFound(f"No role {grant.role!r} exists. There are {', '.join(roles)}.")
+        with self._change(org_id, by) as change:
+            place = _place(change.connection, org_id, grant)
+            if change.connection.execute(sa.select(tables.grants.c.id).where(*_same(org_id, grant, place))).first():
+                return
+            change.grant(grant, place)
+
+    def revoke(self, org_id: str, grant: Grant, *, by: str = SETUP) -> None:
+        """Take a role from a principal. Raises NotFound."""
+        with self._change(org_id, by) as change:
+            place = _place(change.connection, org_id, grant)
+            gone = change.connection.execute(sa.delete(tables.grants).where(*_same(org_id, grant, place)))
+            if gone.rowcount == 0:
+                raise NotFound(f"{grant.principal} does not have the role {grant.role!r} there.")
+            change.record("revoke", "grants", f"{grant.principal} {grant.role}")
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _change(self, org_id: str, by: str | Caller) -> Iterator["_Change"]:
+        with self._transactions.write() as connection:
+            # First of all, so that changes wait for one another and may look before they write.
+            connection.execute(sa.update(tables.tenancy).values(revision=tables.tenancy.c.revision + 1))
+            yield _Change(connection, org_id, by)
+
+    def _client(self, client_id: str) -> Client:
+        client = self.client(client_id)
+        if client is None:
+            raise NotFound(f"No client {client_id!r} exists. `headgate clients list` shows those there are.")
+        return client
+
+    @staticmethod
+    def _has(connection: sa.Connection, table: sa.Table, id_: str) -> bool:
+        return connection.execute(sa.select(table.c.id).where(table.c.id == id_)).first() is not None
+
+
+class _Change:
+    """One transaction that changes an organisation, with the time and the person of its changes."""
+
+    def __init__(self, connection: sa.Connection, org_id: str, by: str | Caller) -> None:
+        self.connection, self.org_id, self.at = connection, org_id, now_ms()
+        caller = by if isinstance(by, Caller) else None
+        self.who = caller.principal.user_id if caller else str(by)
+        self._through = caller.principal.client_id if caller else SETUP
+        self._request_id = caller.request_id if caller else ""
+
+    def insert(self, table: sa.Table, **values: Any) -> None:
+        self.connection.execute(sa.insert(table).values(values))
+
+    def sandbox(self, name: str, title: str, type_: str, *, default: bool = False) -> None:
+        self.insert(
+            tables.sandboxes,
+            id=str(uuid.uuid4()),
+            org_id=self.org_id,
+            name=name,
+            title=title,
+            type=type_,
+            state="active",
+            is_default=default,
+            version=1,
+            created_at=self.at,
+            updated_at=self.at,
+            created_by=self.who,
+            updated_by=self.who,
+        )
+        self.record("create", "sandboxes", name, None, 1)
+
+    def client(self, client: Client, secret_sha256: str | None) -> None:
+        row = {"id": client.id, "org_id": client.org_id, "name": client.name, "issuer": client.issuer}
+        self.insert(tables.clients, **row, created_at=self.at)
+        if secret_sha256 is not None:
+            self.secret(client.id, secret_sha256)
+        self.record("create", "clients", client.id)
+
+    def secret(self, client_id: str, sha256: str) -> None:
+        id_ = str(uuid.uuid4())
+        self.insert(tables.client_secrets, id=id_, client_id=client_id, sha256=sha256, created_at=self.at)
+
+    def grant(self, grant: Grant, sandbox_id: str | None) -> None:
+        self.insert(
+            tables.grants,
+            id=str(uuid.uuid4()),
+            org_id=self.org_id,
+            sandbox_id=sandbox_id,
+            kind=grant.kind,
+            principal=grant.principal,
+            role=grant.role,
+            created_at=self.at,
+            created_by=self.who,
+        )
+        self.record("grant", "grants", f"{grant.principal} {grant.role}")
+
+    def record(self, action: str, kind: str, id_: str, before: int | None = None, after: int | None = None) -> None:
+        self.insert(
+            tables.audit,
+            at=self.at,
+            org_id=self.org_id,
+            sandbox_id="",
+            principal=self.who,
+            client=self._through,
+            request_id=self._request_id,
+            action=action,
+            kind=kind,
+            resource_id=id_[:64],
+            etag_before=None if before is None else str(before),
+            etag_after=None if after is None else str(after),
+        )
+
+
+def _sandbox(connection: sa.Connection, org_id: str, name: str) -> Sandbox:
+    table = tables.sandboxes
+    row = connection.execute(sa.select(table).where(table.c.org_id == org_id, table.c.name == name)).first()
+    if row is None:
+        raise NotFound(f"No sandbox {name[:80]!r} exists in the organisation.")
+    return Sandbox(**row._mapping)
+
+
+def _grants(org_id: str) -> sa.Select[Any]:
+    table, sandboxes = tables.grants, tables.sandboxes
+    return (
+        sa.select(table.c.principal, table.c.kind, table.c.role, sandboxes.c.name)
+        .join(sandboxes, sandboxes.c.id == table.c.sandbox_id, isouter=True)
+        .where(table.c.org_id == org_id)
+    )
+
+
+def _place(connection: sa.Connection, org_id: str, grant: Grant) -> str | None:
+    return None if grant.sandbox is None else _sandbox(connection, org_id, grant.sandbox).id
+
+
+def _same(org_id: str, grant: Grant, sandbox_id: str | None) -> tuple[sa.ColumnElement[bool], ...]:
+    table = tables.grants
+    return (
+        table.c.org_id == org_id,
+        table.c.kind == grant.kind,
+        table.c.principal == grant.principal,
+        table.c.role == grant.role,
+        table.c.sandbox_id.is_(None) if sandbox_id is None else table.c.sandbox_id == sandbox_id,
+    )
+
+
+def _known(names: Iterable[str]) -> frozenset[Permission]:
+    """Permissions by name; one of a newer release that this one lacks gives no right."""
+    return frozenset(permission for permission in Permission if permission.value in set(names))

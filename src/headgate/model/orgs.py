@@ -1,0 +1,106 @@
+"""Organisations, their sandboxes and clients, and who may do what in them.
+
+A grant gives a principal a role, in one sandbox or in the whole organisation; several add up. A principal is
+a person, by the user id of their token, or a service, by its client id. A role is a set of permissions. Those
+that reach beyond one sandbox come only from a grant for the whole organisation.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from headgate.model.permissions import EVERYTHING, Permission
+
+__all__ = ["BUILT_IN_ROLES", "Client", "Grant", "Org", "Sandbox", "Standing"]
+
+_VIEWER = frozenset(
+    {
+        Permission.VIEW_SOURCES,
+        Permission.VIEW_DATASETS,
+        Permission.VIEW_SCHEMAS,
+        Permission.VIEW_SANDBOXES,
+        Permission.VIEW_MONITORING,
+    }
+)
+_OPERATOR = _VIEWER | {Permission.RUN_ON_DEMAND}
+_DEVELOPER = _OPERATOR | {Permission.MANAGE_SOURCES, Permission.MANAGE_DATASETS, Permission.MANAGE_SCHEMAS}
+BUILT_IN_ROLES: Mapping[str, frozenset[Permission]] = {
+    "admin": EVERYTHING,
+    "developer": _DEVELOPER,
+    "operator": _OPERATOR,
+    "viewer": _VIEWER,
+}
+_OF_THE_ORG = frozenset(
+    {Permission.MANAGE_SANDBOXES, Permission.RESET_SANDBOXES, Permission.VIEW_AUDIT, Permission.MANAGE_SPECS}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Org:
+    """An organisation."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A sandbox of an organisation. `version` grows with every change; times are milliseconds."""
+
+    id: str
+    org_id: str
+    name: str
+    title: str
+    type: str
+    state: str
+    is_default: bool
+    version: int
+    created_at: int
+    updated_at: int
+    created_by: str
+    updated_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client application of an organisation. `issuer` is whose tokens name it, empty for our own."""
+
+    id: str
+    org_id: str
+    name: str
+    issuer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A role for a principal. `sandbox` is a name, None for the whole organisation."""
+
+    principal: str
+    kind: Literal["user", "service"]
+    role: str
+    sandbox: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What one principal was granted in one organisation, and what the organisation's roles allow."""
+
+    grants: frozenset[Grant]
+    roles: Mapping[str, frozenset[Permission]]
+
+    def inside(self, sandbox: str) -> frozenset[Permission]:
+        """What the principal may do in the sandbox of this name."""
+        return self._of(self.grants, None) | (self._of(self.grants, sandbox) - _OF_THE_ORG)
+
+    def across(self) -> frozenset[Permission]:
+        """What the principal may do in the whole organisation. Whoever may use a sandbox may look for it."""
+        view = {Permission.VIEW_SANDBOXES} if self.grants else set()
+        return self._of(self.grants, None) | view
+
+    def uses(self, sandbox: str) -> bool:
+        """Whether any grant reaches the sandbox of this name."""
+        return any(grant.sandbox in (None, sandbox) for grant in self.grants)
+
+    def _of(self, grants: Iterable[Grant], sandbox: str | None) -> frozenset[Permission]:
+        names = {grant.role for grant in grants if grant.sandbox == sandbox}
+        return frozenset().union(*(self.roles.get(name, frozenset()) for name in names))

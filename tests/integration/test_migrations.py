@@ -1,0 +1,59 @@
+"""An older data folder keeps working: what its tables held is still there after the newest migration."""
+
+import hashlib
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from headgate.model.orgs import Grant
+from headgate.store import database, open_store
+from tests.conftest import empty_database
+
+
+def upgrade(engine: sa.Engine, revision: str) -> None:
+    """Bring an empty database to an older revision."""
+    config = Config()
+    config.set_main_option("script_location", str(database._MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def with_one_client(address: str, keys: Path) -> None:
+    """An organisation of revision 0003 is opened by today's code."""
+    engine = sa.create_engine(address)
+    upgrade(engine, "0003")
+    digest = hashlib.sha256(b"secret").hexdigest()
+    with engine.begin() as old:
+        old.execute(sa.text("INSERT INTO orgs VALUES ('ORG', 'Old', 1)"))
+        old.execute(
+            sa.text("INSERT INTO sandboxes VALUES ('s-1', 'ORG', 'prod', 'Production', 'production', :yes, 1)"),
+            {"yes": True},
+        )
+        old.execute(
+            sa.text("INSERT INTO clients VALUES ('hg_old', 'ORG', 'Old client', :digest, 1)"), {"digest": digest}
+        )
+    engine.dispose()
+    store = open_store(address, keys)
+    try:
+        assert store.tenants.secrets("hg_old") == (digest,)
+        assert set(store.tenants.grants("ORG")) == {
+            Grant("hg_old", "service", "admin", None),
+            Grant("local@headgate", "user", "admin", None),
+        }
+        [sandbox] = store.tenants.sandboxes("ORG")
+        assert (sandbox.name, sandbox.state, sandbox.version, sandbox.updated_at) == ("prod", "active", 1, 1)
+        assert store.tenants.scope("ORG", None) is not None
+    finally:
+        store.close()
+
+
+def test_clients_of_an_older_folder_keep_their_secret_and_their_rights(tmp_path: Path) -> None:
+    with_one_client(f"sqlite:///{tmp_path / 'metadata.db'}", tmp_path / "keys")
+
+
+def test_clients_of_an_older_postgresql_keep_their_secret_and_their_rights(postgres: str, tmp_path: Path) -> None:
+    with empty_database(postgres) as address:
+        with_one_client(address.replace("postgresql://", "postgresql+psycopg://", 1), tmp_path / "keys")
