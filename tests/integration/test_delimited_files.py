@@ -384,3 +384,10 @@ def test_many_columns(tmp_path: Path) -> None:
     landed = land(tmp_path)
     assert landed.data == [tuple(range(500))]
     assert set(landed.types.values()) == {"long"}
+
+
+def test_a_gzip_bomb_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delimited, "_MOST_BYTES", 1 << 20)
+    (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(b"a\n" + b"1\n" * (5 << 20)))
+    with pytest.raises(SourceError, match=r"bomb\.csv\.gz has \d+ bytes and unpacks to more than \d+"):
+        land(tmp_path)

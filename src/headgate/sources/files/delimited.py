@@ -28,6 +28,8 @@ _SCANNED_WHOLE = 64 * 1024 * 1024
 _SAMPLED_FILES = 32
 _SAMPLED_ROWS = 20_000
 _CHUNK = 1024 * 1024
+_MOST_RATIO = 200  # what real data packs to stays well below
+_MOST_BYTES = 1 << 30
 _TESTED_AT_ONCE = 25
 _LONGEST_HEADER = 4 * 1024 * 1024
 
@@ -98,11 +100,19 @@ def is_gzip(path: str, always: bool) -> bool:
 
 
 def check_gzip(file: FileRef, always: bool) -> None:
-    """Raises SourceError when `file` is compressed and damaged or cut off, which DuckDB does not notice."""
-    if is_gzip(file.path, always):
-        with opening(file.path), _whole_gzip(file.path), gzip.open(file.path) as content:
-            while content.read(_CHUNK):
-                pass
+    """Raises SourceError when `file` is compressed and damaged or cut off, which DuckDB does not notice, or a bomb."""
+    if not is_gzip(file.path, always):
+        return
+    most, found = file.size * _MOST_RATIO + _MOST_BYTES, 0
+    with opening(file.path), _whole_gzip(file.path), gzip.open(file.path) as content:
+        while chunk := content.read(_CHUNK):
+            found += len(chunk)
+            if found > most:
+                raise UnreadableRecord(
+                    f"{file.path} has {file.size} bytes and unpacks to more than {most}; the limit is "
+                    f"{_MOST_RATIO} times its size and {_MOST_BYTES} bytes. Pack it into smaller files.",
+                    path=file.path,
+                )
 
 
 @contextmanager
