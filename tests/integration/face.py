@@ -130,10 +130,10 @@ class Face:
 
 
 @contextmanager
-def serving(folder: Path, metadata: str = "") -> Iterator[Face]:
+def serving(folder: Path, metadata: str = "", **more: Any) -> Iterator[Face]:
     """A service on a free port of the loopback interface, without a worker; metadata in `folder` or at an address."""
     _make_shop(folder / "shop.db")
-    settings = Settings(data=folder / "data", file_roots=(folder,), metadata_url=metadata)
+    settings = Settings(data=folder / "data", file_roots=(folder,), metadata_url=metadata, **more)
     store = open_store(settings.metadata, settings.keys)
     credentials = local_credentials(settings, store)
     app = create_app(Service(settings, store, wake=lambda: None))
