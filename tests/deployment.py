@@ -61,6 +61,7 @@ class Deployment:
         table: str = "target",
         mode: str = "replaceWindow",
         body: Json | None = None,
+        mapping: Json | None = None,
     ) -> str:
         """A new flow from a source into a table of the lake, with `body` beside what it needs; its id."""
         connection = self._add(Kind.CONNECTION, {}, secret=auth)
@@ -79,10 +80,16 @@ class Deployment:
                 "table": ["org", "prod", table],
                 "writeMode": mode,
             },
+            "mapping": mapping,
         }
         flow = self._add(Kind.FLOW, {"flowSpec": {"id": "any"}, **(body or {})}, frozen=frozen)
         self._flows[flow.id] = (flow, frozen)
         return flow.id
+
+    def freeze(self, flow_id: str, **changes: Any) -> None:
+        """Have later runs of the flow use these members in what it has frozen."""
+        flow, frozen = self._flows[flow_id]
+        self._flows[flow_id] = (flow, {**frozen, **changes})
 
     def enqueue(
         self, flow_id: str, start: str, end: str, delta: str | DeltaColumn | None = None, *, start_ms: int = 0

@@ -572,6 +572,13 @@ class UnreadableRecord(SourceError):
     code = "CONNECTOR-2001-400"
 
 
+class MappingFailed(RunError):
+    """The flow's mapping set cannot be carried out on what the source gives."""
+
+    code = "DPMAPPER-3700-400"
+    title = "Mapping failed"
+
+
 class SourceChanged(SourceError):
     """The source changed while it was being read."""
 

@@ -11,17 +11,20 @@ import duckdb
 from headgate import dataplane
 from headgate.config import Settings
 from headgate.dataplane import literal, quote
+from headgate.engine.landing import Landing
 from headgate.engine.lease import HandedBack, Lease
 from headgate.engine.report import Report
 from headgate.errors import (
     AttemptLost,
     HeadgateError,
+    MappingFailed,
     RunCancelled,
     RunError,
     TargetError,
     TooManyAttempts,
     UnsupportedType,
 )
+from headgate.mapping import rejection
 from headgate.model.lake import FLOW_ID, RUN_ID, Column, LakeType
 from headgate.model.resources import WriteMode, now_ms
 from headgate.model.runs import Json, RunState
@@ -87,7 +90,8 @@ class Attempt:
             return
         source = self._open_source(frozen["source"])
         table = self._lake.find(identifier)
-        held = {column.name: column.type for column in table.columns} if table is not None else {}
+        landing = Landing.of(frozen)
+        held = landing.held(table.columns if table is not None else ())
         selection = Selection(frozen["source"]["params"], frozen["source"]["data"], held)
         plan = source.plan(selection, run.window, run.delta_column, parallel=self._settings.parallel_splits)
         with plan as reading:
@@ -95,11 +99,12 @@ class Attempt:
             self._report.estimated_rows = reading.estimated_rows
             if frozen["kind"] == "file":
                 self._report.input_files = sum(len(split.files) for split in reading.splits)
-            table = self._table(identifier, reading)
-            staged = self._read(source, reading, table) if table is not None else []
+            landing = landing.onto(reading)
+            table = self._table(identifier, landing)
+            staged = self._read(source, reading, landing, table) if table is not None else []
         self._report.copied = now_ms()
         if table is not None:
-            self._commit(table, staged, reading)
+            self._commit(table, staged, reading, landing)
 
     def _refuse_poison(self) -> None:
         if self.run.attempt > self._settings.max_attempts:
@@ -114,13 +119,13 @@ class Attempt:
         tenancy = self._store.tenants.tenancy(self.run.scope.org_id)
         return open_source(frozen["specId"], secret, self._settings, tenancy)
 
-    def _table(self, identifier: tuple[str, ...], reading: Reading) -> LakeTable | None:
+    def _table(self, identifier: tuple[str, ...], landing: Landing) -> LakeTable | None:
         """The target table; None when there is neither one yet nor a column to make it from."""
-        if not reading.columns:
+        if not landing.columns:
             return self._lake.find(identifier)
-        return self._lake.table(identifier, (*reading.columns, Column(FLOW_ID, _STRING), Column(RUN_ID, _STRING)))
+        return self._lake.table(identifier, (*landing.columns, Column(FLOW_ID, _STRING), Column(RUN_ID, _STRING)))
 
-    def _read(self, source: Source, reading: Reading, table: LakeTable) -> list[Staged]:
+    def _read(self, source: Source, reading: Reading, landing: Landing, table: LakeTable) -> list[Staged]:
         """Read all splits, some at a time. The first failure breaks the others off."""
         self._staging = table.staging(self.run.id)
         staged: list[Staged] = []
@@ -129,7 +134,7 @@ class Attempt:
             ThreadPoolExecutor(self._settings.parallel_splits, f"split-{self.run.id[:8]}") as pool,
         ):
             pending: list[Future[Staged | None]] = [
-                pool.submit(self._read_split, source, reading, split, table) for split in reading.splits
+                pool.submit(self._read_split, source, reading, landing, split, table) for split in reading.splits
             ]
             try:
                 for done in as_completed(pending):
@@ -147,19 +152,22 @@ class Attempt:
             self._report.input_bytes = sum(file.size for split in reading.splits for file in split.files)
         return staged
 
-    def _read_split(self, source: Source, reading: Reading, split: Split, table: LakeTable) -> Staged | None:
+    def _read_split(
+        self, source: Source, reading: Reading, landing: Landing, split: Split, table: LakeTable
+    ) -> Staged | None:
         """Copy one split to its Parquet file. None when it has no rows."""
         self.lease.check()
         path = table.staging(self.run.id) / f"{self.run.attempt}-{split.id}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        names = (*(column.name for column in reading.columns), FLOW_ID, RUN_ID)
+        names = (*(column.name for column in landing.columns), FLOW_ID, RUN_ID)
         try:
             with dataplane.opened(memory=self._settings.duckdb_memory) as connection:
                 source.prepare(connection, reading)
                 with self.lease.breaking(connection.interrupt):
-                    _check_types(connection, split, reading.columns)
+                    _check_types(connection, split.relation, reading.columns)
+                    _check_types(connection, f"SELECT {landing.sql} FROM ({split.relation})", landing.columns)
                     connection.execute(
-                        f"COPY (SELECT *, {literal(self.run.flow_id)} AS {quote(FLOW_ID)}, "
+                        f"COPY (SELECT {landing.sql}, {literal(self.run.flow_id)} AS {quote(FLOW_ID)}, "
                         f"{literal(self.run.id)} AS {quote(RUN_ID)} FROM ({split.relation})) "
                         f"TO {literal(str(path))} {table.copy_options(names)}"
                     )
@@ -167,6 +175,8 @@ class Attempt:
         except (duckdb.Error, OSError) as error:
             if str(path) in str(error):
                 raise TargetError(f"A data file of the table {table.name} cannot be written: {error}") from error
+            if reason := rejection(str(error)):
+                raise MappingFailed(reason) from error
             raise source.translate(error) from error
         staged = table.stage(path)
         if staged.rows == 0:
@@ -174,12 +184,12 @@ class Attempt:
             return None
         return staged
 
-    def _commit(self, table: LakeTable, staged: list[Staged], reading: Reading) -> None:
+    def _commit(self, table: LakeTable, staged: list[Staged], reading: Reading, landing: Landing) -> None:
         run = self.run
         self._report.promoting = now_ms()
         replacement = None
         if run.frozen["target"]["writeMode"] == WriteMode.REPLACE_WINDOW:
-            replacement = Replacement(run.flow_id, reading.window_column, reading.bounds)
+            replacement = Replacement(run.flow_id, landing.delta, reading.bounds)
         landed = table.commit(
             run.id,
             staged,
@@ -294,12 +304,12 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _check_types(connection: duckdb.DuckDBPyConnection, split: Split, columns: tuple[Column, ...]) -> None:
+def _check_types(connection: duckdb.DuckDBPyConnection, relation: str, columns: tuple[Column, ...]) -> None:
     """Raise UnsupportedType when the scanner gives another type than was planned: never a silent change."""
     wanted = ", ".join(f"CAST(NULL AS {column.type.sql}) AS {quote(column.name)}" for column in columns)
     planned, given = (
         [(name, type_) for name, type_, *_ in connection.execute(f"DESCRIBE {query}").fetchall()]
-        for query in (f"SELECT {wanted}", split.relation)
+        for query in (f"SELECT {wanted}", relation)
     )
     for expected, found in zip_longest(planned, given, fillvalue=("no column", "nothing")):
         if expected != found:

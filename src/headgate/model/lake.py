@@ -15,13 +15,14 @@ __all__ = [
     "Column",
     "LakeType",
     "column_named",
+    "kept_delta",
 ]
 
 FLOW_ID = "_headgate_flow_id"
 RUN_ID = "_headgate_run_id"
 SOURCE_FILE = "_headgate_source_file"
 SOURCE_MODIFIED = "_headgate_source_modified"
-PROVENANCE = (FLOW_ID, RUN_ID, SOURCE_FILE, SOURCE_MODIFIED)
+
 
 Kind = Literal[
     "boolean",
@@ -55,6 +56,10 @@ _SQL = {
     "timestamptz": "TIMESTAMP WITH TIME ZONE",
     "uuid": "UUID",
 }
+
+
+_DELTA = {kind: f"_headgate_delta_{kind}" for kind in ("int", "long", "string", "date", "timestamp", "timestamptz")}
+PROVENANCE = (FLOW_ID, RUN_ID, SOURCE_FILE, SOURCE_MODIFIED, *_DELTA.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +107,11 @@ class Column:
 def column_named(columns: tuple[Column, ...], name: str) -> Column | None:
     """The column with exactly this name."""
     return next((column for column in columns if column.name == name), None)
+
+
+def kept_delta(kind: str) -> str:
+    """The provenance column that keeps the delta values of a mapped flow, whose mapping may rename or drop them.
+
+    One for each type a delta column has, so that flows with different ones can share a table.
+    """
+    return _DELTA[kind]

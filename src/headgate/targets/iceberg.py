@@ -24,7 +24,16 @@ from pyiceberg.exceptions import (
     NoSuchTableError,
     TableAlreadyExistsError,
 )
-from pyiceberg.expressions import And, EqualTo, GreaterThanOrEqual, LessThan, Reference
+from pyiceberg.expressions import (
+    And,
+    BooleanExpression,
+    EqualTo,
+    GreaterThanOrEqual,
+    IsNull,
+    LessThan,
+    Or,
+    Reference,
+)
 from pyiceberg.expressions.literals import literal as constant
 from pyiceberg.expressions.visitors import _StrictMetricsEvaluator
 from pyiceberg.io.pyarrow import (
@@ -39,11 +48,12 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from headgate import dataplane
 from headgate.dataplane import literal, quote
 from headgate.errors import CommitConflict, TargetUnavailable
-from headgate.model.lake import FLOW_ID, PROVENANCE, Column
+from headgate.model.lake import FLOW_ID, PROVENANCE, Column, kept_delta
 from headgate.model.windows import Bounds, DeltaType
-from headgate.targets.schema import check_columns, field_ids, lake_type, schema_of
+from headgate.targets.schema import added_type, check_columns, field_ids, lake_type, schema_of
 
 if TYPE_CHECKING:
+    from pyiceberg.schema import Schema
     from pyiceberg.table import FileScanTask, Table, Transaction
     from pyiceberg.table.snapshots import Snapshot
     from pyiceberg.table.update.snapshot import _SnapshotProducer
@@ -88,10 +98,14 @@ class Landed:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """The rows a run replaces: those its flow had ingested with `column` inside `bounds`."""
+    """The rows a run replaces: those its flow had ingested with their delta value inside `bounds`.
+
+    `column` is the source's delta column, which is in the table where no mapping was at work; a row that was
+    mapped has its delta value in the column of `kept_delta()`.
+    """
 
     flow_id: str
-    column: str
+    column: Column
     bounds: Bounds
 
 
@@ -116,10 +130,11 @@ class Lake:
     def table(self, identifier: tuple[str, ...], columns: tuple[Column, ...]) -> "LakeTable":
         """The table of this name, made with `columns` when it does not exist yet.
 
-        Raises SchemaMismatch when it exists and cannot take them.
+        A provenance column that it lacks is added. Raises SchemaMismatch when it exists and cannot take the others.
         """
         if (found := self.find(identifier)) is not None:
             check_columns(".".join(identifier), found.schema, columns)
+            found.take_up(columns)
             return found
         properties = {
             "format-version": "2",
@@ -158,7 +173,7 @@ class Lake:
 
 
 class LakeTable:
-    """One table. `schema` is the one it had when it was found."""
+    """One table. `schema` is the one it had when it was looked at last."""
 
     def __init__(self, catalog: SqlCatalog, identifier: tuple[str, ...], table: "Table") -> None:
         self._catalog = catalog
@@ -215,6 +230,22 @@ class LakeTable:
             dataplane.load(connection, extension)
         metadata = literal(str(self.metadata_file))
         return f"(FROM iceberg_scan({metadata}) WHERE filename = {literal(task.file.file_path)})"
+
+    def take_up(self, columns: tuple[Column, ...]) -> None:
+        """Add those of the provenance `columns` that the table lacks. Raises CommitConflict."""
+        for tried in range(_TRIES):
+            held = {field.name for field in self.schema.fields}
+            lacking = [column for column in columns if column.name in PROVENANCE and column.name not in held]
+            if not lacking:
+                return
+            try:
+                with _answering(), self._table.update_schema() as update:
+                    for column in lacking:
+                        update.add_column(column.name, added_type(column))
+            except CommitFailedException:
+                _pause(tried)
+            self._refresh()
+        raise CommitConflict(f"The table {self.name} was changed by others {_TRIES} times in a row.")
 
     # -- staging ---------------------------------------------------------------------------------
 
@@ -387,14 +418,12 @@ class LakeTable:
         known: dict[str, "_Rewrite"],
     ) -> Iterator["_Rewrite"]:
         """The files that hold rows to replace, each with the file that keeps its other rows."""
-        chosen = And(
-            EqualTo(term=Reference(FLOW_ID), value=constant(replacement.flow_id)),
-            GreaterThanOrEqual(term=Reference(replacement.column), value=constant(replacement.bounds.lower)),
-            LessThan(term=Reference(replacement.column), value=constant(replacement.bounds.upper)),
-        )
+        chosen = _filter(replacement, self.schema)
+        if chosen is None:
+            return
         for task in table.scan(row_filter=chosen).plan_files():
             deletes = sorted(delete.file_path for delete in task.delete_files)
-            name = "\n".join((task.file.file_path, *deletes))
+            name = "\n".join((str(self.schema.schema_id), task.file.file_path, *deletes))
             if name not in known:
                 if not task.delete_files and _StrictMetricsEvaluator(self.schema, chosen).eval(task.file):
                     known[name] = _Rewrite(task.file, task.file.record_count, None)
@@ -408,7 +437,7 @@ class LakeTable:
         """Write the rows of a data file that are not replaced to `path`, in a stream."""
         path.parent.mkdir(parents=True, exist_ok=True)
         names = tuple(field.name for field in self.schema.fields)
-        chosen = f"coalesce({_predicate(replacement)}, false)"
+        chosen = f"coalesce({_predicate(replacement, self.schema)}, false)"
         with dataplane.opened() as connection:
             relation = self.rows_of(connection, task)
             removed = connection.execute(f"SELECT count(*) FROM {relation} WHERE {chosen}").fetchall()[0][0]
@@ -424,6 +453,7 @@ class LakeTable:
     def _refresh(self) -> "Table":
         with _answering():
             self._table = self._catalog.load_table(self.identifier)
+        self.schema = self._table.schema()
         return self._table
 
     def _landed_files(self, run_id: str) -> Iterator[Path]:
@@ -464,7 +494,33 @@ def _landed(table: "Table", run_id: str) -> Landed | None:
     return Landed(snapshot_id=snapshot.snapshot_id, **figures)
 
 
-def _predicate(replacement: Replacement) -> str:
+def _places(replacement: Replacement, schema: "Schema") -> tuple[str, ...]:
+    """The columns that may hold a row's delta value, the first that is not NULL counting."""
+    held = {field.name: field.field_type for field in schema.fields}
+    column = replacement.column
+    if column.name in PROVENANCE:
+        return (column.name,)
+    names = [name for name in (kept_delta(column.type.kind),) if name in held]
+    if column.name in held and lake_type(held[column.name]) == column.type:
+        names.append(column.name)
+    return tuple(names)
+
+
+def _filter(replacement: Replacement, schema: "Schema") -> BooleanExpression | None:
+    """The rows of `replacement` as Iceberg filters them; None when the table has none."""
+    bounds, chosen = replacement.bounds, None
+    for name in reversed(_places(replacement, schema)):
+        term = Reference(name)
+        within: BooleanExpression = And(
+            GreaterThanOrEqual(term=term, value=constant(bounds.lower)),
+            LessThan(term=term, value=constant(bounds.upper)),
+        )
+        chosen = within if chosen is None else Or(within, And(IsNull(term=term), chosen))
+    flow = EqualTo(term=Reference(FLOW_ID), value=constant(replacement.flow_id))
+    return None if chosen is None else And(flow, chosen)
+
+
+def _predicate(replacement: Replacement, schema: "Schema") -> str:
     """The rows of `replacement`, in DuckDB's SQL. The bounds are our own typed values."""
     bounds = replacement.bounds
     type_ = {
@@ -474,8 +530,8 @@ def _predicate(replacement: Replacement) -> str:
         DeltaType.TEXT: "VARCHAR",
     }.get(bounds.type, "BIGINT")
     lower, upper = (f"CAST({literal(str(bound))} AS {type_})" for bound in (bounds.lower, bounds.upper))
-    column = quote(replacement.column)
-    return f"{quote(FLOW_ID)} = {literal(replacement.flow_id)} AND {column} >= {lower} AND {column} < {upper}"
+    value = f"coalesce({', '.join(map(quote, _places(replacement, schema)))})"
+    return f"{quote(FLOW_ID)} = {literal(replacement.flow_id)} AND {value} >= {lower} AND {value} < {upper}"
 
 
 def _uri(path: Path) -> str:

@@ -7,9 +7,9 @@ from pyiceberg.schema import Schema
 
 from headgate.dataplane import quote
 from headgate.errors import SchemaMismatch, UnsupportedType
-from headgate.model.lake import Column, Kind, LakeType
+from headgate.model.lake import PROVENANCE, Column, Kind, LakeType
 
-__all__ = ["check_columns", "field_ids", "lake_type", "schema_of"]
+__all__ = ["added_type", "check_columns", "field_ids", "lake_type", "schema_of"]
 
 _PLAIN: dict[Kind, iceberg.PrimitiveType] = {
     "boolean": iceberg.BooleanType(),
@@ -44,6 +44,8 @@ def check_columns(identifier: str, schema: Schema, columns: tuple[Column, ...]) 
     present = {field.name: field.field_type for field in schema.fields}
     for column in columns:
         if column.name not in present:
+            if column.name in PROVENANCE:
+                continue  # the table takes it up
             raise SchemaMismatch(
                 f"The table {identifier} has no column {column.name!r}, the source has one ({column.type}). "
                 "Select other columns with `params.columns` of the source connection, or use a new dataset.",
@@ -55,6 +57,11 @@ def check_columns(identifier: str, schema: Schema, columns: tuple[Column, ...]) 
                 "Declare its type with `params.columns` of the source connection, or use a new dataset.",
                 column=column.name,
             )
+
+
+def added_type(column: Column) -> iceberg.PrimitiveType:
+    """The Iceberg type of a provenance column that a table takes up later."""
+    return _PLAIN[column.type.kind]
 
 
 def field_ids(schema: Schema, names: tuple[str, ...]) -> str:

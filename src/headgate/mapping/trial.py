@@ -1,0 +1,153 @@
+"""Trying mappings out: on sample records, and by themselves."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from headgate import dataplane
+from headgate.dataplane import quote
+from headgate.mapping.compiler import compiled
+from headgate.mapping.faults import rejection
+from headgate.mapping.rules import Rule, SourceType, Unmappable
+from headgate.mapping.shapes import ANY, Shape
+from headgate.model.lake import Column, LakeType
+
+__all__ = ["Preview", "check", "preview"]
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The records that came out, and the mappings that failed with the reason of each."""
+
+    records: list[dict[str, Any]]
+    failed: tuple[tuple[Rule, str], ...]
+
+
+def check(rule: Rule, schema: Shape = ANY) -> str | None:
+    """Why `rule` cannot be carried out, as far as it can be told without the source; None when it may."""
+    try:
+        if rule.type is SourceType.STATIC:
+            made = compiled([rule], (), _optional(schema))
+            with dataplane.opened(memory="64MB") as connection:
+                connection.execute(f"SELECT {made.sql}").fetchall()
+        elif rule.type is SourceType.ATTRIBUTE:
+            _see(schema, rule)
+        else:
+            compiled([rule], ())
+    except Unmappable as error:
+        return error.reason
+    except duckdb.Error as error:
+        return rejection(str(error)) or "the value cannot be converted."
+    return None
+
+
+def preview(rules: Sequence[Rule], records: Sequence[dict[str, Any]], schema: Shape = ANY) -> Preview:
+    """What `rules` make of `records`. A mapping that fails on one of them is left out and named."""
+    columns = _columns(records)
+    failed: list[tuple[Rule, str]] = []
+    with dataplane.opened(memory="64MB") as connection:
+        structure = ", ".join(f"{quote(column.name)} {column.type.sql}" for column in columns)
+        connection.execute("CREATE TABLE sample (place INTEGER" + (f", {structure})" if structure else ")"))
+        if columns:
+            form = json.dumps({column.name: _form(column.type) for column in columns})
+            connection.executemany(
+                "INSERT INTO sample SELECT ?, unnest(from_json(CAST(? AS JSON), ?))",
+                [(place, json.dumps(record), form) for place, record in enumerate(records)],
+            )
+        optional = _optional(schema)
+        good: list[Rule] = []
+        for rule in rules:
+            try:
+                _run(connection, [*good, rule], columns, optional)
+            except (Unmappable, duckdb.Error) as error:
+                failed.append((rule, error.reason if isinstance(error, Unmappable) else rejection(str(error)) or ""))
+            else:
+                good.append(rule)
+        return Preview(_run(connection, good, columns, optional) if good else [{} for _ in records], tuple(failed))
+
+
+def _run(
+    connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule], columns: Sequence[Column], schema: Shape
+) -> list[dict[str, Any]]:
+    made = compiled(rules, columns, schema)
+    query = f"SELECT to_json(mapped) FROM (SELECT {made.sql}, place AS _headgate_place FROM sample) AS mapped"  # noqa: S608
+    rows = sorted((json.loads(text) for (text,) in connection.execute(query).fetchall()), key=_place)
+    return [{name: value for name, value in row.items() if name != "_headgate_place"} for row in rows]
+
+
+def _place(row: dict[str, Any]) -> int:
+    return int(row["_headgate_place"])
+
+
+def _see(schema: Shape, rule: Rule) -> None:
+    """See that the paths can be read and that the schema has the destination. Raises Unmappable."""
+    if rule.source_path.count(None) != rule.destination_path.count(None):
+        raise Unmappable("source and destination must have equally many [*].", rule)
+    shape = schema
+    for step in rule.destination_path:
+        if isinstance(step, str):
+            if shape.xdm not in ("", "object"):
+                raise Unmappable(f"{step!r} lies below a value of the type {shape.xdm}.", rule)
+            if shape.fields and step not in shape.fields:
+                raise Unmappable(f"the schema has no field {rule.destination!r}.", rule)
+            shape = shape.fields.get(step, ANY)
+        else:
+            if shape.xdm not in ("", "array"):
+                raise Unmappable(f"the schema has a value of the type {shape.xdm} where [ ] stands.", rule)
+            shape = shape.element or ANY
+
+
+def _optional(shape: Shape) -> Shape:
+    """`shape` with no field required, for trying one mapping at a time."""
+    fields = {name: _optional(field) for name, field in shape.fields.items()}
+    return Shape(shape.xdm, shape.type, False, shape.enum, fields, _optional(shape.element) if shape.element else None)
+
+
+def _columns(records: Iterable[dict[str, Any]]) -> tuple[Column, ...]:
+    found = _merged([_type(record) for record in records])
+    return tuple(Column(name, type_) for name, type_ in found.fields)
+
+
+def _type(value: object) -> LakeType:
+    match value:
+        case bool():
+            return LakeType("boolean")
+        case int():
+            return LakeType("long")
+        case float():
+            return LakeType("double")
+        case list():
+            return LakeType("list", element=_merged([_type(item) for item in value if item is not None]))
+        case dict():
+            return LakeType(
+                "struct", fields=tuple((name, _type(v)) for name, v in value.items() if v not in (None, {}))
+            )
+    return LakeType("string")
+
+
+def _form(type_: LakeType) -> Any:
+    """A type as DuckDB's from_json() takes it."""
+    if type_.element is not None:
+        return [_form(type_.element)]
+    return {name: _form(inner) for name, inner in type_.fields} if type_.kind == "struct" else type_.sql
+
+
+def _merged(types: Sequence[LakeType]) -> LakeType:
+    """The type that holds values of all `types`: text when they have nothing in common."""
+    kinds = {type_.kind for type_ in types}
+    if not types:
+        return LakeType("string")
+    if kinds == {"struct"}:
+        members: dict[str, list[LakeType]] = {}
+        for type_ in types:
+            for name, inner in type_.fields:
+                members.setdefault(name, []).append(inner)
+        return LakeType("struct", fields=tuple((name, _merged(found)) for name, found in members.items()))
+    if kinds == {"list"}:
+        return LakeType("list", element=_merged([type_.element for type_ in types if type_.element is not None]))
+    if kinds == {"long", "double"}:
+        return LakeType("double")
+    return types[0] if len(kinds) == 1 else LakeType("string")
