@@ -47,10 +47,11 @@ def own_metadata(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def migrated(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The name of a database with the metadata tables, to make others from."""
+    from headgate.config import Settings
     from headgate.store import open_store
 
     with empty_database(postgres) as address:
-        open_store(on_postgresql(address), tmp_path_factory.mktemp("keys")).close()
+        open_store(Settings(data=tmp_path_factory.mktemp("data"), metadata_url=on_postgresql(address))).close()
         yield address.rpartition("/")[2] if "?" not in address else address.partition("?")[0].rpartition("/")[2]
 
 

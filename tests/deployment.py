@@ -37,7 +37,7 @@ class Deployment:
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.settings = Settings(data=folder / "data", file_roots=(folder,), **settings)
-        self.store = open_store(self.settings.metadata, self.settings.keys)
+        self.store = open_store(self.settings)
         self.lake = Lake(self.settings.warehouse)
         self.store.tenants.ensure_org(Org("ORG", "Test"), Client("client", "ORG", "test"), "-")
         scope = self.store.tenants.scope("ORG", None)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -129,6 +129,16 @@ class Settings(BaseSettings):
         default="",
         description="Address of the metadata database in SQLAlchemy's form, for instance "
         "postgresql+psycopg://user@host/headgate. Default: SQLite in the data folder.",
+    )
+    secrets_key: SecretStr | None = Field(
+        default=None,
+        description="Keys that connections' secrets are sealed with, 32 bytes in base64: the current one, then by "
+        "commas those to be rotated away. Default: a key that is made in the data folder.",
+    )
+    secrets_key_command: str = Field(
+        default="",
+        description="Command that prints such keys, for instance of a key service. It runs without a shell, for at "
+        "most ten seconds.",
     )
     file_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(),

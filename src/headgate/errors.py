@@ -35,6 +35,20 @@ class HeadgateError(Exception):
         super().__init__(self.detail)
 
 
+class VaultLocked(HeadgateError):
+    """The credentials of this connection do not open: they were sealed elsewhere, or with a key that is lost."""
+
+    code = "FLOW-EXT-SECRETS-500"
+    title = "Secrets locked"
+
+
+class SecretsKeyUnusable(HeadgateError):
+    """The secrets key cannot be read."""
+
+    code = "FLOW-EXT-SECRETS-500"
+    title = "Secrets locked"
+
+
 # -- the gateway: who calls, for which organisation and sandbox ------------------------------------
 
 

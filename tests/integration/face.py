@@ -134,7 +134,7 @@ def serving(folder: Path, metadata: str = "", **more: Any) -> Iterator[Face]:
     """A service on a free port of the loopback interface, without a worker; metadata in `folder` or at an address."""
     _make_shop(folder / "shop.db")
     settings = Settings(data=folder / "data", file_roots=(folder,), metadata_url=metadata, **more)
-    store = open_store(settings.metadata, settings.keys)
+    store = open_store(settings)
     credentials = local_credentials(settings, store)
     app = create_app(Service(settings, store, wake=lambda: None))
     server = uvicorn.Server(

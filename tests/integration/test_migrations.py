@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from headgate.config import Settings
 from headgate.model.orgs import Grant
 from headgate.store import database, open_store
 from tests.conftest import empty_database
@@ -21,7 +22,7 @@ def upgrade(engine: sa.Engine, revision: str) -> None:
         command.upgrade(config, revision)
 
 
-def with_one_client(address: str, keys: Path) -> None:
+def with_one_client(address: str, data: Path) -> None:
     """An organisation of revision 0003 is opened by today's code."""
     engine = sa.create_engine(address)
     upgrade(engine, "0003")
@@ -36,7 +37,7 @@ def with_one_client(address: str, keys: Path) -> None:
             sa.text("INSERT INTO clients VALUES ('hg_old', 'ORG', 'Old client', :digest, 1)"), {"digest": digest}
         )
     engine.dispose()
-    store = open_store(address, keys)
+    store = open_store(Settings(data=data, metadata_url=address))
     try:
         assert store.tenants.secrets("hg_old") == (digest,)
         assert set(store.tenants.grants("ORG")) == {
@@ -51,9 +52,9 @@ def with_one_client(address: str, keys: Path) -> None:
 
 
 def test_clients_of_an_older_folder_keep_their_secret_and_their_rights(tmp_path: Path) -> None:
-    with_one_client(f"sqlite:///{tmp_path / 'metadata.db'}", tmp_path / "keys")
+    with_one_client(f"sqlite:///{tmp_path / 'metadata.db'}", tmp_path)
 
 
 def test_clients_of_an_older_postgresql_keep_their_secret_and_their_rights(postgres: str, tmp_path: Path) -> None:
     with empty_database(postgres) as address:
-        with_one_client(address.replace("postgresql://", "postgresql+psycopg://", 1), tmp_path / "keys")
+        with_one_client(address.replace("postgresql://", "postgresql+psycopg://", 1), tmp_path)

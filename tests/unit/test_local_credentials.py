@@ -17,7 +17,7 @@ from headgate.store import open_store
 
 def first_use(folder: str) -> tuple[str, str, str]:
     settings = Settings(data=Path(folder))
-    store = open_store(settings.metadata, settings.keys)
+    store = open_store(settings)
     try:
         found = local_credentials(settings, store)
         scope = store.tenants.scope(found.org_id, None)
@@ -30,7 +30,7 @@ def first_use(folder: str) -> tuple[str, str, str]:
 def test_processes_that_come_first_together_make_one_organisation(tmp_path: Path) -> None:
     first_use(str(tmp_path / "warm"))  # so that the race is about the organisation, not about the imports
     settings = Settings(data=tmp_path / "data")
-    open_store(settings.metadata, settings.keys).close()
+    open_store(settings).close()
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         found = pool.map(first_use, [str(settings.data)] * 8, chunksize=1)
     assert len(set(found)) == 1
@@ -38,7 +38,7 @@ def test_processes_that_come_first_together_make_one_organisation(tmp_path: Path
 
 def test_credentials(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path, token_lifetime=90)
-    store = open_store(settings.metadata, settings.keys)
+    store = open_store(settings)
     try:
         found = local_credentials(settings, store)
         stored = store.tenants.secrets(found.client_id)

@@ -5,12 +5,13 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
+from headgate.config import Settings
 from headgate.store import open_store
 from headgate.store.queue import _next_free
 
 
 def test_whether_a_run_must_wait_is_read_from_an_index(tmp_path: Path) -> None:
-    open_store(f"sqlite:///{tmp_path / 'metadata.db'}", tmp_path / "keys").close()
+    open_store(Settings(data=tmp_path)).close()
     query = _next_free().compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
     engine = sa.create_engine(f"sqlite:///{tmp_path / 'metadata.db'}")
     with engine.connect() as connection:

@@ -9,7 +9,7 @@ from headgate.config import Settings
 from headgate.model.orgs import Client, Org
 from headgate.model.scope import Principal
 from headgate.store import Store
-from headgate.store.vault import read_or_create
+from headgate.store.keyring import read_or_create
 
 __all__ = ["LOCAL_USER", "Credentials", "local_credentials"]
 

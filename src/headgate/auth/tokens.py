@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey
 from headgate.auth.signatures import LEEWAY, VerifyingKey, check_claims, verified
 from headgate.errors import TokenInvalid
 from headgate.model.scope import Principal
-from headgate.store.vault import read_or_create
+from headgate.store.keyring import read_or_create
 
 __all__ = ["AUDIENCE", "LEEWAY", "Tokens"]
 

@@ -19,6 +19,7 @@ _COMMANDS = {
     "serve": ("headgate.cli.serve", "Start the service and its worker."),
     "worker": ("headgate.cli.serve", "Run a worker alone."),
     "credentials": ("headgate.cli.credentials", "Print what a client needs to call the service."),
+    "secrets": ("headgate.cli.secrets", "Rotate the keys that credentials are sealed with."),
     "runs": ("headgate.cli.runs", "Start, follow and cancel flow runs."),
     "query": ("headgate.cli.query", "Ask the lake in SQL."),
 }

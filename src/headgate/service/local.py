@@ -34,7 +34,7 @@ def credentials(data: Path | None, *, create: bool = True) -> Json:
     settings = settings_for(data)
     if not create:
         must_exist(settings)
-    store = open_store(settings.metadata, settings.keys)
+    store = open_store(settings)
     try:
         found = local_credentials(settings, store)
     finally:

@@ -22,7 +22,7 @@ from headgate.model.query import Field, Query, parse_limit, parse_query
 from headgate.model.runs import Json
 from headgate.model.scope import Scope
 from headgate.store import Page
-from headgate.store.vault import read_or_create
+from headgate.store.keyring import read_or_create
 
 __all__ = ["Listings", "Parameters", "known_parameters", "projected", "truth"]
 

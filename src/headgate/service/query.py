@@ -37,7 +37,7 @@ def query(data: Path | None, statement: str) -> pa.Table:
     """
     settings = settings_for(data)
     must_exist(settings)
-    store = open_store(settings.metadata, settings.keys)
+    store = open_store(settings)
     try:
         credentials = local_credentials(settings, store)
         scope = store.tenants.scope(credentials.org_id, credentials.sandbox)

@@ -16,7 +16,7 @@ __all__ = ["serving", "working"]
 @contextmanager
 def serving(settings: Settings, *, with_worker: bool) -> Iterator[Service]:
     """The use-cases of a data folder and, if so asked, a started worker that they wake."""
-    store = open_store(settings.metadata, settings.keys)
+    store = open_store(settings)
     try:
         local_credentials(settings, store)
         if with_worker:
@@ -31,7 +31,7 @@ def serving(settings: Settings, *, with_worker: bool) -> Iterator[Service]:
 @contextmanager
 def working(settings: Settings) -> Iterator[Worker]:
     """A started worker of a data folder."""
-    store = open_store(settings.metadata, settings.keys)
+    store = open_store(settings)
     try:
         with _worker(settings, store) as worker:
             yield worker

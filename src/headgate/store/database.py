@@ -5,10 +5,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from headgate.config import Settings
 from headgate.errors import Unavailable
 from headgate.model.scope import Caller, Scope
+from headgate.store.keyring import Keyring, keyring_of
 from headgate.store.planner import Planner
 from headgate.store.queue import Queue
+from headgate.store.rotation import SecretsAdmin
 from headgate.store.scoped import ScopedStore
 from headgate.store.tenants import Tenants
 from headgate.store.transactions import Transactions
@@ -25,13 +28,14 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 class Store:
     """The metadata of one deployment."""
 
-    def __init__(self, engine: sa.Engine, vault: Vault) -> None:
+    def __init__(self, engine: sa.Engine, keyring: Keyring) -> None:
         self._engine = engine
-        self._vault = vault
+        self._vault = Vault(keyring)
         self._transactions = Transactions(engine)
         self.queue = Queue(self._transactions)
         self.planner = Planner(self._transactions, self.scoped)
         self.tenants = Tenants(self._transactions)
+        self.secrets = SecretsAdmin(self._transactions, self._vault, keyring)
 
     def scoped(self, where: Scope | Caller) -> ScopedStore:
         """All of one scope. What a `Caller` writes there is recorded as theirs, else as the service's own."""
@@ -49,12 +53,13 @@ class Store:
         self._engine.dispose()
 
 
-def open_store(url: str, keys: Path) -> Store:
-    """Open the database at `url` (SQLAlchemy's form), bring its tables up to date, and unlock its secrets.
+def open_store(settings: Settings) -> Store:
+    """Open the metadata database of `settings` and bring its tables up to date.
 
-    `keys` is the folder of the secrets key, which is made on first use. Raises Unavailable.
+    Secrets are sealed with the keys that the settings name; these are not looked at before a secret is, so that
+    a lost key keeps nothing else from being served. Raises Unavailable.
     """
-    address = sa.make_url(url)
+    address = sa.make_url(settings.metadata)
     if address.get_backend_name() == "sqlite" and address.database:
         folder = Path(address.database).parent
         try:
@@ -66,7 +71,7 @@ def open_store(url: str, keys: Path) -> Store:
         _migrate(engine)
     except sa.exc.OperationalError as error:
         raise Unavailable(f"The metadata database cannot be opened: {error.orig}") from error
-    return Store(engine, Vault(keys))
+    return Store(engine, keyring_of(settings))
 
 
 def _postgresql(address: sa.URL) -> sa.Engine:

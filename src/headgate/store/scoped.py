@@ -14,7 +14,7 @@ from headgate.model.scope import Caller, Scope
 from headgate.model.windows import DeltaColumn, Window
 from headgate.store import schedules, tables
 from headgate.store.transactions import Transactions
-from headgate.store.vault import Vault
+from headgate.store.vault import Place, Vault
 
 __all__ = ["InUse", "NameTaken", "Page", "ScopedStore", "resource_of", "run_of"]
 
@@ -103,7 +103,7 @@ class ScopedStore:
                     sa.insert(tables.secrets).values(
                         connection_id=resource.id,
                         **self._place,
-                        sealed=self._vault.seal(secret, self.scope, resource.id),
+                        sealed=self._vault.seal(secret, self._safe(resource.id)),
                     )
                 )
             if resource.kind is Kind.FLOW:
@@ -196,7 +196,7 @@ class ScopedStore:
             sealed = connection.execute(
                 sa.select(table.c.sealed).where(*self._mine(table), table.c.connection_id == connection_id)
             ).scalar()
-        return self._vault.open(sealed, self.scope, connection_id) if sealed else {}
+        return self._vault.open(sealed, self._safe(connection_id)) if sealed else {}
 
     # -- runs ------------------------------------------------------------------------------------
 
@@ -315,6 +315,9 @@ class ScopedStore:
     def _place(self) -> dict[str, str]:
         return {"org_id": self.scope.org_id, "sandbox_id": self.scope.sandbox_id}
 
+    def _safe(self, connection_id: str) -> Place:
+        return Place(self.scope.org_id, self.scope.sandbox_id, connection_id)
+
     def _mine(self, table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
         return (table.c.org_id == self.scope.org_id, table.c.sandbox_id == self.scope.sandbox_id)
 
@@ -362,7 +365,7 @@ class ScopedStore:
     def _reseal(self, connection: sa.Connection, connection_id: str, secret: Json) -> None:
         table = tables.secrets
         connection.execute(sa.delete(table).where(*self._mine(table), table.c.connection_id == connection_id))
-        sealed = self._vault.seal(secret, self.scope, connection_id)
+        sealed = self._vault.seal(secret, self._safe(connection_id))
         connection.execute(sa.insert(table).values(connection_id=connection_id, **self._place, sealed=sealed))
 
     def _record(
