@@ -18,19 +18,43 @@ POSTGRES = "74a1c565-4e59-48d7-9d67-7c03b8a13137"
 DATALAKE = "c604ff05-7f1a-43c0-8e18-33bf874cb11c"
 TABLES = "14518937-270c-4525-bdec-c2ba7cce3860"
 FILES = "9753525b-82c7-4dce-8a9b-5ccfce2b9876"
-CATEGORIES = {
+OF_TABLES = {
     "advertising",
     "analytics",
-    "cloudStorage",
     "consentAndPreferences",
     "crm",
     "customerSuccess",
-    "dataLake",
     "database",
-    "ecommerce",
     "marketingAutomation",
     "payments",
     "protocols",
+}
+CATEGORIES = {*OF_TABLES, "cloudStorage", "dataAndIdentityPartners", "dataLake", "ecommerce", "localSystem"}
+PUBLIC = {
+    "amazon-redshift": "3416976c-a9ca-4bba-901a-1f08f66978ff",
+    "amazon-s3": "ecadc60c-7455-4d87-84dc-2a0e293d997b",
+    "azure-blob": "4c10e202-c428-4796-9208-5f1f5732b1cf",
+    "datalake": DATALAKE,
+    "google-big-query": "3c9b37f8-13a6-43d8-bad3-b863b941fedd",
+    "landing-zone": "26f526f2-58f4-4712-961d-e41bf1ccc0e8",
+    "mysql": "26d738e0-8963-47ea-aadf-c60de735468a",
+    "postgresql": POSTGRES,
+    "salesforce": "cfc0fee1-7dc0-40ef-b73e-d8b134c436f5",
+    "sftp": "b7bf2577-4520-42c9-bae9-cad01560f7bc",
+    "snowflake": "b2e08744-4f1a-40ce-af30-7abac3e23cf3",
+    "stripe": "cc2c31d6-7b8c-4581-b49f-5c8698aa3ab3",
+}
+OUR_OWN = {
+    "acxiom-data-ingestion",
+    "acxiom-prospecting",
+    "algolia-user-profiles",
+    "bombora-intent",
+    "demandbase-intent",
+    "local-file-upload",
+    "local-files",
+    "merkury-identity-resolution",
+    "pathfactory",
+    "sqlite",
 }
 SECRET = re.compile(r"password|secret|token$|key$|connectionString|sasUri|passphrase", re.IGNORECASE)
 
@@ -42,10 +66,37 @@ def named(name: str) -> ConnectionSpec:
 
 def test_ids_and_names_are_unique_and_ids_are_uuids() -> None:
     specs = connection_specs()
-    assert len({spec.id for spec in specs}) == len({spec.name for spec in specs}) == len(specs) == 59
+    assert len({spec.id for spec in specs}) == len({spec.name for spec in specs}) == len(specs) == 67
     assert all(str(UUID(spec.id)) == spec.id for spec in specs)
     assert {spec.category for spec in specs} == CATEGORIES
     assert {spec.provider_id for spec in specs} == {"0ed90a81-07f4-4586-8190-b40eccef1c5a"}
+
+
+def test_ids_are_the_public_ones_where_there_is_one() -> None:
+    by_name = {spec.name: spec for spec in connection_specs()}
+    assert {name: by_name[name].id for name in PUBLIC} == PUBLIC
+    assert {name for name, spec in by_name.items() if not spec.public_id} == OUR_OWN
+    assert all(spec.wire["attributes"]["publicId"] is spec.public_id for spec in by_name.values())
+    # Sources of these categories are read as tables, or record by record.
+    assert {spec.kind for spec in connection_specs() if spec.category in OF_TABLES} == {"table", "rest"}
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "required"),
+    [
+        ("snowflake", {"tableName", "columns", "cdcEnabled"}, ["tableName"]),
+        ("amazon-s3", {"path", "type", "recursive"}, ["path"]),
+        ("stripe", {"resourcePath"}, ["resourcePath"]),
+        ("mixpanel", {"projectId", "timezone"}, ["projectId", "timezone"]),
+        ("sugar-crm", {"object_type", "resourcePath"}, []),
+        ("mailchimp", {"listId", "list_id"}, []),
+    ],
+)
+def test_every_source_has_its_own_params(name: str, names: set[str], required: list[str]) -> None:
+    schema = named(name).params_schema
+    assert names <= set(schema["properties"])
+    assert list(schema.get("required", ())) == required
+    assert "cdcEnabled" not in named("mysql").params_schema["properties"]
 
 
 def test_what_runs_comes_first_and_is_exactly_this() -> None:
@@ -66,17 +117,21 @@ def test_every_connection_spec_has_the_shape_of_the_contract(spec: ConnectionSpe
     assert wire["version"] == "1.0"
     assert wire["attributes"]["status"] == ("runnable" if spec.runnable else "listed")
     assert wire["attributes"]["isSource"] is (spec.kind != "target")
+    assert wire["attributes"]["description"].endswith(".")
+    for member, permission in (("view", "read"), ("manage", "write")):
+        about = {"@type": "lowLevel", "name": "EnterpriseSource", "permissions": [permission]}
+        assert wire["permissionsInfo"][member] == [about]
     jsonschema.Draft7Validator.check_schema(dict(spec.params_schema))
     if spec.is_source:
-        about = wire["sourceSpec"]["attributes"]["uiAttributes"]
-        assert (about["category"]["key"], about["frequency"]["key"]) == (spec.category, "batch")
+        shown = wire["sourceSpec"]["attributes"]["uiAttributes"]
+        assert (shown["category"]["key"], shown["frequency"]["key"]) == (spec.category, "batch")
         assert wire["exploreSpec"]["type"] in {"Tabular", "FileSystem", "Resource"}
-    for auth, shown in zip(spec.auth_specs, wire["authSpec"], strict=True):
-        assert shown["spec"]["$schema"] == "http://json-schema.org/draft-07/schema#"
-        jsonschema.Draft7Validator.check_schema(shown["spec"])
-        assert set(shown["spec"]["required"]) <= set(shown["spec"]["properties"])
+    for auth, entry in zip(spec.auth_specs, wire["authSpec"], strict=True):
+        assert entry["spec"]["$schema"] == "http://json-schema.org/draft-07/schema#"
+        jsonschema.Draft7Validator.check_schema(entry["spec"])
+        assert set(entry["spec"]["required"]) <= set(entry["spec"]["properties"])
         assert spec.auth_spec(auth.name) is auth
-        for name in shown["spec"]["properties"]:
+        for name in entry["spec"]["properties"]:
             assert (name in auth.secrets) or not SECRET.search(name)
 
 
@@ -115,13 +170,15 @@ def test_local_files_take_one_optional_folder_and_no_account() -> None:
 
 
 def test_flow_specs_lead_from_every_source_of_their_kind_to_the_lake() -> None:
-    table, file = flow_specs()
+    table, file, rest = flow_specs()
+    assert (rest.name, rest.id) == ("RestToAEP", "6499120c-0b15-42dc-936e-847ea3c24d72")
+    assert {named("stripe").id, named("generic-rest").id} <= set(rest.source_connection_spec_ids)
     assert (table.name, table.id, table.needs_delta_column) == ("CRMToAEP", TABLES, True)
     assert (file.name, file.id, file.needs_delta_column) == ("CloudStorageToAEP", FILES, False)
     assert {named("postgresql").id, named("sqlite").id, named("shopify").id} <= set(table.source_connection_spec_ids)
     assert named("local-files").id in file.source_connection_spec_ids
     assert not set(table.source_connection_spec_ids) & set(file.source_connection_spec_ids)
-    for flow in (table, file):
+    for flow in (table, file, rest):
         assert flow.target_connection_spec_ids == (DATALAKE,)
         wire = flow.wire
         assert wire["transformationSpec"] == wire["transformationSpecs"]

@@ -14,6 +14,10 @@ from typing import Any, Literal
 __all__ = ["AuthSpec", "ConnectionSpec", "FlowSpec", "connection_specs", "flow_specs"]
 
 _PROVIDER_ID = "0ed90a81-07f4-4586-8190-b40eccef1c5a"
+_PERMISSIONS = {
+    member: [{"@type": "lowLevel", "name": "EnterpriseSource", "permissions": [permission]}]
+    for member, permission in (("view", "read"), ("manage", "write"))
+}
 _DRAFT = "http://json-schema.org/draft-07/schema#"
 
 Kind = Literal["table", "file", "rest", "target"]
@@ -41,19 +45,22 @@ class AuthSpec:
 class ConnectionSpec:
     """A kind of system. `category` is the key the console groups by, `title` the name a person reads.
 
-    `runnable` says whether flows on it can run; `auth_optional` whether a connection may leave `auth` out.
-    A spec without `auth_specs` needs no account at all.
+    `runnable` says whether flows on it can run; `auth_optional` whether a connection may leave `auth` out;
+    `public_id` whether the id is the public Flow Service's, else our own. A spec without `auth_specs` needs no
+    account at all.
     """
 
     id: str
     name: str
     title: str
+    description: str
     category: str
     kind: Kind
     runnable: bool
     auth_specs: tuple[AuthSpec, ...]
     auth_optional: bool
     shape: Mapping[str, Any]
+    public_id: bool = True
     version: str = "1.0"
     provider_id: str = _PROVIDER_ID
 
@@ -85,7 +92,7 @@ class ConnectionSpec:
                         "category": {"key": self.category},
                         "icon": {"key": self.name},
                         "label": {"key": self.title},
-                        "description": {"key": self.title},
+                        "description": {"key": self.description},
                         "frequency": {"key": "batch"},
                     }
                 },
@@ -103,9 +110,11 @@ class ConnectionSpec:
                 "isSource": self.is_source,
                 "frequency": "batch",
                 "status": "runnable" if self.runnable else "listed",
+                "publicId": self.public_id,
+                "description": self.description,
                 "uiAttributes": {"apiFeatures": {"explorePaginationSupported": False}},
             },
-            "permissionsInfo": {"view": [], "manage": []},
+            "permissionsInfo": _PERMISSIONS,
         }
 
 
@@ -144,7 +153,7 @@ class FlowSpec:
                 "frequency": "batch",
                 "notification": {"category": "sources", "flowRun": {"enabled": True}},
             },
-            "permissionsInfo": {"view": [], "manage": []},
+            "permissionsInfo": _PERMISSIONS,
         }
 
 
@@ -183,6 +192,7 @@ def _connection_spec(entry: Mapping[str, Any], category: str, shape: Mapping[str
         id=entry["id"],
         name=entry["name"],
         title=entry["title"],
+        description=entry["description"],
         category=category,
         kind=entry["kind"],
         runnable=entry.get("runnable", False),
@@ -200,8 +210,20 @@ def _connection_spec(entry: Mapping[str, Any], category: str, shape: Mapping[str
             for auth in entry["auth"]
         ),
         auth_optional=entry.get("authOptional", False),
-        shape=shape,
+        shape=_with_params(shape, entry["params"]) if "params" in entry else shape,
+        public_id=entry.get("publicId", True),
     )
+
+
+def _with_params(shape: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """`shape` whose source takes `params` besides what all of its kind take."""
+    source = shape["sourceSpec"]
+    schema = {
+        **source["spec"],
+        "properties": {**source["spec"]["properties"], **params["properties"]},
+        "required": [*source["spec"].get("required", ()), *params.get("required", ())],
+    }
+    return {**shape, "sourceSpec": {**source, "spec": schema}}
 
 
 def _flow_shape(entry: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
