@@ -170,6 +170,11 @@ class Settings(BaseSettings):
     )
     max_attempts: int = Field(default=3, ge=1, description="Attempts before a run whose worker keeps dying is failed.")
     token_lifetime: int = Field(default=86_400, gt=0, description="Seconds a token of the built-in issuer lives.")
+    strict: bool = Field(
+        default=False,
+        description="Refuse what is otherwise let pass: a start time in the past, a missing x-sandbox-name, count "
+        "beside limit, a run without params.",
+    )
 
     public_url: str = Field(
         default="", description="Address that clients reach the service at; names the built-in issuer in its tokens."

@@ -139,6 +139,43 @@ class HostNotAllowed(InvalidRequest):
     title = "Host not allowed"
 
 
+class FinalizeForbidden(InvalidRequest):
+    """Only a source provider, by a service token, may finalize a transition."""
+
+    code = "FLOW-1402-400"
+
+
+class VersionMissing(InvalidRequest):
+    """The If-Match header is missing. Send the etag of the resource as you read it."""
+
+    code = "FLOW-1403-400"
+    title = "Header is missing"
+
+
+class ProgressCombined(InvalidRequest):
+    """The subOp PROGRESS cannot be combined with another."""
+
+    code = "FLOW-1406-400"
+
+
+class ProgressOfFailure(InvalidRequest):
+    """The subOp PROGRESS cannot report a failure."""
+
+    code = "FLOW-1407-400"
+
+
+class NotFinal(InvalidRequest):
+    """A final status needs a percentCompleted of 100."""
+
+    code = "FLOW-1408-400"
+
+
+class FinalizeInState(InvalidRequest):
+    """Nothing is to be finalized in this state."""
+
+    code = "FLOW-1409-400"
+
+
 class StateNotAllowed(InvalidRequest):
     """A flow is created without `state`; leave it out of the body."""
 
@@ -149,6 +186,18 @@ class UnknownSpec(InvalidRequest):
     """No connection spec or flow spec has this id."""
 
     code = "FLOW-1413-400"
+
+
+class SpecImmutable(InvalidRequest):
+    """`connectionSpec` and `flowSpec` cannot be changed. Make a new resource."""
+
+    code = "FLOW-1414-400"
+
+
+class AuthSpecImmutable(InvalidRequest):
+    """`auth.specName` cannot be changed. Make a new connection."""
+
+    code = "FLOW-1415-400"
 
 
 class UnknownAuthSpec(InvalidRequest):
@@ -169,8 +218,20 @@ class BadMapping(InvalidRequest):
     code = "FLOW-1419-400"
 
 
+class StateForbidsUpdate(InvalidRequest):
+    """The state does not allow a change."""
+
+    code = "FLOW-1420-400"
+
+
+class TransitionUnderWay(InvalidRequest):
+    """The state is about to change; wait until it is final."""
+
+    code = "FLOW-1421-400"
+
+
 class IllegalTransition(InvalidRequest):
-    """The run's state does not allow this."""
+    """The state does not allow this."""
 
     code = "FLOW-1422-400"
 
@@ -193,6 +254,30 @@ class BadOrderBy(InvalidRequest):
     code = "FLOW-1433-400"
 
 
+class UnknownPatchOperation(InvalidRequest):
+    """A patch has the operations add, replace and remove."""
+
+    code = "FLOW-1434-400"
+
+
+class BadSubAction(InvalidRequest):
+    """The subOp is not known."""
+
+    code = "FLOW-1435-400"
+
+
+class SubActionForbidden(InvalidRequest):
+    """This action takes no subOp."""
+
+    code = "FLOW-1436-400"
+
+
+class BadSubStatus(InvalidRequest):
+    """The status of the reported action is not known."""
+
+    code = "FLOW-1437-400"
+
+
 class OperatorNotThere(InvalidRequest):
     """This operator of the `property` filter is not implemented. Use ==, !=, <, <=, > or >=."""
 
@@ -207,6 +292,12 @@ class OperatorTakesOneValue(InvalidRequest):
 
 class FlowNotEnabled(InvalidRequest):
     """The flow is not in the state `enabled`, so it takes no runs."""
+
+    code = "FLOW-1444-400"
+
+
+class NotPublished(InvalidRequest):
+    """What this refers to is a draft. Publish it first, by `op=publish`."""
 
     code = "FLOW-1444-400"
 
@@ -257,6 +348,16 @@ class EmptyFilterValue(InvalidRequest):
     """The `property` filter has no value."""
 
     code = "FLOW-1453-400"
+
+
+class PatchFieldMissing(InvalidRequest):
+    """The patch names a field that is not there, or lacks one itself."""
+
+    code = "FLOW-1455-400"
+
+
+class PatchTooLong(InvalidRequest):
+    """The patch holds too many operations. Send them in several requests."""
 
 
 class UnknownAction(InvalidRequest):
@@ -381,6 +482,12 @@ class BadTime(ProviderRefusal):
     code = "CONNECTOR-1340-400"
 
 
+class StartInPast(ProviderRefusal):
+    """`scheduleParams.startTime` lies in the past."""
+
+    code = "CONNECTOR-1360-400"
+
+
 class BadSchedule(ProviderRefusal):
     """A flow with the frequency `once` has no `interval`."""
 
@@ -405,10 +512,28 @@ class BackfillForbidden(ProviderRefusal):
     code = "CONNECTOR-1364-400"
 
 
+class BadPatchPath(ProviderRefusal):
+    """The patch's path names nothing that a request may change."""
+
+    code = "CONNECTOR-1365-400"
+
+
+class StartPassed(ProviderRefusal):
+    """`scheduleParams.startTime` cannot be changed once it has passed."""
+
+    code = "CONNECTOR-1366-400"
+
+
 class DeltaColumnRequired(ProviderRefusal):
     """A scheduled flow on a table needs a delta column in its `Copy` transformation."""
 
     code = "CONNECTOR-1367-400"
+
+
+class ModeNotAllowed(ProviderRefusal):
+    """`mode` is `draft` or left out."""
+
+    code = "CONNECTOR-1368-400"
 
 
 class DeltaColumnForbidden(ProviderRefusal):
@@ -471,6 +596,24 @@ class BadFrequency(ProviderRefusal):
     code = "CONNECTOR-1397-400"
 
 
+class UnknownOperation(ProviderRefusal):
+    """The operation is not known."""
+
+    code = "CONNECTOR-1398-400"
+
+
+class OnceTooLate(ProviderRefusal):
+    """The start has passed, so the frequency cannot become `once`. Make another flow."""
+
+    code = "CONNECTOR-1403-400"
+
+
+class BackfillTooLate(ProviderRefusal):
+    """The start has passed, so `backfill` cannot be changed."""
+
+    code = "CONNECTOR-1404-400"
+
+
 class KeyTooLong(InvalidRequest):
     """`Idempotency-Key` must have 1 to 255 characters."""
 
@@ -517,6 +660,10 @@ class VersionConflict(HeadgateError):
     status = 412
     code = "FLOW-1404-412"
     title = "Version not matching"
+
+
+class ResourceBusy(VersionConflict):
+    """The resource kept changing meanwhile; nothing was stored. Try again."""
 
 
 class Unavailable(HeadgateError):

@@ -19,7 +19,7 @@ from headgate.config import Settings
 from headgate.model.orgs import Client, Org
 from headgate.model.scope import Principal
 from headgate.service import Service
-from headgate.store import Store, open_store
+from headgate.store import ScopedStore, Store, open_store
 
 BASE = "/data/foundation/flowservice"
 CATALOG = "/data/foundation/catalog"
@@ -62,6 +62,11 @@ class Face:
         """The answer to a request whose body and headers are given as they are."""
         sent = {**self.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
         return self.http.request(method, _absolute(path), content=content, headers=sent)
+
+    def patch(self, path: str, operations: object, etag: str | None) -> httpx.Response:
+        """The answer to a PATCH under the version `etag`; without If-Match when that is None."""
+        headers = {**self.headers, "If-Match": etag} if etag is not None else self.headers
+        return self.http.patch(_absolute(path), json=operations, headers=headers)
 
     def delete(self, path: str) -> httpx.Response:
         return self.http.delete(_absolute(path), headers=self.headers)
@@ -118,6 +123,12 @@ class Face:
     def run(self, flow_id: str, **params: Any) -> httpx.Response:
         """The answer to a run over WINDOW, with `params` beside or in place of its own."""
         return self.post("/runs", {"flowId": flow_id, "params": {**WINDOW, **params}})
+
+    def scoped(self) -> ScopedStore:
+        """What the service has stored in this client's sandbox."""
+        scope = self.store.tenants.scope(self.credentials.org_id, self.credentials.sandbox)
+        assert scope is not None
+        return self.store.scoped(scope)
 
     def set_state(self, flow_id: str, state: str) -> None:
         """Put a stored flow into a state that no request reaches yet."""

@@ -238,7 +238,7 @@ def test_source_that_is_only_listed_cannot_be_run(face: Face) -> None:
 
 
 def test_query_parameters_of_a_creation_are_refused(face: Face) -> None:
-    refused(face.post("/flows?mode=draft", face.flow_body()), 400, "FLOW-1451-400")
+    refused(face.post("/flows?expand=true", face.flow_body()), 400, "FLOW-1451-400")
     refused(face.get(f"/flows/{face.flow()}?expand=true"), 400, "FLOW-1451-400")
 
 

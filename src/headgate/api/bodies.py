@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from headgate.errors import BadBody, BodyEmpty, BodyTooLarge
 
-__all__ = ["MAX_BYTES", "parse_object", "parse_patch", "read_object", "read_patch"]
+__all__ = ["MAX_BYTES", "parse_object", "parse_patch", "read_object", "read_patch", "read_report"]
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
@@ -30,7 +30,16 @@ async def read_patch(request: Request) -> list[dict[str, Any]]:
     return parse_patch(await _read(request))
 
 
-async def _read(request: Request) -> bytes:
+async def read_report(request: Request) -> dict[str, Any]:
+    """The JSON object in the body of an action, which many clients send without body or Content-Type.
+
+    Raises BodyTooLarge, BadBody.
+    """
+    raw = await _receive(request)
+    return parse_object(raw) if raw.strip() not in (b"", b"null") else {}
+
+
+async def _receive(request: Request) -> bytes:
     raw, size = bytearray(), 0
     try:
         async with asyncio.timeout(MAX_SECONDS):
@@ -44,12 +53,17 @@ async def _read(request: Request) -> bytes:
         raise BadBody(f"The body did not arrive within {MAX_SECONDS} seconds.") from error
     if size > MAX_BYTES:
         raise BodyTooLarge
+    return bytes(raw)
+
+
+async def _read(request: Request) -> bytes:
+    raw = await _receive(request)
     if not raw.strip():
         raise BodyEmpty
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in ("application/json", "application/json-patch+json"):
         raise BadBody(f"The Content-Type is {media_type[:80]!r}; send application/json.")
-    return bytes(raw)
+    return raw
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Request, params
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 
-from headgate.api.bodies import read_object, read_patch
-from headgate.errors import PermissionDenied
+from headgate.api.bodies import read_object, read_patch, read_report
+from headgate.errors import PermissionDenied, VersionMissing
 from headgate.model.permissions import Permission
 from headgate.model.scope import Caller
 from headgate.service import Service
@@ -21,6 +21,7 @@ __all__ = [
     "OrgBody",
     "OrgCalling",
     "Patch",
+    "Report",
     "Serving",
     "UnguardedRoute",
     "check_guards",
@@ -28,6 +29,7 @@ __all__ = [
     "needs",
     "needs_in_org",
     "parameters",
+    "required_version",
 ]
 
 
@@ -60,12 +62,17 @@ async def _patch(request: Request, _caller: Annotated[Caller, Depends(_caller)])
     return await read_patch(request)
 
 
+async def _report(request: Request, _caller: Annotated[Caller, Depends(_caller)]) -> dict[str, Any]:
+    return await read_report(request)
+
+
 Serving = Annotated[Service, Depends(_service)]
 Calling = Annotated[Caller, Depends(_caller)]
 OrgCalling = Annotated[Caller, Depends(_org_caller)]  # a caller in no sandbox, with its rights in the organisation
 Body = Annotated[dict[str, Any], Depends(_body)]
 OrgBody = Annotated[dict[str, Any], Depends(_org_body)]
 Patch = Annotated[list[dict[str, Any]], Depends(_patch)]
+Report = Annotated[dict[str, Any], Depends(_report)]
 
 
 class _Guard:
@@ -137,6 +144,13 @@ def if_match(request: Request) -> str | None:
     if not text or text == "*":
         return None
     return '"' + text.removeprefix("W/").strip('"') + '"'
+
+
+def required_version(request: Request) -> str | None:
+    """The version the request demands, as `if_match()` gives it. Raises VersionMissing when it names none."""
+    if not (request.headers.get("if-match") or request.query_params.get("if-match")):
+        raise VersionMissing
+    return if_match(request)
 
 
 async def _no_parameters(request: Request) -> None:

@@ -1,4 +1,4 @@
-"""Connections, source connections, target connections and flows: the four verbs they share."""
+"""Connections, source connections, target connections and flows: what they have in common."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,18 @@ from starlette.responses import JSONResponse, Response
 
 from headgate.api import schemas
 from headgate.api.answers import created, found
-from headgate.api.requests import Bare, Body, Calling, Serving, needs, parameters
+from headgate.api.requests import (
+    Bare,
+    Body,
+    Calling,
+    Patch,
+    Report,
+    Serving,
+    if_match,
+    needs,
+    parameters,
+    required_version,
+)
 from headgate.model.permissions import Permission
 from headgate.service import Service
 from headgate.service.resources import Collection
@@ -16,7 +27,9 @@ from headgate.service.resources import Collection
 __all__ = ["routers"]
 
 
-def _router(name: str, chosen: Callable[[Service], Collection], schema: dict[str, Any]) -> APIRouter:
+def _router(
+    name: str, chosen: Callable[[Service], Collection], schema: dict[str, Any], ops: tuple[str, ...] = ()
+) -> APIRouter:
     router = APIRouter(prefix=f"/{name}", tags=[name])
     view, manage = needs(Permission.VIEW_SOURCES), needs(Permission.MANAGE_SOURCES)
 
@@ -24,12 +37,12 @@ def _router(name: str, chosen: Callable[[Service], Collection], schema: dict[str
         "",
         status_code=201,
         name=f"create {name}",
-        dependencies=[manage, Bare],
-        openapi_extra=schemas.body(schema),
+        dependencies=[manage],
+        openapi_extra={**schemas.body(schema), **schemas.MODE},
     )
     def create(request: Request, service: Serving, caller: Calling, body: Body) -> Response:
-        """Make one; the answer has its id and etag."""
-        made = chosen(service).create(caller, body)
+        """Make one, or with mode=draft a draft, which may lack members; the answer has its id and etag."""
+        made = chosen(service).create(caller, body, parameters(request))
         return created(f"{request.url.path}/{made['id']}", made)
 
     @router.get("", dependencies=[view], name=f"list {name}")
@@ -41,6 +54,26 @@ def _router(name: str, chosen: Callable[[Service], Collection], schema: dict[str
     def get(id: str, service: Serving, caller: Calling) -> Response:  # noqa: A002
         """One of them."""
         return found(chosen(service).get(caller, id))
+
+    @router.patch(
+        "/{id}", dependencies=[manage, Bare], name=f"change {name}", openapi_extra=schemas.body(schemas.PATCH)
+    )
+    def patch(id: str, request: Request, service: Serving, caller: Calling, operations: Patch) -> Response:  # noqa: A002
+        """Change one by JSON Patch, if it still has the version of If-Match; the answer is all of it."""
+        changed = chosen(service).patch(caller, id, operations, etag=required_version(request))
+        return JSONResponse(changed, headers={"ETag": changed["etag"]})
+
+    @router.post(
+        "/{id}/action",
+        dependencies=[manage],
+        name=f"act on {name}",
+        openapi_extra=schemas.action("publish", *ops, "finalize", "finalize-update"),
+    )
+    def act(id: str, request: Request, service: Serving, caller: Calling, report: Report) -> Response:  # noqa: A002
+        """Publish a draft; enable or disable a flow. Only a provider finalizes."""
+        etag = if_match(request)
+        acted = chosen(service).act(caller, id, parameters(request), report, etag=etag)
+        return JSONResponse(acted, headers={"ETag": acted["etag"]})
 
     @router.delete("/{id}", status_code=204, dependencies=[manage, Bare], name=f"delete {name}")
     def delete(id: str, service: Serving, caller: Calling) -> Response:  # noqa: A002
@@ -55,5 +88,5 @@ routers = (
     _router("connections", lambda service: service.connections, schemas.CONNECTION),
     _router("sourceConnections", lambda service: service.source_connections, schemas.SOURCE_CONNECTION),
     _router("targetConnections", lambda service: service.target_connections, schemas.TARGET_CONNECTION),
-    _router("flows", lambda service: service.flows, schemas.FLOW),
+    _router("flows", lambda service: service.flows, schemas.FLOW, ("enable", "disable")),
 )

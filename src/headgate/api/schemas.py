@@ -2,7 +2,18 @@
 
 from typing import Any
 
-__all__ = ["CONNECTION", "DATASET", "FLOW", "RUN", "SOURCE_CONNECTION", "TARGET_CONNECTION", "action", "body"]
+__all__ = [
+    "CONNECTION",
+    "DATASET",
+    "FLOW",
+    "MODE",
+    "PATCH",
+    "RUN",
+    "SOURCE_CONNECTION",
+    "TARGET_CONNECTION",
+    "action",
+    "body",
+]
 
 Schema = dict[str, Any]
 
@@ -15,7 +26,11 @@ def body(schema: Schema) -> Schema:
 def action(*ops: str) -> Schema:
     """The OpenAPI part of a route that takes an action."""
     return {
-        "parameters": [{"name": "op", "in": "query", "required": True, "schema": {"type": "string", "enum": list(ops)}}]
+        "parameters": [
+            {"name": "op", "in": "query", "required": True, "schema": {"type": "string", "enum": list(ops)}},
+            {"name": "subOp", "in": "query", "schema": {"type": "string", "enum": ["apply", "rollback", "progress"]}},
+        ],
+        "requestBody": {"required": False, "content": {"application/json": {"schema": _REPORT}}},
     }
 
 
@@ -23,6 +38,15 @@ def _object(required: list[str], **properties: Schema) -> Schema:
     return {"type": "object", "required": required, "properties": properties}
 
 
+_REPORT: Schema = {
+    "type": "object",
+    "description": "What a provider says of its action.",
+    "properties": {
+        "percentCompleted": {"type": "number"},
+        "status": {"type": "object", "properties": {"value": {"type": "string"}}},
+        "recordTypes": {"type": "array"},
+    },
+}
 _TEXT: Schema = {"type": "string"}
 _NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 1000}
 _TIME: Schema = {
@@ -34,6 +58,12 @@ _IDS: Schema = {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 1}
 _DELTA = _object(["name"], name=_NAME, dateFormat=_TEXT, timezone=_TEXT)
 _TAGS: Schema = {"type": "object", "additionalProperties": {"type": "array", "items": _TEXT}}
 
+MODE: Schema = {"parameters": [{"name": "mode", "in": "query", "schema": {"type": "string", "enum": ["draft"]}}]}
+PATCH: Schema = {
+    "type": "array",
+    "minItems": 1,
+    "items": _object(["op", "path"], op={"type": "string", "enum": ["add", "replace", "remove"]}, path=_TEXT, value={}),
+}
 CONNECTION = _object(
     ["name", "connectionSpec"],
     name=_NAME,

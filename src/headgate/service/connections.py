@@ -1,10 +1,11 @@
 """Connections, and the source and target connections that choose what is read and written through them."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from headgate.config import Settings
 from headgate.errors import (
+    AuthSpecImmutable,
     BadDelimiter,
     BadFormat,
     BadParameter,
@@ -17,10 +18,11 @@ from headgate.errors import (
     TargetNotLake,
     UnknownAuthSpec,
 )
+from headgate.model.lifecycle import ResourceState
+from headgate.model.patch import Operation, apply
 from headgate.model.query import Field
-from headgate.model.resources import Kind, Resource, WriteMode
+from headgate.model.resources import Kind, Resource, SpecRef, WriteMode
 from headgate.model.runs import Json
-from headgate.model.scope import Caller
 from headgate.service.bodies import (
     check_id,
     check_schema,
@@ -32,7 +34,7 @@ from headgate.service.bodies import (
     text,
 )
 from headgate.service.paging import Listings
-from headgate.service.resources import Collection, new_resource
+from headgate.service.resources import Collection, Content, see_published
 from headgate.service.specs import connection_spec
 from headgate.sources import ConnectionSpec, open_source
 from headgate.store import ScopedStore, Store
@@ -42,35 +44,48 @@ __all__ = ["MASK", "Connections", "SourceConnections", "TargetConnections"]
 MASK = "xxxx"  # what every answer shows in place of a secret
 _FORMATS = {"table": ("tabular",), "file": ("delimited", "json", "parquet"), "rest": ("json",)}
 
-_Read = tuple[Resource, Iterable[str], Json | None]
-
 
 class Connections(Collection):
     """Connections: the credentials and the address of a system."""
 
     kind = Kind.CONNECTION
     fields: ClassVar = {"auth.specName": Field("body.auth.specName")}
+    changeable = frozenset({"name", "description", "auth"})
     in_use = ConnectionInUse
 
     def __init__(self, store: Store, listings: Listings, settings: Settings) -> None:
         super().__init__(store, listings)
         self._settings = settings
 
-    def _read(self, caller: Caller, store: ScopedStore, body: Json) -> _Read:  # noqa: ARG002
+    def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:
         name, ref = required_name(body), spec_ref(body, "connectionSpec")
         spec = connection_spec(ref.id)
-        content = {
-            **kept(body, "name", "description"),
-            "connectionSpec": {"id": ref.id, "version": ref.version},
-        }
         params = _auth_params(body, spec)
+        if before is not None and _auth_name(body) != _auth_name(before.body):
+            raise AuthSpecImmutable
         if spec.is_source and spec.runnable:
             # Nothing is reached; the source only judges its parameters and where they lead.
-            open_source(spec.id, params or {}, self._settings, self._store.tenants.tenancy(caller.scope.org_id))
-        if params is not None:
-            auth_name = body["auth"]["specName"]
-            content["auth"] = {"specName": auth_name, "params": _masked(params, spec, auth_name)}
-        return new_resource(self.kind, caller, name, content), (), params
+            open_source(spec.id, params or {}, self._settings, self._store.tenants.tenancy(store.scope.org_id))
+        content = _connection_content(body, ref, spec)
+        secret = params if params is not None or before is None else {}
+        return Content(name, content, secret=secret)
+
+    def _sketch(self, store: ScopedStore, body: Json) -> Content:  # noqa: ARG002
+        name, ref = required_name(body), spec_ref(body, "connectionSpec")
+        spec = connection_spec(ref.id)
+        auth = optional_object(body, "auth")
+        text(auth, "specName", where="auth.")
+        return Content(name, _connection_content(body, ref, spec), secret=optional_object(auth, "params"))
+
+    def _document(self, store: ScopedStore, before: Resource) -> Json:
+        return _unmasked(before.body, store.secret(before.id))
+
+    def _patched(self, store: ScopedStore, before: Resource, operations: Sequence[Operation]) -> Content:
+        draft = before.state == ResourceState.DRAFT
+        if not draft and any(operation.tokens[:2] == ("auth", "specName") for operation in operations):
+            raise AuthSpecImmutable
+        body = _unmasked(apply(before.body, operations), store.secret(before.id))
+        return self._sketch(store, body) if draft else self._content(store, body, before)
 
 
 class SourceConnections(Collection):
@@ -83,13 +98,14 @@ class SourceConnections(Collection):
         "params.tableName": Field("body.params.tableName"),
         "params.path": Field("body.params.path"),
     }
+    changeable = frozenset({"name", "description", "data", "params", "baseConnectionId"})
 
-    def _read(self, caller: Caller, store: ScopedStore, body: Json) -> _Read:
+    def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:  # noqa: ARG002
         name, ref = required_name(body), spec_ref(body, "connectionSpec")
-        spec = connection_spec(ref.id)
-        if not spec.is_source:
-            raise ConnectorUnsupported(f"{spec.title} is a target; it cannot be read.", id=spec.id)
-        base_id = _base_connection(store, body, spec)
+        spec = _source_spec(ref)
+        base = _base_connection(store, body, spec)
+        if base is not None:
+            see_published(base)
         params = optional_object(body, "params")
         check_schema(params, spec.params_schema, "params")
         content = {
@@ -98,10 +114,19 @@ class SourceConnections(Collection):
             "data": _data(body, spec),
             "params": params,
         }
-        if base_id is not None:
-            content["baseConnectionId"] = base_id
-        links = [base_id] if base_id is not None else []
-        return new_resource(self.kind, caller, name, content), links, None
+        return _with_base(name, content, base)
+
+    def _sketch(self, store: ScopedStore, body: Json) -> Content:
+        name, ref = required_name(body), spec_ref(body, "connectionSpec")
+        spec = _source_spec(ref)
+        base = _base_connection(store, body, spec) if body.get("baseConnectionId") else None
+        content = {
+            **kept(body, "name", "description"),
+            "connectionSpec": {"id": ref.id, "version": ref.version},
+            "data": optional_object(body, "data"),
+            "params": optional_object(body, "params"),
+        }
+        return _with_base(name, content, base)
 
 
 class TargetConnections(Collection):
@@ -109,15 +134,11 @@ class TargetConnections(Collection):
 
     kind = Kind.TARGET_CONNECTION
     fields: ClassVar = {"params.dataSetId": Field("body.params.dataSetId")}
+    changeable = frozenset({"name", "description", "data", "params"})
 
-    def _read(self, caller: Caller, store: ScopedStore, body: Json) -> _Read:
-        ref = spec_ref(body, "connectionSpec")
-        spec = connection_spec(ref.id)
-        if spec.is_source:
-            raise TargetNotLake(
-                f"{spec.title} is a source; the target must use the connection spec `datalake`.", id=spec.id
-            )
-        params = optional_object(body, "params")
+    def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:  # noqa: ARG002
+        content = _target_content(body)
+        params = content["params"]
         id_ = text(params, "dataSetId", where="params.") or text(params, "datasetId", where="params.")
         if not id_:
             raise DatasetIdMissing("params.dataSetId is missing or empty.")
@@ -131,14 +152,72 @@ class TargetConnections(Collection):
             store.get(Kind.DATASET, id_)
         except NotFound as error:
             raise DatasetIdMissing(f"params.dataSetId {shown(id_)} names no dataset of this sandbox.") from error
-        content = {
-            **kept(body, "name", "description"),
-            "connectionSpec": {"id": ref.id, "version": ref.version},
-            "data": optional_object(body, "data"),
-            "params": {**params, "dataSetId": id_, "writeMode": str(mode)},
+        content["params"] = {**params, "dataSetId": id_, "writeMode": str(mode)}
+        return Content(content.get("name", ""), content, links=[id_])
+
+    def _sketch(self, store: ScopedStore, body: Json) -> Content:  # noqa: ARG002
+        content = _target_content(body)
+        return Content(content.get("name", ""), content)
+
+
+def _auth_name(body: Json) -> str | None:
+    name: str | None = (body.get("auth") or {}).get("specName")
+    return name
+
+
+def _connection_content(body: Json, ref: SpecRef, spec: ConnectionSpec) -> Json:
+    """What is stored of a connection beside its sealed credentials."""
+    content = {
+        **kept(body, "name", "description"),
+        "connectionSpec": {"id": ref.id, "version": ref.version},
+    }
+    if auth := optional_object(body, "auth"):
+        name = auth.get("specName")
+        content["auth"] = {
+            **({"specName": name} if name is not None else {}),
+            "params": _masked(optional_object(auth, "params"), spec, name or ""),
         }
-        name = required_name(body) if body.get("name") is not None else ""
-        return new_resource(self.kind, caller, name, content), [id_], None
+    return content
+
+
+def _unmasked(body: Json, secret: Json) -> Json:
+    """`body` with the stored credentials where a request sent their mask back."""
+    auth = body.get("auth")
+    params = auth.get("params") if isinstance(auth, dict) else None
+    if not isinstance(auth, dict) or not isinstance(params, dict):
+        return body
+    clear = {name: secret.get(name, value) if value == MASK else value for name, value in params.items()}
+    return {**body, "auth": {**auth, "params": clear}}
+
+
+def _source_spec(ref: SpecRef) -> ConnectionSpec:
+    spec = connection_spec(ref.id)
+    if not spec.is_source:
+        raise ConnectorUnsupported(f"{spec.title} is a target; it cannot be read.", id=spec.id)
+    return spec
+
+
+def _with_base(name: str, content: Json, base: Resource | None) -> Content:
+    if base is None:
+        return Content(name, content)
+    return Content(name, {**content, "baseConnectionId": base.id}, links=[base.id])
+
+
+def _target_content(body: Json) -> Json:
+    ref = spec_ref(body, "connectionSpec")
+    spec = connection_spec(ref.id)
+    if spec.is_source:
+        raise TargetNotLake(
+            f"{spec.title} is a source; the target must use the connection spec `datalake`.", id=spec.id
+        )
+    if body.get("name") is not None:
+        required_name(body)
+    return {
+        **kept(body, "name", "description"),
+        "connectionSpec": {"id": ref.id, "version": ref.version},
+        "data": optional_object(body, "data"),
+        "params": optional_object(body, "params"),
+    }
 
 
 def _auth_params(body: Json, spec: ConnectionSpec) -> Json | None:
@@ -172,7 +251,7 @@ def _masked(params: Json, spec: ConnectionSpec, auth_name: str) -> Json:
     return {name: value if name in declared and name not in secrets else MASK for name, value in params.items()}
 
 
-def _base_connection(store: ScopedStore, body: Json, spec: ConnectionSpec) -> str | None:
+def _base_connection(store: ScopedStore, body: Json, spec: ConnectionSpec) -> Resource | None:
     """`baseConnectionId`, seen to exist in this sandbox and to be a connection of `spec`."""
     id_ = text(body, "baseConnectionId")
     if not id_:
@@ -189,7 +268,7 @@ def _base_connection(store: ScopedStore, body: Json, spec: ConnectionSpec) -> st
             f"baseConnectionId names a connection of the spec {base.spec.id}, not of {spec.id}.",
             parameter="baseConnectionId",
         )
-    return id_
+    return base
 
 
 def _data(body: Json, spec: ConnectionSpec) -> Json:

@@ -1,51 +1,22 @@
 """Flows: from one source connection to one target connection."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from headgate.errors import (
-    BackfillForbidden,
-    BadFrequency,
-    BadMapping,
-    BadParameter,
-    BadSchedule,
-    ConnectorUnsupported,
-    DeltaColumnForbidden,
-    DeltaColumnRequired,
-    IdMissing,
-    IntervalMissing,
-    IntervalTooSmall,
-    NotExactlyOne,
-    ParameterMissing,
-    ScheduleEmpty,
-    SourceNotOnDemand,
-    StateNotAllowed,
-    TargetNotLake,
-)
+from headgate.config import Settings
+from headgate.errors import BadMapping, ConnectorUnsupported, SourceNotOnDemand, StateNotAllowed, TargetNotLake
 from headgate.model.query import Field
-from headgate.model.resources import Kind, Resource
+from headgate.model.resources import Kind, Resource, now_ms
 from headgate.model.runs import Json
-from headgate.model.scope import Caller
-from headgate.model.windows import parse_instant
-from headgate.service import wire
-from headgate.service.bodies import (
-    check_id,
-    check_schema,
-    kept,
-    optional_object,
-    required_name,
-    shown,
-    spec_ref,
-    text,
-)
-from headgate.service.resources import Collection, new_resource
+from headgate.service import flow_body, wire
+from headgate.service.bodies import check_id, check_schema, kept, optional_object, required_name, spec_ref
+from headgate.service.paging import Listings
+from headgate.service.resources import Collection, Content, see_published
 from headgate.service.specs import connection_spec, flow_spec
 from headgate.sources import FlowSpec
-from headgate.store import ScopedStore
+from headgate.store import ScopedStore, Store
 
 __all__ = ["Flows", "copy_transformation"]
-
-_FREQUENCIES = ("once", "minute", "hour", "day", "week")
 
 
 class Flows(Collection):
@@ -57,51 +28,71 @@ class Flows(Collection):
         "flowSpec.version": Field("body.flowSpec.version"),
         "scheduleParams.frequency": Field("body.scheduleParams.frequency", folded=True),
     }
+    changeable = frozenset(
+        {
+            "name",
+            "description",
+            "labels",
+            "options",
+            "policy",
+            "scheduleParams",
+            "sourceConnectionIds",
+            "targetConnectionIds",
+            "transformations",
+        }
+    )
 
-    def _read(self, caller: Caller, store: ScopedStore, body: Json) -> tuple[Resource, Iterable[str], Json | None]:
+    def __init__(self, store: Store, listings: Listings, settings: Settings) -> None:
+        super().__init__(store, listings)
+        self._strict = settings.strict
+
+    def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:
         if "state" in body:
             raise StateNotAllowed
-        name, ref = required_name(body), spec_ref(body, "flowSpec")
-        spec = flow_spec(ref.id)
-        source_id = _the_one(body, "sourceConnectionIds")
-        target_id = _the_one(body, "targetConnectionIds")
-        frequency = _check_schedule(body)
-        transformations = _transformations(body, spec, frequency)
+        name, spec = required_name(body), flow_spec(spec_ref(body, "flowSpec").id)
+        source_id = flow_body.the_one(body, "sourceConnectionIds")
+        target_id = flow_body.the_one(body, "targetConnectionIds")
+        frequency = flow_body.check_schedule(body)
+        schedule, present = body["scheduleParams"], now_ms()
+        if before is not None:
+            flow_body.check_schedule_change(before.body["scheduleParams"], schedule, present)
+        elif self._strict:
+            flow_body.see_future(schedule, present)
+        transformations = _transformations(body, spec, frequency, before)
         options = optional_object(body, "options")
         check_schema(options, spec.shape["optionSpec"]["spec"], "options")
-        source = store.get(Kind.SOURCE_CONNECTION, check_id(source_id, Kind.SOURCE_CONNECTION))
-        target = store.get(Kind.TARGET_CONNECTION, check_id(target_id, Kind.TARGET_CONNECTION))
-        _check_specs(spec, source, target)
-        dataset = store.get(Kind.DATASET, target.params["dataSetId"])
-        connection_id = source.body.get("baseConnectionId")
+        source, target = _ends(store, spec, source_id, target_id)
+        frozen = _frozen(store, spec, source, target, before)
         content = {
             **kept(body, "name", "description", "scheduleParams", "labels", "policy"),
-            "flowSpec": {"id": ref.id, "version": ref.version},
+            "flowSpec": {"id": spec.id, "version": spec.version},
             "sourceConnectionIds": [source_id],
             "targetConnectionIds": [target_id],
             "transformations": transformations,
             "options": options,
         }
-        frozen = {
-            "kind": spec.kind,
-            "source": {
-                "sourceConnectionId": source_id,
-                "connectionId": connection_id,
-                "specId": source.spec.id,
-                "params": source.params,
-                "data": source.body["data"],
-            },
-            "target": {
-                "targetConnectionId": target_id,
-                "specId": target.spec.id,
-                "dataSetId": dataset.id,
-                "table": dataset.frozen["table"],
-                "writeMode": target.params["writeMode"],
-            },
-            "options": options,
+        return Content(name, content, _links(frozen), frozen={**frozen, "options": options})
+
+    def _sketch(self, store: ScopedStore, body: Json) -> Content:
+        if "state" in body:
+            raise StateNotAllowed
+        name, spec = required_name(body), flow_spec(spec_ref(body, "flowSpec").id)
+        source_id = flow_body.the_one(body, "sourceConnectionIds")
+        target_id = flow_body.the_one(body, "targetConnectionIds")
+        source = store.get(Kind.SOURCE_CONNECTION, check_id(source_id, Kind.SOURCE_CONNECTION))
+        target = store.get(Kind.TARGET_CONNECTION, check_id(target_id, Kind.TARGET_CONNECTION))
+        content = {
+            **kept(body, "name", "description", "labels", "policy"),
+            "flowSpec": {"id": spec.id, "version": spec.version},
+            "sourceConnectionIds": [source_id],
+            "targetConnectionIds": [target_id],
+            "transformations": flow_body.transformations(body, spec),
+            "options": optional_object(body, "options"),
         }
-        links = [source_id, target_id, dataset.id, *([connection_id] if connection_id else [])]
-        return new_resource(self.kind, caller, name, content, frozen=frozen), links, None
+        if schedule := optional_object(body, "scheduleParams"):
+            content["scheduleParams"] = schedule
+        frozen = {"kind": spec.kind, "source": _from(source), "target": _to(target)}
+        return Content(name, content, _links(frozen), frozen=frozen)
 
     def _shown(self, store: ScopedStore, items: Sequence[Resource]) -> list[Json]:
         newest = store.last_runs([item.id for item in items])
@@ -110,106 +101,81 @@ class Flows(Collection):
 
 def copy_transformation(transformations: Sequence[Json]) -> Json | None:
     """The `Copy` transformation, which holds the flow's delta column; None when there is none."""
-    return next((entry for entry in transformations if entry["name"].lower() == "copy"), None)
+    return flow_body.found("Copy", transformations)
 
 
-def _the_one(body: Json, name: str) -> str:
-    ids = body.get(name)
-    if ids is None or ids in ([], "", [None], [""]):
-        raise IdMissing(f"{name} is missing or empty; send a list with one id.", parameter=name)
-    if not isinstance(ids, list) or len(ids) != 1:
-        raise NotExactlyOne(f"{name} is {shown(ids)}; send a list with exactly one id.", parameter=name)
-    if not isinstance(ids[0], str):
-        raise IdMissing(f"{name} holds {shown(ids[0])}; send an id.", parameter=name)
-    return ids[0]
-
-
-def _check_schedule(body: Json) -> str:
-    """The frequency of `scheduleParams`, whose members may all be texts. A past startTime is allowed."""
-    schedule = optional_object(body, "scheduleParams")
-    if not schedule:
-        raise ScheduleEmpty
-    frequency = schedule.get("frequency")
-    if frequency not in _FREQUENCIES:
-        raise BadFrequency(
-            f"scheduleParams.frequency is {shown(frequency)}; send one of {', '.join(_FREQUENCIES)}.",
-            parameter="scheduleParams.frequency",
-        )
-    if schedule.get("startTime") is None:
-        raise ParameterMissing("scheduleParams.startTime is missing.", parameter="scheduleParams.startTime")
-    parse_instant(schedule["startTime"], "scheduleParams.startTime")
-    interval, backfill = schedule.get("interval"), schedule.get("backfill")
-    if frequency == "once":
-        if interval is not None:
-            raise BadSchedule(f"scheduleParams.interval is {shown(interval)}; `once` has none.")
-        if backfill is not None:
-            raise BackfillForbidden(f"scheduleParams.backfill is {shown(backfill)}; `once` has none.")
-        return "once"
-    if interval is None:
-        raise IntervalMissing(f"scheduleParams.interval is missing; the frequency {frequency!r} needs it.")
-    least = 15 if frequency == "minute" else 1
-    if not _whole(interval) or int(interval) < least:
-        raise IntervalTooSmall(
-            f"scheduleParams.interval is {shown(interval)}; with {frequency!r} it is {least} or more."
-        )
-    if backfill not in (None, True, False, "true", "false"):
-        raise BadParameter(f"scheduleParams.backfill is {shown(backfill)}; send true or false.")
-    return str(frequency)
-
-
-def _whole(value: Any) -> bool:
-    if isinstance(value, str):
-        return len(value) < 10 and value.isascii() and value.isdigit()
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _transformations(body: Json, spec: FlowSpec, frequency: str) -> list[Json]:
-    given = body.get("transformations")
-    if given is None:
-        given = []
-    if not isinstance(given, list) or not all(isinstance(entry, dict) for entry in given):
-        raise BadParameter(f"transformations is {shown(given)}; send a list of objects.")
-    for entry in given:
-        name = text(entry, "name", where="transformations[].")
-        if not name:
-            raise ParameterMissing("A transformation has no name.", parameter="transformations[].name")
-        known = [about["name"] for about in spec.shape["transformationSpec"]]
-        if name.lower() not in [name.lower() for name in known]:
-            raise BadParameter(
-                f"The transformation {shown(name)} is not known; this kind of flow has: {', '.join(known)}."
-            )
-        optional_object(entry, "params")
-        if name.lower() == "mapping":
-            raise BadMapping
-    if spec.needs_delta_column:
-        _check_copy(given, spec, frequency)
+def _transformations(body: Json, spec: FlowSpec, frequency: str, before: Resource | None) -> list[Json]:
+    """The flow's transformations. One on demand keeps the `Copy` of its first run for as long as its source."""
+    given = flow_body.transformations(body, spec)
+    if flow_body.found("Mapping", given) is not None:
+        raise BadMapping
+    if not spec.needs_delta_column:
+        return given
+    kept_copy = None
+    if before is not None and before.body["sourceConnectionIds"] == body["sourceConnectionIds"]:
+        kept_copy = copy_transformation(before.body["transformations"])
+    known: Any = flow_body.delta_column([kept_copy]) if kept_copy else None
+    flow_body.check_delta_column(given, spec, frequency, known)
+    if frequency == "once" and kept_copy is not None and flow_body.delta_column(given) is None:
+        return [kept_copy, *(entry for entry in given if entry["name"].lower() != "copy")]
     return given
 
 
-def _check_copy(transformations: list[Json], spec: FlowSpec, frequency: str) -> None:
-    copies = [entry for entry in transformations if entry["name"].lower() == "copy"]
-    if len(copies) > 1:
-        raise BadParameter("transformations holds more than one Copy.")
-    params = optional_object(copies[0], "params") if copies else {}
-    if frequency == "once":
-        if params.get("deltaColumn") is not None:
-            raise DeltaColumnForbidden
-    elif params.get("deltaColumn") is None:
-        raise DeltaColumnRequired
-    else:
-        [about] = [about for about in spec.shape["transformationSpec"] if about["name"] == "Copy"]
-        check_schema(params, about["spec"], "transformations[].params")
-
-
-def _check_specs(spec: FlowSpec, source: Resource, target: Resource) -> None:
+def _ends(store: ScopedStore, spec: FlowSpec, source_id: str, target_id: str) -> tuple[Resource, Resource]:
+    """The flow's source and target connection, seen to be published and to suit `spec`."""
+    source = store.get(Kind.SOURCE_CONNECTION, check_id(source_id, Kind.SOURCE_CONNECTION))
+    target = store.get(Kind.TARGET_CONNECTION, check_id(target_id, Kind.TARGET_CONNECTION))
     of_source = connection_spec(source.spec.id)
-    if of_source.id not in spec.source_connection_spec_ids:
-        raise ConnectorUnsupported(
-            f"The flow spec {spec.name} does not take the connection spec {of_source.name}.", id=of_source.id
-        )
     if not of_source.runnable:
         raise SourceNotOnDemand(
             f"{of_source.title} is listed in the catalogue, but this version cannot read it.", id=of_source.id
         )
+    if of_source.id not in spec.source_connection_spec_ids:
+        raise ConnectorUnsupported(
+            f"The flow spec {spec.name} does not take the connection spec {of_source.name}.", id=of_source.id
+        )
     if target.spec.id not in spec.target_connection_spec_ids:
         raise TargetNotLake
+    see_published(source)
+    see_published(target)
+    return source, target
+
+
+def _frozen(store: ScopedStore, spec: FlowSpec, source: Resource, target: Resource, before: Resource | None) -> Json:
+    """Copies of the flow's source and target; of those it had before, the copies it has."""
+    old = before.frozen if before is not None else {}
+    frozen: Json = {"kind": spec.kind}
+    if old and old["source"]["sourceConnectionId"] == source.id:
+        frozen["source"] = old["source"]
+    else:
+        frozen["source"] = {**_from(source), "params": source.params, "data": source.body["data"]}
+    if old and old["target"]["targetConnectionId"] == target.id:
+        frozen["target"] = old["target"]
+    else:
+        dataset = store.get(Kind.DATASET, target.params["dataSetId"])
+        frozen["target"] = {
+            **_to(target),
+            "dataSetId": dataset.id,
+            "table": dataset.frozen["table"],
+            "writeMode": target.params["writeMode"],
+        }
+    return frozen
+
+
+def _from(source: Resource) -> Json:
+    return {
+        "sourceConnectionId": source.id,
+        "connectionId": source.body.get("baseConnectionId"),
+        "specId": source.spec.id,
+    }
+
+
+def _to(target: Resource) -> Json:
+    return {"targetConnectionId": target.id, "specId": target.spec.id}
+
+
+def _links(frozen: Json) -> list[str]:
+    """The ids that a flow refers to."""
+    source, target = frozen["source"], frozen["target"]
+    ids = (source["sourceConnectionId"], target["targetConnectionId"], source["connectionId"], target.get("dataSetId"))
+    return [id_ for id_ in ids if id_]

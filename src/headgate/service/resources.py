@@ -1,21 +1,35 @@
-"""What all stored resources have in common: listed, read, made and deleted in one scope."""
+"""What all stored resources have in common: listed, read, made, changed, published and deleted in one scope."""
 
+import json
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from headgate.errors import InvalidRequest, UsedByFlow
+from headgate.errors import (
+    BadPatchPath,
+    BodyTooLarge,
+    InvalidRequest,
+    ModeNotAllowed,
+    NotPublished,
+    ResourceBusy,
+    SpecImmutable,
+    UsedByFlow,
+    VersionConflict,
+)
+from headgate.model.lifecycle import Op, ResourceState, after, changeable, check_report, read_op
+from headgate.model.patch import Operation, apply, parse_patch
 from headgate.model.query import Field
 from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.runs import Json
 from headgate.model.scope import Caller
 from headgate.service import wire
-from headgate.service.bodies import check_id
-from headgate.service.paging import Listings, Parameters
+from headgate.service.bodies import check_id, shown
+from headgate.service.paging import Listings, Parameters, known_parameters
 from headgate.store import InUse, ScopedStore, Store
 
-__all__ = ["AUDIT_FIELDS", "Collection", "new_resource"]
+__all__ = ["AUDIT_FIELDS", "Collection", "Content", "new_resource", "see_published"]
 
 AUDIT_FIELDS: Mapping[str, Field] = {
     "id": Field("id"),
@@ -28,22 +42,47 @@ AUDIT_FIELDS: Mapping[str, Field] = {
 }
 
 
+_TRIES = 10  # how often a change is tried again that demands no version, because another came first
+_LARGEST = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a body makes of a resource: `links` are the ids it refers to, `secret` its credentials."""
+
+    name: str
+    body: Json
+    links: Sequence[str] = ()
+    secret: Json | None = None
+    frozen: Json = field(default_factory=dict)
+
+
 class Collection(ABC):
-    """One kind of resource. What a body must hold to become one is the subclasses' part."""
+    """One kind of resource. What a body must hold to become one is the subclasses' part.
+
+    `changeable` names the members that a patch may reach.
+    """
 
     kind: ClassVar[Kind]
     fields: ClassVar[Mapping[str, Field]]
+    changeable: ClassVar[frozenset[str]]
     in_use: ClassVar[type[InvalidRequest]] = UsedByFlow
 
     def __init__(self, store: Store, listings: Listings) -> None:
         self._store = store
         self._listings = listings
 
-    def create(self, caller: Caller, body: Json) -> Json:
-        """Make a resource of `body` and give its id and etag. Raises InvalidRequest, NotFound."""
+    def create(self, caller: Caller, body: Json, parameters: Parameters = ()) -> Json:
+        """Make a resource of `body`, a draft with `mode=draft`; its id and etag. Raises InvalidRequest, NotFound."""
         store = self._store.scoped(caller)
-        resource, links, secret = self._read(caller, store, body)
-        store.add(resource, links=links, secret=secret)
+        _, single = known_parameters(parameters, ("mode",))
+        mode = single.get("mode")
+        if mode is not None and mode.lower() != ResourceState.DRAFT:
+            raise ModeNotAllowed(f"mode is {mode[:40]!r}; send draft, or leave it out.", mode=mode[:40])
+        content = self._sketch(store, body) if mode else self._content(store, body)
+        state = ResourceState.DRAFT if mode else ResourceState.ENABLED
+        resource = new_resource(self.kind, caller, content.name, content.body, state=state.value, frozen=content.frozen)
+        store.add(resource, links=content.links, secret=content.secret)
         return wire.created(resource)
 
     def listing(self, caller: Caller, parameters: Parameters) -> Json:
@@ -60,6 +99,46 @@ class Collection(ABC):
         [item] = self._shown(store, [store.get(self.kind, check_id(id_, self.kind))])
         return item
 
+    def patch(self, caller: Caller, id_: str, operations: Sequence[object], *, etag: str | None) -> Json:
+        """Change a resource as JSON Patch `operations` say: all of them or none. The whole resource, and in `items`.
+
+        `etag` is the version it must have, None for any. The result must be what a creation would accept.
+        Raises NotFound, VersionConflict, InvalidRequest.
+        """
+        parsed = parse_patch(operations)
+        for operation in parsed:
+            self._check_path(operation)
+
+        def changed(store: ScopedStore, before: Resource) -> tuple[Resource, Content]:
+            changeable(ResourceState(before.state))
+            content = self._patched(store, before, parsed)
+            if len(json.dumps(content.body)) > _LARGEST:
+                raise BodyTooLarge("The resource would be larger than 1 MiB.")
+            return before, content
+
+        store = self._store.scoped(caller)
+        [item] = self._shown(store, [self._change(caller, store, id_, changed, etag)])
+        return wire.resource_superset(item)
+
+    def act(
+        self, caller: Caller, id_: str, parameters: Parameters, report: Json | None, *, etag: str | None = None
+    ) -> Json:
+        """Do what `op` says: publish a draft, enable or disable a flow. Its id and new etag.
+
+        `report` is what a provider says of the action. Raises NotFound, VersionConflict, InvalidRequest.
+        """
+        _, single = known_parameters(parameters, ("op", "subOp"))
+        by_service = caller.principal.kind == "service"
+        op = read_op(self.kind, single.get("op", ""), single.get("subOp"), by_service=by_service)
+        check_report(report or {}, single.get("subOp"))
+
+        def changed(store: ScopedStore, before: Resource) -> tuple[Resource, Content | None]:
+            to = after(ResourceState(before.state), op)
+            content = self._content(store, self._document(store, before)) if op is Op.PUBLISH else None
+            return before.evolve(state=to.value), content
+
+        return wire.created(self._change(caller, self._store.scoped(caller), id_, changed, etag))
+
     def delete(self, caller: Caller, id_: str) -> None:
         """Remove a resource that no flow uses. Raises NotFound, and `in_use`."""
         store = self._store.scoped(caller)
@@ -71,24 +150,88 @@ class Collection(ABC):
             raise self.in_use(f"{self.kind} entry {id_} is used by the flow {flows}.", id=id_) from error
 
     @abstractmethod
-    def _read(self, caller: Caller, store: ScopedStore, body: Json) -> tuple[Resource, Iterable[str], Json | None]:
-        """The resource that `body` describes, the ids it refers to, and its credentials."""
+    def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:
+        """What `body` makes of a resource; `before` is the published one that it changes. Raises InvalidRequest."""
+
+    @abstractmethod
+    def _sketch(self, store: ScopedStore, body: Json) -> Content:
+        """What `body` makes of a draft, which may lack members. Raises InvalidRequest."""
+
+    def _document(self, store: ScopedStore, before: Resource) -> Json:  # noqa: ARG002
+        """The body that would make the stored resource once more."""
+        return before.body
+
+    def _patched(self, store: ScopedStore, before: Resource, operations: Sequence[Operation]) -> Content:
+        body = apply(before.body, operations)
+        if before.state == ResourceState.DRAFT:
+            return self._sketch(store, body)
+        return self._content(store, body, before)
+
+    def _check_path(self, operation: Operation) -> None:
+        member = operation.tokens[0]
+        if member in ("connectionSpec", "flowSpec"):
+            raise SpecImmutable(path=operation.path)
+        if member not in self.changeable:
+            raise BadPatchPath(
+                f"path {shown(operation.path)} names nothing that a request may change here. "
+                f"Members: {', '.join(sorted(self.changeable))}.",
+                path=operation.path[:80],
+            )
+
+    def _change(
+        self,
+        caller: Caller,
+        store: ScopedStore,
+        id_: str,
+        changed: Callable[[ScopedStore, Resource], tuple[Resource, Content | None]],
+        etag: str | None,
+    ) -> Resource:
+        """Store what `changed` makes of the resource. Without `etag`, a change that came between is judged anew."""
+        check_id(id_, self.kind)
+        for _ in range(_TRIES):
+            before = store.get(self.kind, id_)
+            if etag is not None and before.etag != etag:
+                raise VersionConflict(id=id_)
+            result, content = changed(store, before)
+            result = _touched(result, caller)
+            if content is not None:
+                result = result.evolve(name=content.name, body=content.body, frozen=content.frozen)
+            try:
+                store.update(
+                    result,
+                    etag=before.etag,
+                    links=content.links if content else None,
+                    secret=content.secret if content else None,
+                )
+            except VersionConflict:
+                if etag is not None:
+                    raise
+                continue
+            return result
+        raise ResourceBusy
 
     def _shown(self, store: ScopedStore, items: Sequence[Resource]) -> list[Json]:  # noqa: ARG002
         return [wire.resource(item) for item in items]
 
 
 def new_resource(
-    kind: Kind, caller: Caller, name: str, body: Json, *, id_: str | None = None, frozen: Json | None = None
+    kind: Kind,
+    caller: Caller,
+    name: str,
+    body: Json,
+    *,
+    id_: str | None = None,
+    frozen: Json | None = None,
+    state: str = "enabled",
 ) -> Resource:
-    """A resource that `caller` makes now, in the state `enabled`."""
+    """A resource that `caller` makes now."""
     present, principal = now_ms(), caller.principal
     return Resource(
         kind=kind,
         id=id_ or str(uuid.uuid4()),
         scope=caller.scope,
         name=name,
-        state="enabled",
+        state=state,
         body=body,
         frozen=frozen or {},
         created_at=present,
@@ -96,6 +239,25 @@ def new_resource(
         created_by=principal.user_id,
         updated_by=principal.user_id,
         created_client=principal.client_id,
+        updated_client=principal.client_id,
+        etag=new_etag(present),
+    )
+
+
+def see_published(resource: Resource) -> None:
+    """See that `resource` is no draft. Raises NotPublished."""
+    if resource.state == ResourceState.DRAFT:
+        raise NotPublished(
+            f"{resource.kind} entry {resource.id} is a draft; publish it first.", id=resource.id, type=resource.kind
+        )
+
+
+def _touched(resource: Resource, caller: Caller) -> Resource:
+    """The resource as `caller` leaves it now, under a new version."""
+    present, principal = now_ms(), caller.principal
+    return resource.evolve(
+        updated_at=present,
+        updated_by=principal.user_id,
         updated_client=principal.client_id,
         etag=new_etag(present),
     )

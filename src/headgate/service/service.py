@@ -31,7 +31,7 @@ class Service:
         self.connections = Connections(store, listings, settings)
         self.source_connections = SourceConnections(store, listings)
         self.target_connections = TargetConnections(store, listings)
-        self.flows = Flows(store, listings)
+        self.flows = Flows(store, listings, settings)
         self.runs = Runs(settings, store, listings, wake)
         self.datasets = Datasets(store)
 

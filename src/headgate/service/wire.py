@@ -4,7 +4,7 @@ from headgate.model.resources import Kind, Resource
 from headgate.model.runs import Json, Run
 from headgate.model.scope import Scope
 
-__all__ = ["created", "dataset", "resource", "run", "run_superset"]
+__all__ = ["created", "dataset", "resource", "resource_superset", "run", "run_superset"]
 
 
 def created(made: Resource) -> Json:
@@ -28,6 +28,11 @@ def resource(item: Resource, last_run: Run | None = None) -> Json:
         case Kind.FLOW:
             shape |= _flow(item, last_run)
     return shape
+
+
+def resource_superset(shown: Json) -> Json:
+    """A resource that is at once the whole object, `{id, etag}` and a list of itself: the answer to a change."""
+    return {**shown, "items": [shown], "_links": {}}
 
 
 def run(item: Run) -> Json:
@@ -107,12 +112,12 @@ def _flow(item: Resource, last_run: Run | None) -> Json:
         },
         "runs": f"/runs?property=flowId=={item.id}",
         "lastOperation": {
-            "started": item.created_at,
-            "updated": item.created_at,
+            "started": item.updated_at,
+            "updated": item.updated_at,
             "percentCompleted": 100.0,
             "status": {"value": "completed", "errors": []},
             "ops": [],
-            "operation": "create",
+            "operation": "create" if item.updated_at == item.created_at else "update",
         },
     }
     if last_run is not None:
