@@ -36,7 +36,7 @@ class Deployment:
     """One sandbox with flows; runs are executed in the calling thread."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
-        self.settings = Settings(data=folder / "data", file_roots=(folder,), **settings)
+        self.settings = Settings(**{"data": folder / "data", "file_roots": (folder,), **settings})
         self.store = open_store(self.settings)
         self.lake = Lake(self.settings.warehouse)
         self.store.tenants.ensure_org(Org("ORG", "Test"), Client("client", "ORG", "test"), "-")

@@ -2,7 +2,6 @@
 
 HeadgateError
 ├── GatewayError            who calls, and for whom: answered in the gateway's envelope
-├── TokenRefused            the token endpoint: answered as OAuth 2.0 says
 ├── InvalidRequest          400: the request itself is wrong
 │   ├── …                   one class per catalogue code
 │   └── ProviderRefusal     those of the source providers' table
@@ -101,37 +100,6 @@ class OrgForbidden(GatewayError):
     code = "403025"
 
 
-# -- the token endpoint: codes of RFC 6749 -----------------------------------------------------------
-
-
-class TokenRefused(HeadgateError):
-    """The token request is not valid."""
-
-    status = 400
-    code = "invalid_request"
-    title = "Bad Request"
-
-
-class ClientRefused(TokenRefused):
-    """`client_id` and `client_secret` are not those of a client of this service."""
-
-    status = 401
-    code = "invalid_client"
-    title = "Unauthorized"
-
-
-class CodeRefused(TokenRefused):
-    """`code` is not valid: it was used, it is too old, or another client's. `headgate login --code` makes one."""
-
-    code = "invalid_grant"
-
-
-class GrantTypeUnsupported(TokenRefused):
-    """`grant_type` must be client_credentials or authorization_code."""
-
-    code = "unsupported_grant_type"
-
-
 # -- requests --------------------------------------------------------------------------------------
 
 
@@ -206,13 +174,6 @@ class FinalizeInState(InvalidRequest):
     """Nothing is to be finalized in this state."""
 
     code = "FLOW-1409-400"
-
-
-class ReferenceRefused(InvalidRequest):
-    """The reference `env:NAME` or `file:PATH` in place of a secret leads to nothing that may be used."""
-
-    code = "FLOW-EXT-REFERENCE-400"
-    title = "Reference refused"
 
 
 class StateNotAllowed(InvalidRequest):
@@ -315,12 +276,6 @@ class BadSubStatus(InvalidRequest):
     """The status of the reported action is not known."""
 
     code = "FLOW-1437-400"
-
-
-class BadGrouping(InvalidRequest):
-    """`groupByProperty` names what cannot be grouped by."""
-
-    code = "FLOW-1438-400"
 
 
 class OperatorNotThere(InvalidRequest):
@@ -509,6 +464,12 @@ class BadFormat(ProviderRefusal):
     code = "CONNECTOR-1327-400"
 
 
+class NoColumns(ProviderRefusal):
+    """The table or file has no columns."""
+
+    code = "CONNECTOR-1330-400"
+
+
 class BadDelimiter(ProviderRefusal):
     """`columnDelimiter` must be exactly one character."""
 
@@ -521,10 +482,88 @@ class BaseConnectionForbidden(ProviderRefusal):
     code = "CONNECTOR-1332-400"
 
 
+class ObjectTypeMissing(ProviderRefusal):
+    """`objectType` is missing. Send root, table, folder or file."""
+
+    code = "CONNECTOR-1334-400"
+
+
+class FileTypeMissing(ProviderRefusal):
+    """`fileType` is missing. Send delimited, json or parquet, or determineProperties=true."""
+
+    code = "CONNECTOR-1335-400"
+
+
+class ObjectMissing(ProviderRefusal):
+    """`object` is missing. Send the path of a table, folder or file, as exploring gave it."""
+
+    code = "CONNECTOR-1337-400"
+
+
 class BadTime(ProviderRefusal):
     """A time cannot be read. Send Unix seconds or milliseconds, as an integer or a string of digits."""
 
     code = "CONNECTOR-1340-400"
+
+
+class BadRowFilter(ProviderRefusal):
+    """The row filter is malformed."""
+
+    code = "CONNECTOR-1349-400"
+
+
+class FilterOperatorMissing(ProviderRefusal):
+    """A part of the row filter has no operator. Send its fnName."""
+
+    code = "CONNECTOR-1350-400"
+
+
+class FilterOperatorUnknown(ProviderRefusal):
+    """The row filter has no such operator."""
+
+    code = "CONNECTOR-1351-400"
+
+
+class FilterOperatorMisused(ProviderRefusal):
+    """An operator of the row filter cannot be used like this."""
+
+    code = "CONNECTOR-1352-400"
+
+
+class FilterNotOffered(ProviderRefusal):
+    """This source cannot filter rows. Leave the row filter out."""
+
+    code = "CONNECTOR-1353-400"
+
+
+class FilterNodeUnknown(ProviderRefusal):
+    """A part of the row filter has a nodeType that is not known here."""
+
+    code = "CONNECTOR-1354-400"
+
+
+class FilterTypeWrong(ProviderRefusal):
+    """The row filter's `type` must be PQL."""
+
+    code = "CONNECTOR-1355-400"
+
+
+class FilterFormatWrong(ProviderRefusal):
+    """The row filter's `format` must be pql/json."""
+
+    code = "CONNECTOR-1356-400"
+
+
+class FilterValueMissing(ProviderRefusal):
+    """The row filter has no `value`."""
+
+    code = "CONNECTOR-1357-400"
+
+
+class BadObjectType(ProviderRefusal):
+    """`objectType` is not one that this source has."""
+
+    code = "CONNECTOR-1358-400"
 
 
 class StartInPast(ProviderRefusal):
@@ -587,6 +626,54 @@ class DeltaColumnForbidden(ProviderRefusal):
     code = "CONNECTOR-1369-400"
 
 
+class DetectionNotOffered(ProviderRefusal):
+    """`determineProperties` is for files; leave it out here."""
+
+    code = "CONNECTOR-1371-400"
+
+
+class AccountNeeded(ProviderRefusal):
+    """This kind of system is explored through a connection: GET /connections/{id}/explore."""
+
+    code = "CONNECTOR-1372-400"
+
+
+class DetectionExclusive(ProviderRefusal):
+    """`determineProperties` finds the properties of a file; leave out those you would give yourself."""
+
+    code = "CONNECTOR-1374-400"
+
+
+class DetectionUnsupported(ProviderRefusal):
+    """The file is of a kind whose properties cannot be found. Give them yourself."""
+
+    code = "CONNECTOR-1375-400"
+
+
+class DetectionFailed(ProviderRefusal):
+    """The properties of the file could not be found. Give them yourself."""
+
+    code = "CONNECTOR-1376-400"
+
+
+class FilterNullLiteral(ProviderRefusal):
+    """The row filter compares with null, which no value equals. Use isNull."""
+
+    code = "CONNECTOR-1377-400"
+
+
+class FilterColumnUnknown(ProviderRefusal):
+    """The row filter names a column that the table does not have."""
+
+    code = "CONNECTOR-1378-400"
+
+
+class FilterTypeClash(ProviderRefusal):
+    """The row filter compares a column with a literal of another type."""
+
+    code = "CONNECTOR-1379-400"
+
+
 class RunRefused(ProviderRefusal):
     """The run could not be created."""
 
@@ -627,6 +714,18 @@ class FrequencyNotOnce(ProviderRefusal):
     """Ad hoc runs are for flows whose `scheduleParams.frequency` is `once`."""
 
     code = "CONNECTOR-1386-400"
+
+
+class FilterUndecodable(ProviderRefusal):
+    """`filters` must be the Base64 of the row filter's JSON."""
+
+    code = "CONNECTOR-1389-400"
+
+
+class FilterNegatesOne(ProviderRefusal):
+    """`not` takes exactly one comparison. Use the opposite operators to negate a group."""
+
+    code = "CONNECTOR-1390-400"
 
 
 class LimitTooSmall(ProviderRefusal):
@@ -671,6 +770,10 @@ class KeyReused(InvalidRequest):
     code = "FLOW-1452-400"
 
 
+class SourceRefused(InvalidRequest):
+    """The source could not answer."""
+
+
 class NotFound(HeadgateError):
     """No resource with this id exists in this organisation and sandbox."""
 
@@ -681,6 +784,12 @@ class NotFound(HeadgateError):
 
 class RouteNotFound(NotFound):
     """There is nothing at this address."""
+
+    code = "FLOW-1101-404"
+
+
+class SourceObjectNotFound(NotFound):
+    """The source has no such table, file or folder."""
 
     code = "FLOW-1101-404"
 

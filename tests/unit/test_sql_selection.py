@@ -31,10 +31,11 @@ def test_a_table_must_be_named(params: dict[str, object]) -> None:
         table_names(Selection(params))
 
 
-@pytest.mark.parametrize("key", ["filters", "cdcEnabled"])
-def test_what_is_not_offered_is_not_ignored(key: str) -> None:
-    with pytest.raises(BadParameter, match=key):
-        table_names(Selection({"tableName": "t", key: {"type": "PQL"}}))
+@pytest.mark.parametrize("value", [True, "true", 1])
+def test_change_data_is_not_offered_and_not_ignored(value: object) -> None:
+    with pytest.raises(BadParameter, match="cdcEnabled"):
+        table_names(Selection({"tableName": "t", "cdcEnabled": value}))
+    assert table_names(Selection({"tableName": "t", "cdcEnabled": False})) == (Name("t"),)
 
 
 def test_columns_are_chosen_and_ordered() -> None:

@@ -9,9 +9,7 @@ __all__ = [
     "MODE",
     "PATCH",
     "RUN",
-    "SEARCH",
     "SOURCE_CONNECTION",
-    "SPEC_SEARCH",
     "TARGET_CONNECTION",
     "action",
     "body",
@@ -133,12 +131,3 @@ DATASET = _object(
     schemaRef=_object([], id=_TEXT, contentType=_TEXT),
     tags=_TAGS,
 )
-SEARCH = _object(
-    [],
-    queryString={**_TEXT, "description": "What follows `?` in a listing: property=state==enabled&property=name==x"},
-    limit={"type": "integer", "minimum": 1, "maximum": 1000},
-    orderby=_TEXT,
-    count={"type": "boolean"},
-    projectionFields={"type": "array", "items": _TEXT},
-)
-SPEC_SEARCH = {**SEARCH, "properties": {**SEARCH["properties"], "groupByProperty": _TEXT}}

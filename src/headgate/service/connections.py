@@ -36,7 +36,7 @@ from headgate.service.bodies import (
 from headgate.service.paging import Listings
 from headgate.service.resources import Collection, Content, see_published
 from headgate.service.specs import connection_spec
-from headgate.sources import ConnectionSpec, is_reference, open_source
+from headgate.sources import ConnectionSpec, open_source
 from headgate.store import ScopedStore, Store
 
 __all__ = ["MASK", "Connections", "SourceConnections", "TargetConnections"]
@@ -44,23 +44,12 @@ __all__ = ["MASK", "Connections", "SourceConnections", "TargetConnections"]
 MASK = "xxxx"  # what every answer shows in place of a secret
 _FORMATS = {"table": ("tabular",), "file": ("delimited", "json", "parquet"), "rest": ("json",)}
 
-_ON_CONNECTION = {
-    "baseConnectionId": Field("body.baseConnectionId"),
-    "inheritedAttributes.baseConnection.id": Field("body.baseConnectionId"),
-    "inheritedAttributes.baseConnection.connectionSpec.id": Field("body.connectionSpec.id"),
-    "data.format": Field("body.data.format"),
-    "data": Field("body.data", open=True),
-}
-
 
 class Connections(Collection):
     """Connections: the credentials and the address of a system."""
 
     kind = Kind.CONNECTION
-    fields: ClassVar = {
-        "auth.specName": Field("body.auth.specName"),
-        "auth": Field("body.auth", open=True),  # as it is shown: secrets are masked in it
-    }
+    fields: ClassVar = {"auth.specName": Field("body.auth.specName")}
     changeable = frozenset({"name", "description", "auth"})
     in_use = ConnectionInUse
 
@@ -104,7 +93,8 @@ class SourceConnections(Collection):
 
     kind = Kind.SOURCE_CONNECTION
     fields: ClassVar = {
-        **_ON_CONNECTION,
+        "baseConnectionId": Field("body.baseConnectionId"),
+        "data.format": Field("body.data.format"),
         "params.tableName": Field("body.params.tableName"),
         "params.path": Field("body.params.path"),
     }
@@ -143,7 +133,7 @@ class TargetConnections(Collection):
     """Target connections: which dataset is written, and how a repeated window is treated."""
 
     kind = Kind.TARGET_CONNECTION
-    fields: ClassVar = {**_ON_CONNECTION, "params.dataSetId": Field("body.params.dataSetId")}
+    fields: ClassVar = {"params.dataSetId": Field("body.params.dataSetId")}
     changeable = frozenset({"name", "description", "data", "params"})
 
     def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:  # noqa: ARG002
@@ -254,12 +244,11 @@ def _auth_params(body: Json, spec: ConnectionSpec) -> Json | None:
 
 
 def _masked(params: Json, spec: ConnectionSpec, auth_name: str) -> Json:
-    """`params` with everything masked but what the auth spec declares to be no secret, and references to secrets."""
+    """`params` with everything masked but what the auth spec declares to be no secret."""
     auth = spec.auth_spec(auth_name)
     declared = auth.schema["properties"] if auth else {}
     secrets = auth.secrets if auth else frozenset()
-    shown = {name for name, value in params.items() if name not in secrets or is_reference(value)}
-    return {name: value if name in declared and name in shown else MASK for name, value in params.items()}
+    return {name: value if name in declared and name not in secrets else MASK for name, value in params.items()}
 
 
 def _base_connection(store: ScopedStore, body: Json, spec: ConnectionSpec) -> Resource | None:

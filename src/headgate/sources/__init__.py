@@ -5,15 +5,16 @@ the lake will hold them; it can be retried alone, on any worker that can reach t
 finds the source for a connection spec; nothing outside this package knows which sources there are.
 """
 
-from headgate.sources.interface import FileRef, Reading, Relation, Selection, Source, Split
-from headgate.sources.references import is_reference
+from headgate.sources.interface import Entry, FileRef, Preview, Reading, Relation, Selection, Source, Split
 from headgate.sources.registry import open_source
 from headgate.sources.specs import ConnectionSpec, FlowSpec, connection_specs, flow_specs
 
 __all__ = [
     "ConnectionSpec",
+    "Entry",
     "FileRef",
     "FlowSpec",
+    "Preview",
     "Reading",
     "Relation",
     "Selection",
@@ -21,6 +22,5 @@ __all__ = [
     "Split",
     "connection_specs",
     "flow_specs",
-    "is_reference",
     "open_source",
 ]

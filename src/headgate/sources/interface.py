@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import duckdb
 
@@ -11,7 +11,7 @@ from headgate.errors import HeadgateError
 from headgate.model.lake import Column, LakeType
 from headgate.model.windows import Bounds, DeltaColumn, Window
 
-__all__ = ["FileRef", "Reading", "Relation", "Selection", "Source", "Split"]
+__all__ = ["Entry", "FileRef", "Preview", "Reading", "Relation", "Selection", "Source", "Split"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,33 @@ class Relation:
     """What a selection looks like: its columns, in order, with the lake type each takes."""
 
     columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something that can be selected, or looked into. `path` is what a selection, or the next look, calls it by.
+
+    `readable` says whether this connection may read it, `described` whether it has columns to show.
+    """
+
+    type: Literal["table", "folder", "file"]
+    name: str
+    path: str
+    readable: bool = True
+    described: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The columns of a selection and its first rows, as JSON values in the order of the columns.
+
+    Values are the source's own, those included that the lake would refuse. `unsupported` are the columns that the
+    lake cannot hold, by name, with the reason; they are not among the others.
+    """
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    unsupported: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +107,21 @@ class Source(Protocol):
 
     def check(self) -> None:
         """Reach the system with the connection's credentials. Raises SourceError with the driver's reason."""
+
+    def validate(self, selection: Selection) -> None:
+        """See that the source could ever take `selection`, without reaching it.
+
+        Raises ProviderRefusal, SourcePathForbidden.
+        """
+
+    def explore(self, path: str | None) -> tuple[Entry, ...]:
+        """What is in the folder `path`; all tables, or the first folder, when it is None. Raises SourceError."""
+
+    def preview(self, selection: Selection, rows: int) -> Preview:
+        """The columns and at most `rows` rows of what is selected, in at most about ten seconds.
+
+        Raises SourceError, ProviderRefusal.
+        """
 
     def describe(self, selection: Selection) -> Relation:
         """The columns of what is selected.

@@ -128,12 +128,15 @@ def inspect(
     files: Sequence[FileRef],
     dialect: Dialect,
     declared: Mapping[str, TextType],
+    *,
+    glance: bool = False,
 ) -> Layout:
     """What `files` hold: columns by their headers, types as declared or else as all their values allow.
 
-    Above 64 MB in all, types are found in a sample. Raises SourceError naming the file and line, or column.
+    Above 64 MB in all, or at a `glance`, types are found in a sample. Raises SourceError naming the file and line,
+    or column.
     """
-    for file in files:
+    for file in files if not glance else ():
         check_gzip(file, dialect.gzip)
     headers = {file.path: header for file in files if (header := _header(file, dialect))}
     if not headers:
@@ -155,7 +158,7 @@ def inspect(
 
     full = [file for file in files if file.path in headers]
     unknown = [name for name in names if name not in declared]
-    whole = sum(file.size for file in full) <= _SCANNED_WHOLE
+    whole = not glance and sum(file.size for file in full) <= _SCANNED_WHOLE
     samples = list(_samples(full, headers, dialect, whole))
     types = dict(declared)
     for at in range(0, len(unknown), _TESTED_AT_ONCE):

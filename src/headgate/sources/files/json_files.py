@@ -48,6 +48,7 @@ _WORDS = {
     "double": "a fraction",
 }
 _DEEPEST = 64
+_GLANCED = 20_000
 # What DuckDB's summary of a record cannot tell apart: integers a double changes, numbers beyond a double, and
 # empty objects or mixed arrays. Such records are looked at one by one.
 _TELLING = r"[0-9]{16}|[eE]\+?[0-9]{3}"
@@ -58,9 +59,14 @@ def inspect(
     files: Sequence[FileRef],
     gzip: bool,
     declared: Mapping[str, TextType],
+    *,
+    glance: bool = False,
 ) -> Layout:
-    """What `files` hold; a declared field is read as text and converted. Raises SourceError."""
-    for file in files:
+    """What `files` hold, or at a `glance` the first records of each group; declared fields are read as text.
+
+    Raises SourceError.
+    """
+    for file in files if not glance else ():
         check_gzip(file, gzip)
     options = {file.path: found for file in files if (found := _options(file, gzip))}
     shape: dict[str, Any] = dict.fromkeys(declared)
@@ -70,6 +76,8 @@ def inspect(
             groups.setdefault(options[file.path], []).append(file)
     for option, group in groups.items():
         source = f"read_json_objects({file_list(group)}, {option}, hive_partitioning = false)"
+        if glance:
+            source = f"(SELECT json, file_index FROM {source} LIMIT {_GLANCED})"
         _observe(connection, source, group, shape, declared)
     if not groups:
         return Layout((), {})

@@ -14,11 +14,12 @@ from headgate.errors import (
     SourceChanged,
     SourceError,
     SourceObjectMissing,
+    SourcePathForbidden,
 )
-from headgate.sources.interface import FileRef
+from headgate.sources.interface import Entry, FileRef
 from headgate.sources.roots import Roots
 
-__all__ = ["changed", "find_files", "opening", "pin"]
+__all__ = ["changed", "entries", "find_files", "fixed_part", "opening", "pin"]
 
 _WILD = re.compile(r"[*?\[]")
 _LONGEST_PATH = 4096
@@ -35,18 +36,11 @@ def find_files(
     with a dot are left out unless the pattern spells the dot. Raises SourcePathForbidden,
     SourceObjectMissing, SourceAccessDenied, BadParameter.
     """
-    if len(path) > _LONGEST_PATH:
-        raise BadParameter(f"`path` has more than {_LONGEST_PATH} characters.", parameter="path")
-    address = os.path.join(base, path)  # noqa: PTH118 - Path would drop what the roots must see
-    parts = [part for part in address.split("/") if part not in ("", ".")]
-    fixed = len(parts)
-    if not os.path.lexists(roots.real(address)):  # a path that exists is meant literally
-        fixed = next((i for i, part in enumerate(parts) if _WILD.search(part)), len(parts))
-    start = roots.real("/" + "/".join(parts[:fixed]))
+    start, pattern = fixed_part(path, base=base, roots=roots)
     with opening(start):
         mode = os.stat(start).st_mode  # noqa: PTH116
-    pattern = parts[fixed:]
     if not pattern:
+        address = os.path.join(base, path)  # noqa: PTH118
         if kind != "folder" and stat.S_ISREG(mode):
             return [pin(start)]
         if kind == "file" or not stat.S_ISDIR(mode):
@@ -62,6 +56,50 @@ def find_files(
         pattern.append("*")
     found = _walk(start, frozenset({0}), _matchers(pattern), roots, frozenset({start}))
     return sorted({ref.path: ref for ref in found}.values(), key=lambda ref: ref.path)
+
+
+def fixed_part(path: str, *, base: Path, roots: Roots) -> tuple[str, list[str]]:
+    """The real address of the part of `path` before its wildcards, and the parts from the first wildcard on.
+
+    Raises SourcePathForbidden, BadParameter.
+    """
+    if len(path) > _LONGEST_PATH:
+        raise BadParameter(f"`path` has more than {_LONGEST_PATH} characters.", parameter="path")
+    address = os.path.join(base, path)  # noqa: PTH118 - Path would drop what the roots must see
+    parts = [part for part in address.split("/") if part not in ("", ".")]
+    fixed = len(parts)
+    if not os.path.lexists(roots.real(address)):  # a path that exists is meant literally
+        fixed = next((i for i, part in enumerate(parts) if _WILD.search(part)), len(parts))
+    pattern = parts[fixed:]
+    _matchers(pattern)
+    return roots.real("/" + "/".join(parts[:fixed])), pattern
+
+
+def entries(path: str | None, *, base: Path, roots: Roots) -> tuple[Entry, ...]:
+    """The folders and files in the folder `path`, relative to `base`. Raises SourceError, BadParameter."""
+    folder, wild = fixed_part(path or ".", base=base, roots=roots)
+    if wild or not os.path.isdir(folder):  # noqa: PTH112
+        raise SourceObjectMissing(f"There is no folder {path}.", path=path or "")
+    with opening(folder), os.scandir(folder) as listed:
+        found = sorted(listed, key=lambda entry: entry.name)
+    return tuple(shown for entry in found if (shown := _entry(entry, path, roots)) is not None)
+
+
+def _entry(entry: os.DirEntry[str], folder: str | None, roots: Roots) -> Entry | None:
+    """What can be seen of `entry`; None for what no source could read."""
+    try:
+        entry.name.encode()
+        real = roots.real(entry.path)
+        mode = os.stat(real).st_mode  # noqa: PTH116
+    except (SourcePathForbidden, OSError, UnicodeEncodeError):
+        return None
+    path = f"{folder.rstrip('/')}/{entry.name}" if folder else entry.name
+    if entry.name.startswith(".") or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        return None
+    if stat.S_ISDIR(mode):
+        return Entry("folder", entry.name, path, readable=False, described=False)
+    may = os.access(real, os.R_OK)
+    return Entry("file", entry.name, path, readable=may, described=may)
 
 
 def pin(path: str) -> FileRef:

@@ -1,32 +1,38 @@
 """The source for files on this machine."""
 
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from headgate import dataplane
+from headgate.dataplane import quote
 from headgate.errors import (
     BadFormat,
     BadParameter,
+    FilterNotOffered,
     HeadgateError,
     ParameterMissing,
     SourceError,
+    SourceObjectMissing,
 )
 from headgate.model.lake import SOURCE_MODIFIED, Column
+from headgate.model.plain import plain
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window
 from headgate.sources.files import delimited, faults, json_files, layout, listing, parquet_files
 from headgate.sources.files.layout import Layout
 from headgate.sources.files.text_types import FOUND, STRING, TextType, declared_types
-from headgate.sources.interface import FileRef, Reading, Relation, Selection, Split
+from headgate.sources.interface import Entry, FileRef, Preview, Reading, Relation, Selection, Split
 from headgate.sources.roots import Roots
 
 __all__ = ["LocalFiles"]
 
 _DESCRIBED = 16
+_GLANCE_SECONDS = 10
 _FOUND = {type_.lake: type_ for type_ in (*FOUND, STRING)}
 
 
@@ -47,6 +53,42 @@ class LocalFiles:
         folder = self._roots.real(str(self._folder))
         with listing.opening(folder), os.scandir(folder):
             pass
+
+    def validate(self, selection: Selection) -> None:
+        """See that the path lies under the roots, that the format is described well, and nothing more is asked for."""
+        if selection.params.get("filters") is not None:
+            raise FilterNotOffered("Files cannot be filtered by rows; leave params.filters out.")
+        if selection.params.get("cdcEnabled") not in (None, False, "false"):
+            raise BadParameter("params.cdcEnabled is not offered by files; leave it out.", parameter="cdcEnabled")
+        base, path = self._wanted(selection)
+        listing.fixed_part(path, base=base, roots=self._roots)
+        self._dialect(selection)
+        declared_types(selection.params)
+
+    def explore(self, path: str | None) -> tuple[Entry, ...]:
+        """The folders and files in the folder `path`, by name; those whose name begins with a dot are left out."""
+        base = Path(self._roots.real(str(self._folder)))
+        return listing.entries(path, base=base, roots=self._roots)
+
+    def preview(self, selection: Selection, rows: int) -> Preview:
+        """The columns and first rows of a file, as far as they can be told from its beginning."""
+        self.validate(selection)
+        files = self._find(selection)
+        if not files:
+            raise SourceObjectMissing("No file is selected.")
+        file = files[0]
+        planned = self._read_as(selection, [file], declared_types(selection.params), glance=True)
+        if not planned.scans or not rows:
+            return Preview(planned.columns, ())
+        names = ", ".join(quote(column.name) for column in planned.columns)
+        query = f"SELECT {names} FROM ({planned.scans[file.path].sql([file])}) LIMIT {int(rows)}"
+        with dataplane.opened() as connection, _briefly(connection):
+            try:
+                found = connection.sql(query).to_arrow_table()
+            except duckdb.Error as error:
+                raise faults.translate(error) from None
+        by_column = [column.to_pylist() for column in found.columns]
+        return Preview(planned.columns, tuple(tuple(map(plain, row)) for row in zip(*by_column, strict=True)))
 
     def describe(self, selection: Selection) -> Relation:
         """The columns of the newest files that are selected; none when nothing is there yet.
@@ -103,6 +145,12 @@ class LocalFiles:
             return ()  # a file outside the window must not fail a run that does not read it
 
     def _find(self, selection: Selection) -> list[FileRef]:
+        base, path = self._wanted(selection)
+        kind, recursive = selection.params.get("type"), _recursive(selection)
+        return listing.find_files(path, base=base, roots=self._roots, kind=kind, recursive=recursive)
+
+    def _wanted(self, selection: Selection) -> tuple[Path, str]:
+        """The connection's folder and the path of the selection, whose params are well formed."""
         params = selection.params
         path = params.get("path")
         if not isinstance(path, str) or not path:
@@ -110,11 +158,8 @@ class LocalFiles:
         kind = params.get("type")
         if kind not in (None, "file", "folder"):
             raise BadParameter(f"`params.type` is {kind!r}; it must be file or folder.", parameter="type")
-        recursive = {"true": True, "false": False}.get(str(params.get("recursive", False)).lower())
-        if recursive is None:
-            raise BadParameter("`params.recursive` must be true or false.", parameter="recursive")
-        base = Path(self._roots.real(str(self._folder)))
-        return listing.find_files(path, base=base, roots=self._roots, kind=kind, recursive=recursive)
+        _recursive(selection)
+        return Path(self._roots.real(str(self._folder))), path
 
     def _inspect(self, selection: Selection, files: Sequence[FileRef]) -> Layout:
         declared = declared_types(selection.params)
@@ -128,22 +173,51 @@ class LocalFiles:
         }
         return self._read_as(selection, files, declared | held) if held else found
 
-    def _read_as(self, selection: Selection, files: Sequence[FileRef], declared: Mapping[str, TextType]) -> Layout:
-        data = selection.data
-        format_ = data.get("format")
-        if format_ not in ("delimited", "json", "parquet"):
-            raise BadFormat(f"`data.format` is {format_!r}; files are read as delimited, json or parquet.")
-        dialect = delimited.Dialect.of(data)
-        if format_ != "delimited" and dialect.encoding != "utf-8":
-            raise BadParameter(f"{format_} files are always utf-8.", parameter="encoding")
+    def _read_as(
+        self,
+        selection: Selection,
+        files: Sequence[FileRef],
+        declared: Mapping[str, TextType],
+        *,
+        glance: bool = False,
+    ) -> Layout:
+        format_, dialect = self._dialect(selection)
         if not files:
             return Layout((), {})
         if format_ == "parquet":
-            return parquet_files.inspect(files, declared)
-        with dataplane.opened() as connection:
+            return parquet_files.inspect(files, declared, glance=glance)
+        with dataplane.opened() as connection, _briefly(connection) if glance else nullcontext():
             try:
                 if format_ == "json":
-                    return json_files.inspect(connection, files, dialect.gzip, declared)
-                return delimited.inspect(connection, files, dialect, declared)
+                    return json_files.inspect(connection, files, dialect.gzip, declared, glance=glance)
+                return delimited.inspect(connection, files, dialect, declared, glance=glance)
             except duckdb.Error as error:
                 raise faults.translate(error) from None
+
+    def _dialect(self, selection: Selection) -> tuple[str, delimited.Dialect]:
+        """The format of the files and, as far as it has one, its dialect."""
+        format_ = selection.data.get("format")
+        if format_ not in ("delimited", "json", "parquet"):
+            raise BadFormat(f"`data.format` is {format_!r}; files are read as delimited, json or parquet.")
+        dialect = delimited.Dialect.of(selection.data)
+        if format_ != "delimited" and dialect.encoding != "utf-8":
+            raise BadParameter(f"{format_} files are always utf-8.", parameter="encoding")
+        return format_, dialect
+
+
+def _recursive(selection: Selection) -> bool:
+    recursive = {"true": True, "false": False}.get(str(selection.params.get("recursive", False)).lower())
+    if recursive is None:
+        raise BadParameter("`params.recursive` must be true or false.", parameter="recursive")
+    return recursive
+
+
+@contextmanager
+def _briefly(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Stop what `connection` does once it has taken too long."""
+    timer = threading.Timer(_GLANCE_SECONDS, connection.interrupt)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -45,12 +45,12 @@ _SIMPLE: dict[pa.DataType, Kind] = {
 _WIDER = {("int", "long"), ("float", "double")}
 
 
-def inspect(files: Sequence[FileRef], declared: Mapping[str, TextType]) -> Layout:
+def inspect(files: Sequence[FileRef], declared: Mapping[str, TextType], *, glance: bool = False) -> Layout:
     """What `files` hold. A column that a file lacks is NULL there; int widens to long and float to double.
 
-    Raises SourceError naming the file, or the file and the column.
+    At a `glance` no values are looked at. Raises SourceError naming the file, or the file and the column.
     """
-    schemas = {file.path: _schema(file.path) for file in files}
+    schemas = {file.path: _schema(file.path, glance) for file in files}
     columns: dict[str, LakeType] = {}
     for path, schema in schemas.items():
         check_names(schema.names, path)
@@ -91,13 +91,13 @@ def _scan(columns: Mapping[str, LakeType], schema: pa.Schema) -> Scan:
     )
 
 
-def _schema(path: str) -> pa.Schema:
+def _schema(path: str, glance: bool) -> pa.Schema:
     """The schema of one file, after a look at the values that DuckDB would truncate without a word."""
     with opening(path):
         try:
             with pq.ParquetFile(path) as file:
                 schema = file.schema_arrow
-                fine = [field.name for field in schema if _has_nanoseconds(field.type)]
+                fine = [field.name for field in schema if _has_nanoseconds(field.type) and not glance]
                 for batch in file.iter_batches(columns=fine) if fine else ():
                     for name, column in zip(batch.schema.names, batch.columns, strict=True):
                         _check_nanoseconds(column, name, path)

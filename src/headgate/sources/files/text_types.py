@@ -84,6 +84,7 @@ _DECLARED = {
         LakeType("boolean"), "lower({x}) IN ('true', 'false', '1', '0')", "lower({x}) IN ('true', '1')"
     ),
     "int": _matching("[+-]?[0-9]+", LakeType("int")),
+    "integer": _matching("[+-]?[0-9]+", LakeType("int")),
     "long": _matching("[+-]?[0-9]+", LakeType("long")),
     "double": _matching(
         r"(?i)[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?(inf|infinity|nan)",
@@ -108,8 +109,17 @@ def declared_types(params: Mapping[str, Any]) -> dict[str, TextType]:
             raise BadParameter("Every entry of `params.columns` needs a `name` and a `type`.", parameter="columns")
         if name in declared:
             raise BadParameter(f"`params.columns` declares the column {name!r} twice.", parameter="columns")
-        declared[name] = _declared(name, type_)
+        if not _explored(column):
+            declared[name] = _declared(name, type_)
     return declared
+
+
+def _explored(column: Mapping[str, Any]) -> bool:
+    """Whether `column` only repeats what exploring said of it, in words that name no type of the lake's."""
+    if not isinstance(column.get("xdm"), Mapping):
+        return False
+    described = column.get("meta:xdmType") in ("date", "date-time", "array", "object")
+    return described or (column["type"] not in _DECLARED and not column["type"].startswith("decimal("))
 
 
 def _declared(name: str, type_: str) -> TextType:

@@ -1,10 +1,12 @@
 """PostgreSQL as a source: one exact SQL text per split, all splits in one exported snapshot."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -12,18 +14,22 @@ import psycopg
 from psycopg import sql
 
 from headgate.dataplane import literal, quote
-from headgate.errors import HeadgateError, SourceObjectMissing, SourceUnreachable
-from headgate.model.lake import Column
+from headgate.errors import HeadgateError, SourceObjectMissing, SourceUnreachable, UnsupportedType
+from headgate.model.lake import Column, LakeType
+from headgate.model.plain import plain
+from headgate.model.row_filter import Comparison, RowFilter
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window, text_regex
 from headgate.outbound import Outbound
-from headgate.sources.interface import Reading, Relation, Selection, Split
+from headgate.sources.interface import Entry, Preview, Reading, Relation, Selection, Split
 from headgate.sources.sql import postgres_errors
 from headgate.sources.sql.attach import ATTACHED, attach
 from headgate.sources.sql.delta import delta_column, delta_error, epoch_bounds, is_utc, text_bounds
+from headgate.sources.sql.filters import condition, filter_of, typed
 from headgate.sources.sql.guard import REJECT, complaint, fail
 from headgate.sources.sql.postgres_address import CONNECT_SECONDS, Address
+from headgate.sources.sql.postgres_filter import comparison_sql, kind_of
 from headgate.sources.sql.postgres_types import CatalogueColumn, Field, field_of
-from headgate.sources.sql.selection import Name, chosen, table_names
+from headgate.sources.sql.selection import Name, choices, chosen, path_of, table_names
 from headgate.telemetry import redact
 
 __all__ = ["PostgresSource"]
@@ -72,6 +78,15 @@ JOIN (VALUES ('intervalstyle', 'iso_8601'), ('datestyle', 'ISO, YMD'), ('timezon
              ('transaction_timeout', '0'), ('idle_in_transaction_session_timeout', '0'))
   AS v(name, value) ON lower(s.name) = v.name
 """
+_BRIEFLY = f"SET LOCAL statement_timeout = '{CONNECT_SECONDS}s'"
+_ALL_TABLES = """
+SELECT n.nspname, c.relname, has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'v', 'm', 'p', 'f') AND NOT c.relispartition
+  AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+ORDER BY n.nspname, c.relname
+"""
 _ORDERING = re.compile(r"integer|bigint|(text|character varying|character)(\(\d+\))?")
 _CASTS = {
     DeltaType.TIMESTAMP: "timestamp",
@@ -86,6 +101,8 @@ class _Table:
     name: sql.Identifier
     label: str
     fields: tuple[Field, ...]
+    unsupported: Mapping[str, str]
+    where: sql.Composable | None
     heap: bool
     bytes: int
     page: int
@@ -120,6 +137,31 @@ class PostgresSource:
         """The columns of the table, with the lake types of the table in `postgres_types`."""
         with self._session() as session:
             return _table(session, selection).relation
+
+    def validate(self, selection: Selection) -> None:
+        """See that the table's name, the columns and the filter are well formed."""
+        table_names(selection)
+        choices(selection)
+        filter_of(selection)
+
+    def explore(self, path: str | None) -> tuple[Entry, ...]:
+        """Every table, view, materialised view, partitioned and foreign table but the system's and the partitions."""
+        if path is not None:
+            raise SourceObjectMissing("A database has no folders; its tables are at the root.")
+        with self._session() as session:
+            session.execute(_BRIEFLY)
+            rows = session.execute(_ALL_TABLES).fetchall()
+        return tuple(Entry("table", f"{schema}.{name}", path_of(name, schema), bool(may)) for schema, name, may in rows)
+
+    def preview(self, selection: Selection, rows: int) -> Preview:
+        """The columns and first rows of the table."""
+        with self._session() as session:
+            session.execute(_SETTINGS)
+            session.execute(_BRIEFLY)
+            table = _table(session, selection, lenient=True)
+            found = session.execute(_head(table, rows)).fetchall() if rows and table.fields else []
+        columns = table.relation.columns
+        return Preview(columns, tuple(_values(text, columns) for (text,) in found), table.unsupported)
 
     def delta_error(self, relation: Relation, delta: DeltaColumn) -> str | None:
         """Why `delta` cannot order the rows; None for timestamps, dates, integers and text that can."""
@@ -209,7 +251,8 @@ class PostgresSource:
             session.close()
 
 
-def _table(session: psycopg.Connection[tuple[Any, ...]], selection: Selection) -> _Table:
+def _table(session: psycopg.Connection[tuple[Any, ...]], selection: Selection, *, lenient: bool = False) -> _Table:
+    """The table that is selected; columns of types that the lake cannot hold are an error, unless `lenient`."""
     for name in table_names(selection):
         identifier = _identifier(name)
         row = session.execute(_TABLE, [identifier.as_string(session)]).fetchone()
@@ -218,14 +261,35 @@ def _table(session: psycopg.Connection[tuple[Any, ...]], selection: Selection) -
         oid, schema, table, heap, size, page = row
         label = f"{schema}.{table}"
         columns = {found.name: found for found in (CatalogueColumn(*r) for r in session.execute(_COLUMNS, [oid]))}
-        choices = chosen(selection, tuple(columns), label)
-        if not choices:
+        chosen_columns = chosen(selection, tuple(columns), label)
+        if not chosen_columns:
             raise SourceObjectMissing(f"The table {label} has no columns.")
-        fields = tuple(field_of(columns[choice.name], choice, label) for choice in choices)
-        return _Table(sql.Identifier(schema, table), label, fields, bool(heap), size, page)
+        fields, unsupported = [], {}
+        for choice in chosen_columns:
+            try:
+                fields.append(field_of(columns[choice.name], choice, label))
+            except UnsupportedType as error:
+                if not lenient:
+                    raise
+                unsupported[choice.name] = error.detail
+        where = _where(filter_of(selection), columns, label)
+        return _Table(sql.Identifier(schema, table), label, tuple(fields), unsupported, where, bool(heap), size, page)
     raise SourceObjectMissing(
         f"The database has no table or view {selection.params['tableName']!r} that this account can see."
     )
+
+
+def _where(row_filter: RowFilter | None, columns: Mapping[str, CatalogueColumn], label: str) -> sql.Composable | None:
+    """The rows that `row_filter` takes, as a condition."""
+    if row_filter is None:
+        return None
+    kinds = {name: kind_of(found) for name, found in columns.items()}
+    literals = typed(row_filter, kinds, label)
+
+    def leaf(comparison: Comparison) -> str:
+        return comparison_sql(comparison, columns[comparison.column], literals[comparison]).as_string()
+
+    return sql.SQL(condition(row_filter, leaf))
 
 
 def _session_name(reading: Reading) -> str:
@@ -305,6 +369,8 @@ def _splits(
             )
         )
     query = _query(table, guards) + sql.SQL(" WHERE ") + within
+    if table.where is not None:
+        query += sql.SQL(" AND ") + table.where
 
     def split(name: str, text: sql.Composable) -> Split:
         return Split(name, _relation(table.fields, text.as_string(session)))
@@ -335,6 +401,39 @@ def _query(table: _Table, guards: Sequence[sql.Composable]) -> sql.Composed:
     else:
         values.append(sql.SQL("NULL::text AS {}").format(sql.Identifier(REJECT)))
     return sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(values), table.name)
+
+
+def _head(table: _Table, rows: int) -> sql.Composed:
+    """The first rows, each as one JSON object: the server's own text holds what psycopg could not."""
+    values = []
+    for at, field in enumerate(table.fields):
+        value: sql.Composable = sql.Identifier(field.column.name)
+        if field.column.type.kind == "string":
+            value += sql.SQL("::text")
+        values.append(sql.SQL("{} AS {}").format(value, sql.Identifier(_alias(at))))
+    query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(values), table.name)
+    if table.where is not None:
+        query += sql.SQL(" WHERE ") + table.where
+    return sql.SQL("SELECT row_to_json(head)::text FROM ({} LIMIT {}) AS head").format(query, sql.Literal(rows))
+
+
+def _values(text: str, columns: Sequence[Column]) -> tuple[Any, ...]:
+    found = json.loads(text, parse_float=Decimal)
+    return tuple(_shown(found[_alias(at)], column.type) for at, column in enumerate(columns))
+
+
+def _shown(value: Any, type_: LakeType) -> Any:
+    """A value of the server's JSON as `plain()` shows one of `type_`."""
+    if isinstance(value, list) and type_.element is not None:
+        return [_shown(part, type_.element) for part in value]
+    match type_.kind:
+        case "decimal" if value is not None:
+            return str(value)
+        case "binary" if value is not None:
+            return str(value).removeprefix("\\x")
+        case "float" | "double" if isinstance(value, int | Decimal):
+            return float(value)
+    return plain(value)
 
 
 def _relation(fields: Sequence[Field], query: str) -> str:

@@ -9,7 +9,7 @@ from headgate.errors import BadParameter, ParameterMissing, SourceObjectMissing,
 from headgate.model.lake import LakeType
 from headgate.sources.interface import Selection
 
-__all__ = ["Choice", "Name", "chosen", "table_names"]
+__all__ = ["Choice", "Name", "choices", "chosen", "path_of", "table_names"]
 
 _PART = r'(?:"(?:[^"]|"")+"|[^".]+)'
 _NAME = re.compile(rf"(?:({_PART})\.)?({_PART})")
@@ -39,9 +39,8 @@ def table_names(selection: Selection) -> tuple[Name, ...]:
     `schema.table` or `table`; a part in double quotes is taken as it stands, another one as it stands and then in
     lower case. A name with dots or quotes of its own is tried whole at last. Raises ParameterMissing, BadParameter.
     """
-    for key in ("filters", "cdcEnabled"):
-        if selection.params.get(key):
-            raise BadParameter(f"params.{key} is not offered by this source; leave it out.", field=key)
+    if selection.params.get("cdcEnabled") not in (None, False, "false"):
+        raise BadParameter("params.cdcEnabled is not offered by this source; leave it out.", field="cdcEnabled")
     text = selection.params.get("tableName")
     if not isinstance(text, str) or not text.strip():
         raise ParameterMissing("params.tableName is missing. Send the table's name, as schema.table or table.")
@@ -56,21 +55,34 @@ def table_names(selection: Selection) -> tuple[Name, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def path_of(table: str, schema: str | None = None) -> str:
+    """The `params.tableName` that means exactly this table."""
+    return ".".join(
+        part if re.fullmatch(r'[^".]+', part) else '"' + part.replace('"', '""') + '"'
+        for part in (schema, table)
+        if part is not None
+    )
+
+
+def choices(selection: Selection) -> tuple[Choice, ...]:
+    """What `params.columns` lists; nothing when it is absent. Raises BadParameter for a malformed list."""
+    declared = selection.params.get("columns")
+    if not declared:
+        return ()
+    if not isinstance(declared, list | tuple):
+        raise BadParameter('params.columns must be a list such as [{"name": "id"}].', field="columns")
+    return tuple(_choice(entry) for entry in declared)
+
+
 def chosen(selection: Selection, available: Sequence[str], table: str) -> tuple[Choice, ...]:
     """The columns that `params.columns` chooses from `available`, in its order; all of them when it is absent.
 
     Raises SourceObjectMissing for an unknown column, UnsupportedType for names that the lake cannot have,
     BadParameter for a malformed list.
     """
-    declared = selection.params.get("columns")
-    if not declared:
-        choices = tuple(Choice(name) for name in available)
-    elif isinstance(declared, list | tuple):
-        choices = tuple(_choice(entry) for entry in declared)
-    else:
-        raise BadParameter('params.columns must be a list such as [{"name": "id"}].', field="columns")
+    found = choices(selection) or tuple(Choice(name) for name in available)
     seen: dict[str, str] = {}
-    for choice in choices:
+    for choice in found:
         if choice.name not in available:
             raise SourceObjectMissing(f"{table} has no column {choice.name!r}.", column=choice.name)
         if choice.name.lower().startswith(_RESERVED):
@@ -85,9 +97,9 @@ def chosen(selection: Selection, available: Sequence[str], table: str) -> tuple[
                 "hold. Leave one out with params.columns.",
                 column=choice.name,
             )
-    if len(seen) != len(choices):
+    if len(seen) != len(found):
         raise BadParameter("params.columns names a column twice.", field="columns")
-    return choices
+    return found
 
 
 def _choice(entry: object) -> Choice:

@@ -2,7 +2,8 @@
 
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -21,16 +22,21 @@ from headgate.errors import (
     SourceObjectMissing,
     SourceUnreachable,
     UnholdableValue,
+    UnsupportedType,
 )
-from headgate.model.lake import Column
+from headgate.model.lake import Column, LakeType
+from headgate.model.plain import plain
+from headgate.model.row_filter import Comparison, RowFilter, comparisons
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window, text_regex
-from headgate.sources.interface import Reading, Relation, Selection, Split
+from headgate.sources.interface import Entry, Preview, Reading, Relation, Selection, Split
 from headgate.sources.roots import Roots
 from headgate.sources.sql.attach import ATTACHED, attach
 from headgate.sources.sql.delta import delta_column, delta_error, epoch_bounds, is_utc, text_bounds
+from headgate.sources.sql.filters import Kind, condition, filter_of, typed
 from headgate.sources.sql.guard import REJECT, complaint, fail, rejection
-from headgate.sources.sql.selection import chosen, table_names
-from headgate.sources.sql.sqlite_types import Field, field_of
+from headgate.sources.sql.selection import choices, chosen, path_of, table_names
+from headgate.sources.sql.sqlite_filter import Bind, comparison_sql, kind_of
+from headgate.sources.sql.sqlite_types import Field, field_of, type_of
 
 __all__ = ["SqliteSource"]
 
@@ -47,6 +53,9 @@ _BY_WORDS: tuple[tuple[str, type[SourceError]], ...] = (
 class _Table:
     name: str
     fields: tuple[Field, ...]
+    unsupported: Mapping[str, str]
+    where: str = ""
+    binds: tuple[Bind, ...] = ()
 
     @property
     def relation(self) -> Relation:
@@ -89,6 +98,39 @@ class SqliteSource:
         """Open the file and read its header."""
         with self._session() as session:
             session.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+
+    def validate(self, selection: Selection) -> None:
+        """See that the table's name, the columns and the filter are well formed."""
+        table_names(selection)
+        choices(selection)
+        filter_of(selection)
+
+    def explore(self, path: str | None) -> tuple[Entry, ...]:
+        """Every table and view but SQLite's own."""
+        if path is not None:
+            raise SourceObjectMissing("A database has no folders; its tables are at the root.")
+        with self._session() as session:
+            rows = session.execute(
+                "SELECT name FROM main.sqlite_schema WHERE type IN ('table', 'view') "
+                "AND name NOT LIKE 'sqlite^_%' ESCAPE '^' ORDER BY name"
+            ).fetchall()
+        return tuple(Entry("table", name, path_of(name)) for (name,) in rows)
+
+    def preview(self, selection: Selection, rows: int) -> Preview:
+        """The columns and first rows of the table or view."""
+        with self._session() as session, _briefly(session):
+            session.text_factory = _readable
+            table = _table(session, selection, lenient=True)
+            columns = table.relation.columns
+            names = ", ".join(quote(column.name) for column in columns)
+            where = f"WHERE {table.where} " if table.where else ""
+            query = f"SELECT {names} FROM main.{quote(table.name)} {where}LIMIT ?"
+            found = session.execute(query, [*table.binds, rows]).fetchall() if rows and columns else []
+        return Preview(
+            columns,
+            tuple(tuple(_shown(v, c.type) for v, c in zip(row, columns, strict=True)) for row in found),
+            table.unsupported,
+        )
 
     def describe(self, selection: Selection) -> Relation:
         """The columns of the table or view, with the lake types of the table in `sqlite_types`."""
@@ -160,7 +202,8 @@ class SqliteSource:
             session.close()
 
 
-def _table(session: sqlite3.Connection, selection: Selection) -> _Table:
+def _table(session: sqlite3.Connection, selection: Selection, *, lenient: bool = False) -> _Table:
+    """The table that is selected; columns of types that the lake cannot hold are an error, unless `lenient`."""
     for name in table_names(selection):
         if name.schema not in (None, "main"):
             continue
@@ -184,12 +227,69 @@ def _table(session: sqlite3.Connection, selection: Selection) -> _Table:
             rows = session.execute(f"SELECT DISTINCT typeof({quote(column)}) FROM main.{quote(table)}")
             return {str(class_) for (class_,) in rows} - {"null"}
 
-        fields = tuple(
-            field_of(choice.name, *found[choice.name], choice, table, classes, at)
-            for at, choice in enumerate(chosen(selection, tuple(found), table))
-        )
-        return _Table(table, fields)
+        fields, unsupported = [], {}
+        for at, choice in enumerate(chosen(selection, tuple(found), table)):
+            try:
+                fields.append(field_of(choice.name, *found[choice.name], choice, table, classes, at))
+            except UnsupportedType as error:
+                if not lenient:
+                    raise
+                unsupported[choice.name] = error.detail
+        row_filter = filter_of(selection)
+        where, binds = _where(row_filter, fields, found, table, classes) if row_filter is not None else ("", ())
+        return _Table(table, tuple(fields), unsupported, where, binds)
     raise SourceObjectMissing(f"The file has no table or view {selection.params['tableName']!r}.")
+
+
+def _where(
+    row_filter: RowFilter,
+    fields: Sequence[Field],
+    found: Mapping[str, tuple[str, bool]],
+    table: str,
+    classes: Callable[[str], set[str]],
+) -> tuple[str, tuple[Bind, ...]]:
+    """The rows that `row_filter` takes, as a condition and its binds."""
+    known = {field.column.name: field.column.type for field in fields}
+    kinds: dict[str, Kind | None] = {}
+    for name in {comparison.column for comparison in comparisons(row_filter)} & found.keys():
+        type_ = known.get(name) or type_of(name, found[name][0], classes)
+        kinds[name] = kind_of(type_) if type_ is not None else None
+    literals = typed(row_filter, kinds, table)
+    binds: list[Bind] = []
+
+    def leaf(comparison: Comparison) -> str:
+        name = comparison.column
+        text, more = comparison_sql(comparison, found[name][0], kinds[name], literals[comparison])
+        binds.extend(more)
+        return text
+
+    return condition(row_filter, leaf), tuple(binds)
+
+
+@contextmanager
+def _briefly(session: sqlite3.Connection) -> Iterator[None]:
+    """Stop the statements of `session` once they have taken too long."""
+    timer = threading.Timer(_BUSY_SECONDS, session.interrupt)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _readable(text: bytes) -> str:
+    return text.decode(errors="replace")
+
+
+def _shown(value: Any, type_: LakeType) -> Any:
+    match type_.kind:
+        case "boolean" if value in (0, 1):
+            return bool(value)
+        case "decimal" if isinstance(value, float):
+            return format(value, ".15g")
+        case "decimal" if isinstance(value, int):
+            return str(value)
+    return plain(value)
 
 
 def _orders(column: Column) -> bool:
@@ -264,14 +364,24 @@ def _relation(table: _Table, delta: Column, range_: _Range) -> str:
         f"SELECT {', '.join(values)}, CASE{guard} END AS {REJECT} FROM main.{quote(table.name)} "
         f"WHERE {name} >= {range_.bind} AND {name} < {range_.bind}"
     )
+    if table.where:
+        query += f" AND {table.where}"
     aliases = ", ".join([*(field.travelled for field in table.fields), REJECT])
     columns = ", ".join(f"{field.cast} AS {quote(field.column.name)}" for field in table.fields)
     refusals = _failing("".join(field.refusal for field in table.fields))
+    binds = ", ".join(_bound(value) for value in (range_.lower, range_.upper, *table.binds))
     return (
         f"SELECT {columns} FROM sqlite_query({literal(ATTACHED)}, {literal(query)}, "
-        f"params=row({literal(range_.lower)}, {literal(range_.upper)})) AS source({aliases}) "
+        f"params=row({binds})) AS source({aliases}) "
         f"WHERE CASE{range_.cases} WHEN {REJECT} IS NOT NULL THEN {fail(REJECT)}{refusals} ELSE true END"
     )
+
+
+def _bound(value: Bind) -> str:
+    """A bind of SQLite's as a constant of DuckDB's that arrives in the same storage class."""
+    if isinstance(value, str):
+        return literal(value)
+    return f"{int(value)}::BIGINT" if isinstance(value, int) else f"{literal(repr(value))}::DOUBLE"
 
 
 def _failing(refusals: str) -> str:

@@ -29,7 +29,7 @@ from headgate.model.lake import Column, LakeType
 from headgate.sources.sql.guard import complaint
 from headgate.sources.sql.selection import Choice
 
-__all__ = ["Field", "field_of"]
+__all__ = ["Field", "field_of", "type_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +152,14 @@ def field_of(
                 field="columns",
             )
         type_ = choice.decimal
+    type_ = type_ or type_of(name, declared, classes)
     if type_ is None:
-        found = classes(name)
-        if len(found) > 1:
-            raise UnsupportedType(
-                f"The column {name!r} of {table} has no declared type that says what it holds, and its values are a "
-                f"mixture of {' and '.join(sorted(found))}. Cast it in a view, or leave it out with params.columns.",
-                column=name,
-            )
-        type_ = _BY_CLASS[found.pop()] if found else LakeType("string")
+        raise UnsupportedType(
+            f"The column {name!r} of {table} has no declared type that says what it holds, and its values are a "
+            f"mixture of {' and '.join(sorted(classes(name)))}. Cast it in a view, or leave it out with "
+            "params.columns.",
+            column=name,
+        )
     rule, column = _RULES[type_.kind], quote(name)
     marks = {"c": column, "v": f"c{at}", "t": type_.sql}
     reason = rule.reason.format(kind=type_)
@@ -178,6 +177,14 @@ def field_of(
         )
     found_as = Column(name, type_, declared, nullable)
     return Field(found_as, marks["v"], rule.value.format(**marks), guard, rule.cast.format(**marks), refusal)
+
+
+def type_of(name: str, declared: str, classes: Callable[[str], set[str]]) -> LakeType | None:
+    """The lake type of the column `name`; None when neither its declared type nor its values are of one."""
+    if (type_ := _type(declared)) is not None:
+        return type_
+    found = classes(name)
+    return None if len(found) > 1 else _BY_CLASS[found.pop()] if found else LakeType("string")
 
 
 def _type(declared: str) -> LakeType | None:
