@@ -236,6 +236,30 @@ class IllegalTransition(InvalidRequest):
     code = "FLOW-1422-400"
 
 
+class SpecsForbidden(InvalidRequest):
+    """Specs are kept by administrators and by service tokens; this token may not change them."""
+
+    code = "FLOW-1426-400"
+
+
+class RunUpdateForbidden(InvalidRequest):
+    """Only a source provider, by a service token, updates runs. Users make, cancel and re-trigger them."""
+
+    code = "FLOW-1427-400"
+
+
+class UnknownPredecessorRun(InvalidRequest):
+    """No run with this id exists in this organisation and sandbox."""
+
+    code = "FLOW-1428-400"
+
+
+class UnknownPredecessorFlow(InvalidRequest):
+    """No flow with this id exists in this organisation and sandbox."""
+
+    code = "FLOW-1429-400"
+
+
 class UnknownFlow(InvalidRequest):
     """No flow with this id exists in this organisation and sandbox."""
 
@@ -361,7 +385,7 @@ class PatchTooLong(InvalidRequest):
 
 
 class UnknownAction(InvalidRequest):
-    """The action is not known. Runs take `op=cancel`."""
+    """The action is not known. Runs take `op=cancel` and `op=re-trigger`."""
 
     code = "CONNECTOR-1401-400"
 
@@ -702,6 +726,30 @@ class BadRunParams(ProviderRefusal):
     """`params` is empty or malformed. Send windowStartTime and windowEndTime."""
 
     code = "CONNECTOR-1384-400"
+
+
+class RunFixed(ProviderRefusal):
+    """This member of a run is read-only."""
+
+    code = "CONNECTOR-1312-400"
+
+
+class RetriggerOfRun(ProviderRefusal):
+    """A run is re-triggered when it failed, or succeeded without a record."""
+
+    code = "CONNECTOR-1387-400"
+
+
+class RetriggerOfFlow(ProviderRefusal):
+    """Runs are re-triggered while their flow is enabled."""
+
+    code = "CONNECTOR-1388-400"
+
+
+class ActionUnsupported(ProviderRefusal):
+    """The source does not support this action."""
+
+    code = "CONNECTOR-1333-400"
 
 
 class SourceNotOnDemand(ProviderRefusal):

@@ -1,4 +1,4 @@
-"""Runs: made, listed, read and cancelled."""
+"""Runs: made, listed, read, cancelled and repeated."""
 
 from typing import Annotated
 
@@ -7,13 +7,14 @@ from starlette.responses import JSONResponse, Response
 
 from headgate.api import schemas
 from headgate.api.answers import created, found
-from headgate.api.requests import Bare, Body, Calling, Serving, if_match, needs, parameters
+from headgate.api.requests import Bare, Body, Calling, Serving, if_match, needs, parameters, required_version
 from headgate.model.permissions import Permission
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["runs"])
 view, run = needs(Permission.VIEW_SOURCES), needs(Permission.RUN_ON_DEMAND)
+manage = needs(Permission.MANAGE_SOURCES)
 
 
 @router.post("/runs", status_code=201, dependencies=[run, Bare], openapi_extra=schemas.body(schemas.RUN))
@@ -41,9 +42,16 @@ def get_run(id: str, service: Serving, caller: Calling) -> Response:  # noqa: A0
     return found(service.runs.get(caller, id))
 
 
-@router.post("/runs/{id}/action", dependencies=[run], openapi_extra=schemas.action("cancel"))
+@router.put("/runs/{id}", dependencies=[manage, Bare], openapi_extra=schemas.body(schemas.PROVIDED_RUN))
+def update_run(id: str, request: Request, service: Serving, caller: Calling, body: Body) -> Response:  # noqa: A002
+    """Replace what a source provider says of a run. Only service tokens may; what the engine says is read-only."""
+    changed = service.runs.put(caller, id, body, etag=required_version(request))
+    return JSONResponse(changed, headers={"Location": request.url.path, "ETag": changed["etag"]})
+
+
+@router.post("/runs/{id}/action", dependencies=[run], openapi_extra=schemas.action("cancel", "re-trigger"))
 def act_on_run(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
-    """Cancel a run. A run that has begun ends as soon as its worker sees it."""
+    """Cancel a run, which ends as soon as its worker sees it; or make a new run of its window, and answer that."""
     acted = service.runs.act(caller, id, parameters(request), etag=if_match(request))
     return JSONResponse(acted, headers={"ETag": acted["etag"]})
 

@@ -8,6 +8,7 @@ __all__ = [
     "FLOW",
     "MODE",
     "PATCH",
+    "PROVIDED_RUN",
     "RUN",
     "SOURCE_CONNECTION",
     "TARGET_CONNECTION",
@@ -123,6 +124,15 @@ RUN = _object(
         windowEndTime=_TIME,
         deltaColumn=_DELTA,
     ),
+)
+PROVIDED_RUN = _object(
+    [],
+    providerRefId=_TEXT,
+    parentFlowRunId=_TEXT,
+    recordTypes={"type": "array", "items": _TEXT},
+    predecessors={"type": "array", "items": _object(["flowId", "flowRunId"], flowId=_TEXT, flowRunId=_TEXT)},
+    metrics={"type": "object"},
+    activities={"type": "array", "items": _object(["id"], id=_TEXT)},
 )
 DATASET = _object(
     ["name"],

@@ -95,3 +95,30 @@ class Run:
     def evolve(self, **changes: Any) -> "Run":
         """This run with `changes`."""
         return replace(self, **changes)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may be re-triggered: it failed, or succeeded without a record."""
+        landed = self.metrics.get("recordSummary", {}).get("outputRecordCount", 0)
+        return self.state is RunState.FAILED or (self.state is RunState.SUCCESS and landed == 0)
+
+    def again(self, frozen: Json, delta_column: DeltaColumn | None, id_: str, present: int) -> "Run":
+        """A new run `id_` of this one's window and params, which begins at `present`."""
+        return replace(
+            self,
+            id=id_,
+            state=RunState.SCHEDULED,
+            start_ms=present,
+            delta_column=delta_column,
+            created_at=present,
+            updated_at=present,
+            frozen=frozen,
+            metrics={"statusSummary": {"status": RunState.SCHEDULED.value}},
+            activities=[],
+            attempt=0,
+            fence=0,
+            cancel_requested=False,
+            snapshot_id=None,
+            parent_id=self.id,
+            extra={},
+        )

@@ -4,8 +4,8 @@ import json
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, TypeVar
 
 from headgate.errors import (
     BadPatchPath,
@@ -22,14 +22,14 @@ from headgate.model.lifecycle import Op, ResourceState, after, changeable, check
 from headgate.model.patch import Operation, apply, parse_patch
 from headgate.model.query import Field
 from headgate.model.resources import Kind, Resource, new_etag, now_ms
-from headgate.model.runs import Json
+from headgate.model.runs import Json, Run
 from headgate.model.scope import Caller
 from headgate.service import wire
 from headgate.service.bodies import check_id, shown
 from headgate.service.paging import Listings, Parameters, known_parameters
 from headgate.store import InUse, ScopedStore, Store
 
-__all__ = ["AUDIT_FIELDS", "Collection", "Content", "new_resource", "see_published"]
+__all__ = ["AUDIT_FIELDS", "Collection", "Content", "new_resource", "see_published", "touched"]
 
 AUDIT_FIELDS: Mapping[str, Field] = {
     "id": Field("id"),
@@ -42,6 +42,7 @@ AUDIT_FIELDS: Mapping[str, Field] = {
 }
 
 
+Changed = TypeVar("Changed", Resource, Run)
 _TRIES = 10  # how often a change is tried again that demands no version, because another came first
 _LARGEST = 1024 * 1024
 
@@ -193,7 +194,7 @@ class Collection(ABC):
             if etag is not None and before.etag != etag:
                 raise VersionConflict(id=id_)
             result, content = changed(store, before)
-            result = _touched(result, caller)
+            result = touched(result, caller)
             if content is not None:
                 result = result.evolve(name=content.name, body=content.body, frozen=content.frozen)
             try:
@@ -252,10 +253,11 @@ def see_published(resource: Resource) -> None:
         )
 
 
-def _touched(resource: Resource, caller: Caller) -> Resource:
-    """The resource as `caller` leaves it now, under a new version."""
+def touched(item: Changed, caller: Caller) -> Changed:
+    """The resource or run as `caller` leaves it now, under a new version."""
     present, principal = now_ms(), caller.principal
-    return resource.evolve(
+    return replace(
+        item,
         updated_at=present,
         updated_by=principal.user_id,
         updated_client=principal.client_id,

@@ -8,6 +8,7 @@ from typing import Any
 
 from headgate.config import Settings
 from headgate.errors import (
+    ActionUnsupported,
     BadRunParams,
     DeltaColumnDiffers,
     DeltaColumnMissing,
@@ -16,23 +17,27 @@ from headgate.errors import (
     FrequencyNotOnce,
     KeyTooLong,
     NotFound,
+    RetriggerOfFlow,
+    RetriggerOfRun,
     RunRefused,
+    RunUpdateForbidden,
     SourceError,
     UnknownAction,
     UnknownFlow,
     VersionConflict,
     WindowReversed,
 )
+from headgate.model.lifecycle import folded
 from headgate.model.query import Field
 from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.runs import Json, Run, RunState
 from headgate.model.scope import Caller, Principal
 from headgate.model.windows import DeltaColumn, Window, parse_instant
-from headgate.service import wire
+from headgate.service import provider_runs, wire
 from headgate.service.bodies import check_id, shown
 from headgate.service.flows import copy_transformation
 from headgate.service.paging import Listings, Parameters, known_parameters
-from headgate.service.resources import AUDIT_FIELDS
+from headgate.service.resources import AUDIT_FIELDS, touched
 from headgate.service.specs import connection_spec
 from headgate.sources import Selection, open_source
 from headgate.store import ScopedStore, Store
@@ -72,7 +77,7 @@ class Runs:
         store = self._store.scoped(caller)
         claim = _claim(key, body)
         if claim and (known := store.run_of_key(*claim)):
-            return wire.run_superset(known)
+            return _superset(store, known)
         for _ in range(_TRIES):
             flow = _flow(store, body)
             run, changed = self._check(caller, store, flow, body)
@@ -83,14 +88,15 @@ class Runs:
             except NotFound as error:
                 raise UnknownFlow(flowId=flow.id) from error
             self._wake()
-            return wire.run_superset(run)
+            return _superset(store, run)
         raise RunRefused("The flow kept changing while the run was checked; nothing was stored. Try again.")
 
     def listing(self, caller: Caller, parameters: Parameters) -> Json:
         """One page of runs, newest first. Raises InvalidRequest."""
         query = self._listings.read(caller.scope, "runs", parameters, _FIELDS)
-        page = self._store.scoped(caller).runs(query)
-        return self._listings.answer(caller.scope, "runs", query, page, _shown)
+        store = self._store.scoped(caller)
+        page = store.runs(query)
+        return self._listings.answer(caller.scope, "runs", query, page, lambda items: _shown(store, items))
 
     def listing_of_flow(self, caller: Caller, flow_id: str, parameters: Parameters) -> Json:
         """One page of the runs of one flow. Raises NotFound, InvalidRequest."""
@@ -99,19 +105,75 @@ class Runs:
 
     def get(self, caller: Caller, id_: str) -> Json:
         """The run with this id. Raises NotFound."""
-        return wire.run(self._store.scoped(caller).run(check_id(id_, "runs")))
+        store = self._store.scoped(caller)
+        [item] = _shown(store, [store.run(check_id(id_, "runs"))])
+        return item
+
+    def put(self, caller: Caller, id_: str, body: Json, *, etag: str | None) -> Json:
+        """Store what a source provider says of a run, in place of what it said before; the run.
+
+        `etag` is the version it must have, None for any. Raises NotFound, InvalidRequest, VersionConflict.
+        """
+        if caller.principal.kind != "service":
+            raise RunUpdateForbidden
+        store = self._store.scoped(caller)
+        run = store.run(check_id(id_, "runs"))
+        if etag is not None and run.etag != etag:
+            raise VersionConflict(id=id_)
+        [current] = _shown(store, [run])
+        extra, parent_id = provider_runs.added(store, current, body), provider_runs.parent(store, run, body)
+        changed = store.update_run(touched(run.evolve(extra=extra, parent_id=parent_id), caller), etag=run.etag)
+        [item] = _shown(store, [changed])
+        return item
 
     def act(self, caller: Caller, id_: str, parameters: Parameters, *, etag: str | None = None) -> Json:
-        """Do what the parameter `op` says to a run: `cancel`. `etag` is the version it must have, if given.
+        """Do what the parameter `op` says to a run: `cancel`, which gives that run, or `re-trigger`, a new one.
 
-        Raises NotFound, UnknownAction, IllegalTransition, VersionConflict.
+        `etag` is the version the run must have, if given. Raises NotFound, InvalidRequest, VersionConflict.
         """
         check_id(id_, "runs")
         _, single = known_parameters(parameters, ("op", "subOp"))
-        op = single.get("op", "")
-        if op.lower().replace("-", "").replace("_", "") != "cancel":
-            raise UnknownAction(f"The action {shown(op)} is not known. Runs take op=cancel.", op=op[:80])
-        return wire.run_superset(self._store.scoped(caller).cancel_run(id_, etag=etag))
+        store, op = self._store.scoped(caller), single.get("op", "")
+        match folded(op):
+            case "cancel":
+                run = store.cancel_run(id_, etag=etag)
+            case "retrigger":
+                run = self._retrigger(caller, store, id_, etag)
+            case _:
+                raise UnknownAction(
+                    f"The action {shown(op)} is not known. Runs take op=cancel and op=re-trigger.", op=op[:80]
+                )
+        return _superset(store, run)
+
+    def _retrigger(self, caller: Caller, store: ScopedStore, id_: str, etag: str | None) -> Run:
+        """A new run of the same window, params and delta column, by the flow as it is now."""
+        for _ in range(_TRIES):
+            old = store.run(id_)
+            if etag is not None and old.etag != etag:
+                raise VersionConflict(id=id_)
+            flow = _flow_to_retrigger(store, old)
+            if not old.repeatable:
+                raise RetriggerOfRun(
+                    f"The run is {old.state.value}; it is re-triggered when it failed, or succeeded without a record.",
+                    state=old.state.value,
+                )
+            run = old.again(flow.frozen, flow.delta_column or old.delta_column, str(uuid.uuid4()), now_ms())
+            run = run.evolve(
+                created_by=caller.principal.user_id,
+                created_client=caller.principal.client_id,
+                updated_by=caller.principal.user_id,
+                updated_client=caller.principal.client_id,
+                etag=new_etag(run.created_at),
+            )
+            try:
+                store.add_run(run, flow_etag=flow.etag)
+            except VersionConflict:  # the flow changed meanwhile: judge by what it is now
+                continue
+            except NotFound as error:
+                raise RetriggerOfFlow(f"The flow {flow.id} is gone.", id=flow.id) from error
+            self._wake()
+            return run
+        raise RunRefused("The flow kept changing while the run was checked; nothing was stored. Try again.")
 
     def _check(self, caller: Caller, store: ScopedStore, flow: Resource, body: Json) -> tuple[Run, Resource | None]:
         """The run that `body` asks for, and the flow with its delta column if this run sets it."""
@@ -124,6 +186,8 @@ class Runs:
             )
         present, principal = now_ms(), caller.principal
         params = _given_params(body)
+        if params is None and self._settings.strict:
+            raise BadRunParams("params is missing; send windowStartTime and windowEndTime in it.")
         if params is None:
             window = _since_last(store, flow.id, present)
             params = {"windowStartTime": window.start_ms // 1000, "windowEndTime": window.end_ms // 1000}
@@ -286,5 +350,25 @@ def _since_last(store: ScopedStore, flow_id: str, present: int) -> Window:
     return Window(min(start, end), end)
 
 
-def _shown(items: Sequence[Run]) -> list[Json]:
-    return [wire.run(item) for item in items]
+def _flow_to_retrigger(store: ScopedStore, run: Run) -> Resource:
+    """The run's flow, seen to be there, enabled and readable. Raises RetriggerOfFlow, ActionUnsupported."""
+    try:
+        flow = store.get(Kind.FLOW, run.flow_id)
+    except NotFound as error:
+        raise RetriggerOfFlow(f"The flow {run.flow_id} is gone.", id=run.flow_id) from error
+    if flow.state != "enabled":
+        raise RetriggerOfFlow(f"The flow is {flow.state}; enable it first.", id=flow.id)
+    spec = connection_spec(flow.frozen["source"]["specId"])
+    if not spec.runnable:
+        raise ActionUnsupported(f"{spec.title} is only listed in the catalogue; it is not read.", id=spec.id)
+    return flow
+
+
+def _superset(store: ScopedStore, run: Run) -> Json:
+    [item] = _shown(store, [run])
+    return wire.run_superset(item)
+
+
+def _shown(store: ScopedStore, items: Sequence[Run]) -> list[Json]:
+    children = store.children([item.id for item in items])
+    return [wire.run(item, children.get(item.id, ())) for item in items]

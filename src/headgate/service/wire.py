@@ -1,10 +1,14 @@
 """Resources and runs in the shape the API shows them."""
 
+from collections.abc import Sequence
+
 from headgate.model.resources import Kind, Resource
 from headgate.model.runs import Json, Run
 from headgate.model.scope import Scope
 
 __all__ = ["created", "dataset", "resource", "resource_superset", "run", "run_superset"]
+
+_OF_PROVIDERS = ("providerRefId", "recordTypes", "predecessors")
 
 
 def created(made: Resource) -> Json:
@@ -35,28 +39,33 @@ def resource_superset(shown: Json) -> Json:
     return {**shown, "items": [shown], "_links": {}}
 
 
-def run(item: Run) -> Json:
-    """A run."""
-    metrics = item.metrics
-    status = {**metrics.get("statusSummary", {}), "status": item.state.value}
-    return {
+def run(item: Run, children: Sequence[str] = ()) -> Json:
+    """A run; `children` are the runs that repeat it."""
+    extra = item.extra
+    status = {**item.metrics.get("statusSummary", {}), "status": item.state.value}
+    shape = {
         **_audit(item, item.scope),
         "flowId": item.flow_id,
         "flowSpec": item.flow_spec,
         "params": item.params,
         "etag": item.etag,
         "eTag": item.etag,  # the spelling that generated clients look for
-        "metrics": {**metrics, "statusSummary": status},
-        "activities": item.activities,
+        "metrics": {**extra.get("metrics", {}), **item.metrics, "statusSummary": status},
+        "activities": [*item.activities, *extra.get("activities", ())],
     }
+    if item.parent_id is not None:
+        shape["parentFlowRunId"] = item.parent_id
+    if children:
+        shape["childFlowRunIds"] = list(children)
+    return shape | {name: extra[name] for name in _OF_PROVIDERS if name in extra}
 
 
-def run_superset(item: Run) -> Json:
+def run_superset(shown: Json) -> Json:
     """A run that is at once the whole object, `{id, etag}` and `{items: [{id, etag}]}`.
 
     Three published descriptions of this answer differ; this one satisfies all of them.
     """
-    return {**run(item), "items": [{"id": item.id, "etag": item.etag}]}
+    return {**shown, "items": [{"id": shown["id"], "etag": shown["etag"]}]}
 
 
 def dataset(item: Resource) -> Json:

@@ -302,6 +302,44 @@ class ScopedStore:
             self._record(connection, "cancel", "runs", id_, before=run.etag, after=cancelled.etag)
             return cancelled
 
+    def update_run(self, changed: Run, *, etag: str) -> Run:
+        """Replace what providers say of a run: `extra` and the parent, with who did so. The run as it is then.
+
+        Raises NotFound, VersionConflict when `etag` is not the run's. What the engine says of it stays as it is.
+        """
+        table = tables.runs
+        with self._transactions.write() as connection:
+            if self._run(connection, changed.id, lock=True).etag != etag:
+                raise VersionConflict(id=changed.id)
+            connection.execute(
+                sa.update(table)
+                .where(*self._mine(table), table.c.id == changed.id)
+                .values(
+                    extra=changed.extra,
+                    parent_id=changed.parent_id,
+                    updated_at=changed.updated_at,
+                    updated_by=changed.updated_by,
+                    updated_client=changed.updated_client,
+                    etag=changed.etag,
+                )
+            )
+            self._record(connection, "update", "runs", changed.id, before=etag, after=changed.etag)
+            return self._run(connection, changed.id)
+
+    def children(self, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """The ids of the runs that repeat each of these, oldest first, by the repeated run's id."""
+        table = tables.runs
+        with self._transactions.read() as connection:
+            rows = connection.execute(
+                sa.select(table.c.id, table.c.parent_id)
+                .where(*self._mine(table), table.c.parent_id.in_(ids))
+                .order_by(table.c.seq)
+            ).all()
+        found: dict[str, tuple[str, ...]] = {}
+        for row in rows:
+            found[row.parent_id] = (*found.get(row.parent_id, ()), row.id)
+        return found
+
     # -- the audit log -----------------------------------------------------------------------------
 
     def record_denied(self, permission: str, what: str) -> None:
