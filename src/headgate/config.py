@@ -130,6 +130,16 @@ class Settings(BaseSettings):
         description="Address of the metadata database in SQLAlchemy's form, for instance "
         "postgresql+psycopg://user@host/headgate. Default: SQLite in the data folder.",
     )
+    secret_env_prefix: str = Field(
+        default="HEADGATE_SECRET_",
+        description="Prefix of the environment variables that secrets of connections may refer to as env:NAME when "
+        "there are several organisations; the organisation's id and _ follow it.",
+    )
+    secret_files: Path | None = Field(
+        default=None,
+        description="Folder of the files that secrets of connections may refer to as file:PATH; with several "
+        "organisations, each has the subfolder of its id. Default: none.",
+    )
     secrets_key: SecretStr | None = Field(
         default=None,
         description="Keys that connections' secrets are sealed with, 32 bytes in base64: the current one, then by "
@@ -207,9 +217,10 @@ class Settings(BaseSettings):
 
     @property
     def private(self) -> tuple[Path, ...]:
-        """The service's own files, which no source may read wherever the roots are."""
+        """The service's own files, and those that hold secrets: no source may read them wherever the roots are."""
         names = ("keys", "warehouse", "metadata.db", "metadata.db-wal", "metadata.db-shm", "service.json")
-        return tuple(self.data.resolve() / name for name in names)
+        secret = (self.secret_files.expanduser().resolve(),) if self.secret_files else ()
+        return (*(self.data.resolve() / name for name in names), *secret)
 
     @property
     def address_note(self) -> Path:

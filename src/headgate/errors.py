@@ -176,6 +176,13 @@ class FinalizeInState(InvalidRequest):
     code = "FLOW-1409-400"
 
 
+class ReferenceRefused(InvalidRequest):
+    """The reference `env:NAME` or `file:PATH` in place of a secret leads to nothing that may be used."""
+
+    code = "FLOW-EXT-REFERENCE-400"
+    title = "Reference refused"
+
+
 class StateNotAllowed(InvalidRequest):
     """A flow is created without `state`; leave it out of the body."""
 

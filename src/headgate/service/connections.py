@@ -36,7 +36,7 @@ from headgate.service.bodies import (
 from headgate.service.paging import Listings
 from headgate.service.resources import Collection, Content, see_published
 from headgate.service.specs import connection_spec
-from headgate.sources import ConnectionSpec, open_source
+from headgate.sources import ConnectionSpec, is_reference, open_source
 from headgate.store import ScopedStore, Store
 
 __all__ = ["MASK", "Connections", "SourceConnections", "TargetConnections"]
@@ -244,11 +244,12 @@ def _auth_params(body: Json, spec: ConnectionSpec) -> Json | None:
 
 
 def _masked(params: Json, spec: ConnectionSpec, auth_name: str) -> Json:
-    """`params` with everything masked but what the auth spec declares to be no secret."""
+    """`params` with everything masked but what the auth spec declares to be no secret, and references to secrets."""
     auth = spec.auth_spec(auth_name)
     declared = auth.schema["properties"] if auth else {}
     secrets = auth.secrets if auth else frozenset()
-    return {name: value if name in declared and name not in secrets else MASK for name, value in params.items()}
+    shown = {name for name, value in params.items() if name not in secrets or is_reference(value)}
+    return {name: value if name in declared and name in shown else MASK for name, value in params.items()}
 
 
 def _base_connection(store: ScopedStore, body: Json, spec: ConnectionSpec) -> Resource | None:

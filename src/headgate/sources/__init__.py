@@ -6,6 +6,7 @@ finds the source for a connection spec; nothing outside this package knows which
 """
 
 from headgate.sources.interface import Entry, FileRef, Preview, Reading, Relation, Selection, Source, Split
+from headgate.sources.references import is_reference
 from headgate.sources.registry import open_source
 from headgate.sources.specs import ConnectionSpec, FlowSpec, connection_specs, flow_specs
 
@@ -22,5 +23,6 @@ __all__ = [
     "Split",
     "connection_specs",
     "flow_specs",
+    "is_reference",
     "open_source",
 ]

@@ -8,6 +8,7 @@ from headgate.errors import SourceNotOnDemand
 from headgate.model.scope import Tenancy
 from headgate.outbound import Outbound
 from headgate.sources.interface import Source
+from headgate.sources.references import resolved
 from headgate.sources.roots import Roots
 from headgate.sources.specs import connection_specs
 
@@ -17,11 +18,13 @@ __all__ = ["open_source"]
 def open_source(spec_id: str, auth_params: Mapping[str, Any], settings: Settings, tenancy: Tenancy) -> Source:
     """The source behind the connection spec `spec_id`, with the parameters of one connection's `auth`.
 
-    Nothing is reached yet, but where the source would reach to is judged; `tenancy` is from
-    `Store.tenants.tenancy()`. Raises SourceNotOnDemand for a spec that is unknown, a target, or only listed,
-    and HostNotAllowed.
+    References in place of secrets are followed. Nothing is reached yet, but where the source would reach to is
+    judged; `tenancy` is from `Store.tenants.tenancy()`. Raises SourceNotOnDemand for a spec that is unknown, a
+    target, or only listed; ReferenceRefused; HostNotAllowed.
     """
     spec = next((spec for spec in connection_specs() if spec.id == spec_id), None)
+    if spec is not None:
+        auth_params = resolved(auth_params, spec.secrets, settings, tenancy)
     # Each import waits until it is needed, so that a source costs nothing to those who use another.
     match spec.name if spec else None:
         case "postgresql":

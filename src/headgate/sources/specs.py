@@ -69,6 +69,11 @@ class ConnectionSpec:
         return next((spec for spec in self.auth_specs if spec.name == name), None)
 
     @property
+    def secrets(self) -> frozenset[str]:
+        """The names of the secret parameters of every authentication spec."""
+        return frozenset().union(*(auth.secrets for auth in self.auth_specs))
+
+    @property
     def is_source(self) -> bool:
         """Whether it is read from."""
         return self.kind != "target"
