@@ -2,6 +2,7 @@
 
 HeadgateError
 ├── GatewayError            who calls, and for whom: answered in the gateway's envelope
+├── TokenRefused            the token endpoint: answered as OAuth 2.0 says
 ├── InvalidRequest          400: the request itself is wrong
 │   ├── …                   one class per catalogue code
 │   └── ProviderRefusal     those of the source providers' table
@@ -98,6 +99,37 @@ class OrgForbidden(GatewayError):
     """The token is not entitled to this organisation."""
 
     code = "403025"
+
+
+# -- the token endpoint: codes of RFC 6749 -----------------------------------------------------------
+
+
+class TokenRefused(HeadgateError):
+    """The token request is not valid."""
+
+    status = 400
+    code = "invalid_request"
+    title = "Bad Request"
+
+
+class ClientRefused(TokenRefused):
+    """`client_id` and `client_secret` are not those of a client of this service."""
+
+    status = 401
+    code = "invalid_client"
+    title = "Unauthorized"
+
+
+class CodeRefused(TokenRefused):
+    """`code` is not valid: it was used, it is too old, or another client's. `headgate login --code` makes one."""
+
+    code = "invalid_grant"
+
+
+class GrantTypeUnsupported(TokenRefused):
+    """`grant_type` must be client_credentials or authorization_code."""
+
+    code = "unsupported_grant_type"
 
 
 # -- requests --------------------------------------------------------------------------------------

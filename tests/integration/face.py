@@ -141,7 +141,7 @@ class Face:
 
 
 @contextmanager
-def serving(folder: Path, metadata: str = "", **more: Any) -> Iterator[Face]:
+def serving(folder: Path, metadata: str = "", *, port: int = 0, **more: Any) -> Iterator[Face]:
     """A service on a free port of the loopback interface, without a worker; metadata in `folder` or at an address."""
     _make_shop(folder / "shop.db")
     settings = Settings(data=folder / "data", file_roots=(folder,), metadata_url=metadata, **more)
@@ -149,7 +149,7 @@ def serving(folder: Path, metadata: str = "", **more: Any) -> Iterator[Face]:
     credentials = local_credentials(settings, store)
     app = create_app(Service(settings, store, wake=lambda: None))
     server = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_level="warning", ws="none", lifespan="off", timeout_keep_alive=60)
+        uvicorn.Config(app, port=port, log_level="warning", ws="none", lifespan="off", timeout_keep_alive=60)
     )
     thread = threading.Thread(target=server.run)
     thread.start()

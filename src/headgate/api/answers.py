@@ -17,6 +17,7 @@ from headgate.errors import (
     HeadgateError,
     MethodNotAllowed,
     RouteNotFound,
+    TokenRefused,
 )
 from headgate.telemetry import emit
 
@@ -38,10 +39,15 @@ def found(item: dict[str, Any]) -> Response:
 
 
 def error_answer(error: HeadgateError, request_id: str, path: str = "") -> Response:
-    """The answer to `error`: the gateway's envelope, the Catalog's, or the flow service's."""
+    """The answer to `error`: OAuth's envelope, the gateway's, the Catalog's, or the flow service's."""
     headers = {"Retry-After": "1"} if error.retryable else {}
     if isinstance(error, BodyTooLarge):
         headers["Connection"] = "close"  # or the client may go on sending
+    if isinstance(error, TokenRefused):
+        headers |= {"Cache-Control": "no-store"}
+        if error.status == 401:
+            headers["WWW-Authenticate"] = 'Basic realm="headgate"'
+        return JSONResponse({"error": error.code, "error_description": error.detail}, error.status, headers=headers)
     if isinstance(error, GatewayError):
         body: dict[str, Any] = {"error_code": error.code, "message": error.detail}
         return JSONResponse(body, error.status, headers=headers)

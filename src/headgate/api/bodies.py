@@ -4,15 +4,17 @@ import asyncio
 import json
 import math
 from typing import Any, NoReturn
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
 from headgate.errors import BadBody, BodyEmpty, BodyTooLarge
 
-__all__ = ["MAX_BYTES", "parse_object", "parse_patch", "read_object", "read_patch", "read_report"]
+__all__ = ["MAX_BYTES", "parse_object", "parse_patch", "read_form", "read_object", "read_patch", "read_report"]
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
+MAX_FIELDS = 20
 MAX_SECONDS = 20
 _LEAST, _MOST = -(2**63), 2**64 - 1
 
@@ -39,6 +41,23 @@ async def read_report(request: Request) -> dict[str, Any]:
     return parse_object(raw) if raw.strip() not in (b"", b"null") else {}
 
 
+async def read_form(request: Request) -> list[tuple[str, str]]:
+    """The fields of the form in the request's body, in order; none when it is empty.
+
+    Raises BodyTooLarge, BadBody.
+    """
+    raw = await _receive(request)
+    if not raw:
+        return []
+    media_type = _media_type(request)
+    if media_type != "application/x-www-form-urlencoded":
+        raise BadBody(f"The Content-Type is {media_type[:80]!r}; send application/x-www-form-urlencoded.")
+    try:
+        return parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+    except ValueError as error:
+        raise BadBody("The body is no form of at most 20 fields in UTF-8.") from error
+
+
 async def _receive(request: Request) -> bytes:
     raw, size = bytearray(), 0
     try:
@@ -60,10 +79,14 @@ async def _read(request: Request) -> bytes:
     raw = await _receive(request)
     if not raw.strip():
         raise BodyEmpty
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = _media_type(request)
     if media_type not in ("application/json", "application/json-patch+json"):
         raise BadBody(f"The Content-Type is {media_type[:80]!r}; send application/json.")
     return raw
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:

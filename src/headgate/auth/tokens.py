@@ -29,7 +29,7 @@ class Tokens:
 
     def __init__(self, keys: Path, public_url: str = "") -> None:
         self._keys = keys
-        self._public_url = public_url
+        self._public_url = public_url.rstrip("/")
 
     def issue(self, principal: Principal, lifetime: int) -> str:
         """A token for `principal` that lives `lifetime` seconds."""

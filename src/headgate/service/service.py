@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from headgate.auth import Gate, Issuers, Tokens
 from headgate.config import Settings
 from headgate.model.permissions import Permission
-from headgate.model.scope import Caller
+from headgate.model.scope import Caller, Principal
 from headgate.service.connections import Connections, SourceConnections, TargetConnections
 from headgate.service.datasets import Datasets
 from headgate.service.flows import Flows
+from headgate.service.identity import Identity
 from headgate.service.paging import Listings
 from headgate.service.runs import Runs
 from headgate.service.specs import Specs
@@ -26,6 +27,7 @@ class Service:
         tokens = Tokens(settings.keys, settings.public_url)
         self._gate = Gate(Issuers(tokens, settings.issuers), store.tenants)
         self._store = store
+        self.identity = Identity(settings, store, tokens)
         self.connection_specs = Specs("connectionSpecs", connection_specs())
         self.flow_specs = Specs("flowSpecs", flow_specs())
         self.connections = Connections(store, listings, settings)
@@ -41,6 +43,10 @@ class Service:
         Raises GatewayError, InvalidRequest, Unavailable.
         """
         return self._gate.admit(headers, request_id=request_id, whole_org=whole_org)
+
+    def identify(self, headers: Mapping[str, str]) -> Principal:
+        """The principal whose token headers bring, wherever it may go. Raises GatewayError, Unavailable."""
+        return self._gate.identify(headers)
 
     def record_denied(self, caller: Caller, permission: Permission, what: str) -> None:
         """Write into the audit log that the caller lacked a permission for `what`, a method and an address."""
