@@ -341,6 +341,12 @@ class BadSubStatus(InvalidRequest):
     code = "FLOW-1437-400"
 
 
+class BadGrouping(InvalidRequest):
+    """`groupByProperty` names what cannot be grouped by."""
+
+    code = "FLOW-1438-400"
+
+
 class OperatorNotThere(InvalidRequest):
     """This operator of the `property` filter is not implemented. Use ==, !=, <, <=, > or >=."""
 

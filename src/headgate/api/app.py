@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from headgate import __version__
-from headgate.api import datasets, health, ims, resources, runs, specs
+from headgate.api import datasets, health, ims, resources, runs, searches, specs
 from headgate.api.answers import Envelope, on_headgate_error, on_http_exception
 from headgate.api.openapi import describe
 from headgate.api.requests import check_guards
@@ -21,7 +21,7 @@ BASE = "/data/foundation/flowservice"
 CATALOG = "/data/foundation/catalog"
 _ROUTERS = {
     "": (health.router, ims.router),
-    BASE: (specs.router, runs.router, *resources.routers),
+    BASE: (searches.router, specs.router, runs.router, *resources.routers),
     CATALOG: (datasets.router,),
 }
 

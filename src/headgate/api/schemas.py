@@ -10,7 +10,9 @@ __all__ = [
     "PATCH",
     "PROVIDED_RUN",
     "RUN",
+    "SEARCH",
     "SOURCE_CONNECTION",
+    "SPEC_SEARCH",
     "TARGET_CONNECTION",
     "action",
     "body",
@@ -141,3 +143,12 @@ DATASET = _object(
     schemaRef=_object([], id=_TEXT, contentType=_TEXT),
     tags=_TAGS,
 )
+SEARCH = _object(
+    [],
+    queryString={**_TEXT, "description": "What follows `?` in a listing: property=state==enabled&property=name==x"},
+    limit={"type": "integer", "minimum": 1, "maximum": 1000},
+    orderby=_TEXT,
+    count={"type": "boolean"},
+    projectionFields={"type": "array", "items": _TEXT},
+)
+SPEC_SEARCH = {**SEARCH, "properties": {**SEARCH["properties"], "groupByProperty": _TEXT}}

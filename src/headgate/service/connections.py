@@ -44,12 +44,23 @@ __all__ = ["MASK", "Connections", "SourceConnections", "TargetConnections"]
 MASK = "xxxx"  # what every answer shows in place of a secret
 _FORMATS = {"table": ("tabular",), "file": ("delimited", "json", "parquet"), "rest": ("json",)}
 
+_ON_CONNECTION = {
+    "baseConnectionId": Field("body.baseConnectionId"),
+    "inheritedAttributes.baseConnection.id": Field("body.baseConnectionId"),
+    "inheritedAttributes.baseConnection.connectionSpec.id": Field("body.connectionSpec.id"),
+    "data.format": Field("body.data.format"),
+    "data": Field("body.data", open=True),
+}
+
 
 class Connections(Collection):
     """Connections: the credentials and the address of a system."""
 
     kind = Kind.CONNECTION
-    fields: ClassVar = {"auth.specName": Field("body.auth.specName")}
+    fields: ClassVar = {
+        "auth.specName": Field("body.auth.specName"),
+        "auth": Field("body.auth", open=True),  # as it is shown: secrets are masked in it
+    }
     changeable = frozenset({"name", "description", "auth"})
     in_use = ConnectionInUse
 
@@ -93,8 +104,7 @@ class SourceConnections(Collection):
 
     kind = Kind.SOURCE_CONNECTION
     fields: ClassVar = {
-        "baseConnectionId": Field("body.baseConnectionId"),
-        "data.format": Field("body.data.format"),
+        **_ON_CONNECTION,
         "params.tableName": Field("body.params.tableName"),
         "params.path": Field("body.params.path"),
     }
@@ -133,7 +143,7 @@ class TargetConnections(Collection):
     """Target connections: which dataset is written, and how a repeated window is treated."""
 
     kind = Kind.TARGET_CONNECTION
-    fields: ClassVar = {"params.dataSetId": Field("body.params.dataSetId")}
+    fields: ClassVar = {**_ON_CONNECTION, "params.dataSetId": Field("body.params.dataSetId")}
     changeable = frozenset({"name", "description", "data", "params"})
 
     def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:  # noqa: ARG002

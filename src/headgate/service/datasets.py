@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from headgate.errors import BadFilterValue, BadParameter, DatasetNotFound, NotFound
-from headgate.model.query import Field, Query, parse_query
+from headgate.model.query import Field, Order, Query, parse_query
 from headgate.model.resources import Kind
 from headgate.model.runs import Json
 from headgate.model.scope import Caller
@@ -139,7 +139,7 @@ def _query(parameters: Parameters) -> Query:
         raise BadFilterValue(f"orderBy is {order[:40]!r}; send asc:created or desc:created.")
     return replace(
         parse_query(properties, _FIELDS, limit=_whole(single, "limit", _DEFAULT_LIMIT, 1, _MAX_LIMIT)),
-        ascending=order != "desc:created",
+        order=Order(ascending=order != "desc:created"),
         offset=_whole(single, "start", 0, 0, 10**9),
         projection=tuple(filter(None, single.get("properties", "").split(","))),
     )

@@ -7,7 +7,7 @@ from headgate.config import Settings
 from headgate.errors import BadMapping, ConnectorUnsupported, SourceNotOnDemand, StateNotAllowed, TargetNotLake
 from headgate.model.query import Field
 from headgate.model.resources import Kind, Resource, now_ms
-from headgate.model.runs import Json
+from headgate.model.runs import Json, RunState
 from headgate.service import flow_body, wire
 from headgate.service.bodies import check_id, check_schema, kept, optional_object, required_name, spec_ref
 from headgate.service.paging import Listings
@@ -26,7 +26,30 @@ class Flows(Collection):
     fields: ClassVar = {
         "flowSpec.id": Field("body.flowSpec.id"),
         "flowSpec.version": Field("body.flowSpec.version"),
+        "sourceConnectionIds[]": Field("body.sourceConnectionIds[]"),
+        "targetConnectionIds[]": Field("body.targetConnectionIds[]"),
         "scheduleParams.frequency": Field("body.scheduleParams.frequency", folded=True),
+        **{
+            name: Field(f"body.{name}", open=True)
+            for name in ("transformations", "scheduleParams", "options", "labels", "policy")
+        },
+        "inheritedAttributes.properties.isSourceFlow": Field("", always=True),
+        "inheritedAttributes.properties.isDestinationFlow": Field("", always=False),
+        **{
+            f"inheritedAttributes.{name}": Field(f"frozen.{column}")
+            for name, column in {
+                "sourceConnections[].id": "source.sourceConnectionId",
+                "sourceConnections[].connectionSpec.id": "source.specId",
+                "sourceConnections[].baseConnection.id": "source.connectionId",
+                "sourceConnections[].baseConnection.connectionSpec.id": "source.specId",
+                "targetConnections[].id": "target.targetConnectionId",
+                "targetConnections[].connectionSpec.id": "target.specId",
+            }.items()
+        },
+        "lastRunDetails.id": Field("last_run.id"),
+        "lastRunDetails.state": Field("last_run.state", words=tuple(RunState)),
+        "lastRunDetails.startedAtUTC": Field("last_run.started_at", number=True),
+        "lastRunDetails.completedAtUTC": Field("last_run.completed_at", number=True),
     }
     changeable = frozenset(
         {

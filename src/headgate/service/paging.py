@@ -6,29 +6,30 @@ collection. It consists of letters, digits, `-` and `_`, because clients paste i
 
 import base64
 import json
-import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import parse_qsl
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from headgate.errors import BadFilterValue, BadOrderBy, BadOrderByPrefix, UnknownParameter
-from headgate.model.query import Field, Query, parse_limit, parse_query
+from headgate.errors import BadFilterValue, UnknownParameter
+from headgate.model.query import Field, Query, is_projection, parse_limit, parse_order, parse_query
 from headgate.model.runs import Json
 from headgate.model.scope import Scope
 from headgate.store import Page
 from headgate.store.keyring import read_or_create
 
-__all__ = ["Listings", "Parameters", "known_parameters", "projected", "truth"]
+__all__ = ["SINGLE", "Listings", "Parameters", "known_parameters", "projected", "searched", "truth"]
 
 T = TypeVar("T")
 Parameters = Sequence[tuple[str, str]]
-_LISTING = ("property", "limit", "orderby", "count", "continuationToken")
+SINGLE = ("limit", "orderby", "count")
+_LISTING = ("property", *SINGLE, "continuationToken")
 _NONCE = 12
 
 
@@ -44,18 +45,26 @@ class Listings:
         Raises the InvalidRequest that the contract names for an unknown or unusable parameter.
         """
         properties, single = known_parameters(parameters, _LISTING)
-        limit, order, after = single.get("limit"), single.get("orderby"), None
-        ascending = _ascending(order)
+        limit, order, after = single.get("limit"), parse_order(single.get("orderby"), fields), None
         if token := single.get("continuationToken"):
             begun = self._open(token, scope, collection)
-            if properties not in ((), tuple(begun["property"])) or (order and ascending != begun["ascending"]):
+            if properties not in ((), tuple(begun["property"])) or (
+                single.get("orderby") and order.text != begun["orderby"]
+            ):
                 raise BadFilterValue(
                     "The continuationToken belongs to another query; send it alone or with the same query."
                 )
-            properties, ascending, after = tuple(begun["property"]), begun["ascending"], begun["after"]
+            properties, order, after = tuple(begun["property"]), parse_order(begun["orderby"], fields), begun["after"]
             limit = limit or str(begun["limit"])
         query = parse_query(properties, fields, limit=parse_limit(limit), count=truth(single.get("count"), "count"))
-        return replace(query, after=after, ascending=ascending)
+        return replace(query, after=None if after is None else (after[0], after[1]), order=order)
+
+    def read_search(
+        self, scope: Scope, collection: str, parameters: Parameters, body: Json, fields: Mapping[str, Field]
+    ) -> Query:
+        """What the body of `POST /<collection>/search` asks for. Raises InvalidRequest."""
+        _, single = known_parameters(parameters, ("continuationToken",))
+        return self.read(scope, collection, [*searched(body), *single.items()], fields)
 
     def answer(
         self,
@@ -64,8 +73,13 @@ class Listings:
         query: Query,
         page: Page[T],
         shown: Callable[[Sequence[T]], list[Json]],
+        *,
+        address: str | None = None,
     ) -> Json:
-        """The wire's form of a page: `{items, _links}`, or `{count}` when that was asked for."""
+        """The wire's form of a page: `{items, _links}`, or `{count}` when that was asked for.
+
+        The next page is at `address`, which is `/<collection>` unless given.
+        """
         if query.count:
             return {"count": page.total}
         links = {}
@@ -74,13 +88,13 @@ class Listings:
                 {
                     "property": query.properties,
                     "limit": query.limit,
-                    "ascending": query.ascending,
+                    "orderby": query.order.text,
                     "after": page.next,
                 },
                 scope,
                 collection,
             )
-            links = {"next": {"href": f"/{collection}?continuationToken={token}"}}
+            links = {"next": {"href": f"{address or '/' + collection}?continuationToken={token}"}}
         return {"items": projected(shown(page.items), query.projection), "_links": links}
 
     @cached_property
@@ -126,6 +140,27 @@ def known_parameters(parameters: Parameters, known: Iterable[str]) -> tuple[tupl
     return tuple(properties), single
 
 
+def searched(body: Json, *extra: str) -> list[tuple[str, str]]:
+    """The query parameters that a search's body stands for: those in its `queryString`, then its own members.
+
+    `extra` are the members it may have besides. Raises UnknownParameter, BadFilterValue.
+    """
+    known = ("queryString", *SINGLE, "projectionFields", *extra)
+    for name in body:
+        if name not in known:
+            raise UnknownParameter(
+                f"The member {name[:40]!r} is not known here. Known: {', '.join(known)}.", parameter=name[:40]
+            )
+    text, names = body.get("queryString") or "", body.get("projectionFields") or []
+    if not isinstance(text, str):
+        raise BadFilterValue("queryString is a text such as 'property=state==enabled&property=name==x'.")
+    if not isinstance(names, list) or not all(isinstance(name, str) and is_projection(name) for name in names):
+        raise BadFilterValue("projectionFields is a list of the names of top-level members.")
+    parameters = parse_qsl(text.removeprefix("?"), keep_blank_values=True)
+    parameters += [("property", ",".join(names))] if names else []
+    return parameters + [(name, str(body[name])) for name in SINGLE if body.get(name) is not None]
+
+
 def truth(text: str | None, name: str) -> bool:
     """A parameter that is true or false, in any letter case; absent means false. Raises BadFilterValue."""
     if text is None or text.lower() == "false":
@@ -141,17 +176,6 @@ def projected(items: list[Json], names: Sequence[str]) -> list[Json]:
         return items
     chosen = {"id", *names}
     return [{name: value for name, value in item.items() if name in chosen} for item in items]
-
-
-def _ascending(order: str | None) -> bool:
-    if not order:
-        return False
-    prefix, field = (order[0], order[1:]) if order[0] in "+- " else ("+", order)
-    if re.match(r"\W", field):
-        raise BadOrderByPrefix(f"orderby is {order[:40]!r}; the field is preceded by + or - or nothing.")
-    if field != "createdAt":
-        raise BadOrderBy(f"orderby names {field[:40]!r}; listings are ordered by createdAt or -createdAt.")
-    return prefix != "-"
 
 
 def _encoded(sealed: bytes) -> str:

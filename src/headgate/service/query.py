@@ -15,7 +15,7 @@ from headgate.config import Settings
 from headgate.dataplane import literal, quote
 from headgate.errors import InvalidRequest
 from headgate.model.lake import Column
-from headgate.model.query import Query
+from headgate.model.query import Place, Query
 from headgate.model.resources import Kind
 from headgate.model.scope import Scope
 from headgate.service.local import must_exist, settings_for
@@ -95,7 +95,7 @@ def _views(settings: Settings, store: Store, scope: Scope) -> Iterator[duckdb.Du
 
 
 def _datasets(store: Store, scope: Scope) -> Iterator[tuple[str, tuple[str, ...]]]:
-    after: int | None = None
+    after: Place | None = None
     while True:
         page = store.scoped(scope).list(Kind.DATASET, Query(limit=1000, after=after))
         for dataset in page.items:

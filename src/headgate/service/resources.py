@@ -5,11 +5,13 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import ClassVar, TypeVar
 
 from headgate.errors import (
     BadPatchPath,
     BodyTooLarge,
+    CrossSandboxForbidden,
     InvalidRequest,
     ModeNotAllowed,
     NotPublished,
@@ -20,7 +22,7 @@ from headgate.errors import (
 )
 from headgate.model.lifecycle import Op, ResourceState, after, changeable, check_report, read_op
 from headgate.model.patch import Operation, apply, parse_patch
-from headgate.model.query import Field
+from headgate.model.query import Field, Query
 from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.runs import Json, Run
 from headgate.model.scope import Caller
@@ -39,6 +41,8 @@ AUDIT_FIELDS: Mapping[str, Field] = {
     "updatedBy": Field("updated_by"),
     "createdClient": Field("created_client"),
     "updatedClient": Field("updated_client"),
+    "sandboxId": Field("sandbox_id"),
+    "imsOrgId": Field("org_id"),
 }
 
 
@@ -88,11 +92,20 @@ class Collection(ABC):
 
     def listing(self, caller: Caller, parameters: Parameters) -> Json:
         """One page, newest first, of what matches the query parameters. Raises InvalidRequest."""
-        store = self._store.scoped(caller)
-        fields = {**AUDIT_FIELDS, **_RESOURCE_FIELDS, **self.fields}
-        query = self._listings.read(caller.scope, self.kind, parameters, fields)
-        page = store.list(self.kind, query)
-        return self._listings.answer(caller.scope, self.kind, query, page, lambda items: self._shown(store, items))
+        query = self._listings.read(caller.scope, self.kind, parameters, self._fields)
+        return self._listed(caller, query, f"/{self.kind}")
+
+    def search(self, caller: Caller, parameters: Parameters, body: Json, *, sandbox_ids: str | None = None) -> Json:
+        """One page of what matches the search in `body`.
+
+        `sandbox_ids`, separated by commas, may name no sandbox but the caller's. Raises InvalidRequest.
+        """
+        if sandbox_ids is not None and {id_.strip() for id_ in sandbox_ids.split(",")} != {caller.scope.sandbox_id}:
+            raise CrossSandboxForbidden(
+                "x-active-sandbox-ids names other sandboxes; a search reads the one sandbox of the call."
+            )
+        query = self._listings.read_search(caller.scope, self.kind, parameters, body, self._fields)
+        return self._listed(caller, query, f"/{self.kind}/search")
 
     def get(self, caller: Caller, id_: str) -> Json:
         """The resource with this id. Raises NotFound."""
@@ -211,6 +224,16 @@ class Collection(ABC):
             return result
         raise ResourceBusy
 
+    @property
+    def _fields(self) -> Mapping[str, Field]:
+        return {**AUDIT_FIELDS, **_RESOURCE_FIELDS, **self.fields}
+
+    def _listed(self, caller: Caller, query: Query, address: str) -> Json:
+        store = self._store.scoped(caller)
+        page = store.list(self.kind, query)
+        shown = partial(self._shown, store)
+        return self._listings.answer(caller.scope, self.kind, query, page, shown, address=address)
+
     def _shown(self, store: ScopedStore, items: Sequence[Resource]) -> list[Json]:  # noqa: ARG002
         return [wire.resource(item) for item in items]
 
@@ -267,8 +290,11 @@ def touched(item: Changed, caller: Caller) -> Changed:
 
 _RESOURCE_FIELDS: Mapping[str, Field] = {
     "name": Field("name"),
-    "state": Field("state", folded=True),
+    "state": Field("state", words=tuple(ResourceState)),
     "description": Field("body.description"),
+    "providerId": Field("body.providerId"),
     "connectionSpec.id": Field("body.connectionSpec.id"),
     "connectionSpec.version": Field("body.connectionSpec.version"),
+    "attributes": Field("body.attributes", open=True),
+    "params": Field("body.params", open=True),
 }

@@ -45,14 +45,33 @@ from headgate.telemetry import redact
 
 __all__ = ["Runs", "delta_asked", "window_asked"]
 
+_STATE = Field("state", words=(*RunState, "partialSuccess"))
 _FIELDS = {
     **AUDIT_FIELDS,
     "flowId": Field("flow_id"),
     "flowSpec.id": Field("flow_spec.id"),
-    "state": Field("state", folded=True),
-    "metrics.statusSummary.status": Field("state", folded=True),
-    "metrics.durationSummary.startedAtUTC": Field("metrics.durationSummary.startedAtUTC", number=True),
-    "metrics.durationSummary.completedAtUTC": Field("metrics.durationSummary.completedAtUTC", number=True),
+    "flowSpec.version": Field("flow_spec.version"),
+    "parentFlowRunId": Field("parent_id"),
+    "providerRefId": Field("extra.providerRefId"),
+    "recordTypes": Field("extra.recordTypes", open=True),
+    "predecessors": Field("extra.predecessors", open=True),
+    "state": _STATE,
+    "metrics.statusSummary.status": _STATE,
+    "metrics.durationSummary.startedAtUTC": Field("started_at", number=True),
+    "metrics.durationSummary.completedAtUTC": Field("completed_at", number=True),
+    **{
+        f"metrics.{name}": Field(f"metrics.{name}", number=True)
+        for name in (
+            "sizeSummary.inputBytes",
+            "sizeSummary.outputBytes",
+            "recordSummary.inputRecordCount",
+            "recordSummary.outputRecordCount",
+            "recordSummary.failedRecordCount",
+            "fileSummary.inputFileCount",
+            "fileSummary.outputFileCount",
+        )
+    },
+    **{name: Field(name, open=True) for name in ("params", "metrics", "activities")},
 }
 _TRIES = 10  # how often a run is checked again because its flow changed meanwhile
 _LONGEST_KEY = 255

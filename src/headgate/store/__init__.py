@@ -5,9 +5,10 @@ which is bound to one organisation and sandbox; only the queue and the tenants l
 """
 
 from headgate.store.database import Store, open_store
+from headgate.store.listing import Page
 from headgate.store.queue import Claim, Queue
 from headgate.store.rotation import KeyUse, Rotation, SecretsAdmin
-from headgate.store.scoped import InUse, NameTaken, Page, ScopedStore
+from headgate.store.scoped import InUse, NameTaken, ScopedStore
 from headgate.store.tenants import Taken, Tenants
 
 __all__ = [

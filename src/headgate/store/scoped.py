@@ -1,24 +1,23 @@
 """The store as one sandbox of one organisation sees it: there is no other way to a resource or a run."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 
 from headgate.errors import KeyReused, NotFound, VersionConflict
-from headgate.model.query import Filter, Query
+from headgate.model.query import Query
 from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.runs import Json, Run, RunState
 from headgate.model.scope import Caller, Scope
 from headgate.model.windows import DeltaColumn, Window
 from headgate.store import schedules, tables
+from headgate.store.listing import Page, list_page
 from headgate.store.transactions import Transactions
 from headgate.store.vault import Place, Vault
 
-__all__ = ["InUse", "NameTaken", "Page", "ScopedStore", "resource_of", "run_of"]
+__all__ = ["InUse", "NameTaken", "ScopedStore", "resource_of", "run_of"]
 
-T = TypeVar("T")
 _LONGEST_ID = 64
 _ITSELF = "headgate"  # who acts where no caller does
 _AUDIT = (
@@ -46,15 +45,6 @@ class InUse(Exception):
 
 class _KeyTaken(Exception):
     """Another request has this idempotency key."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """One page of a listing, newest first. `next` is where the following page begins, None on the last."""
-
-    items: tuple[T, ...]
-    next: int | None
-    total: int | None = None
 
 
 class ScopedStore:
@@ -167,7 +157,8 @@ class ScopedStore:
     def list(self, kind: Kind, query: Query) -> Page[Resource]:
         """One page of the resources that match."""
         table = tables.resources
-        return self._page(self._resources(kind), table, query, self._resource)
+        with self._transactions.read() as connection:
+            return list_page(connection, table, (*self._mine(table), table.c.kind == kind.value), query, self._resource)
 
     def delete(self, kind: Kind, id_: str, *, unless_used_by: Kind | None = None) -> None:
         """Remove the resource with its links and secret, and cancel the open runs of a deleted flow.
@@ -255,9 +246,10 @@ class ScopedStore:
             return self._run(connection, id_)
 
     def runs(self, query: Query) -> Page[Run]:
-        """One page of the runs that match, newest first."""
+        """One page of the runs that match."""
         table = tables.runs
-        return self._page(sa.select(table).where(*self._mine(table)), table, query, run_of)
+        with self._transactions.read() as connection:
+            return list_page(connection, table, self._mine(table), query, run_of)
 
     def last_run(self, flow_id: str, *, succeeded: bool = False) -> Run | None:
         """The newest run of a flow; the newest successful one if so asked."""
@@ -476,20 +468,6 @@ class ScopedStore:
             )
         )
 
-    def _page(self, select: sa.Select[Any], table: sa.Table, query: Query, read: Any) -> Page[Any]:
-        select = select.where(*(_condition(table, filter_) for filter_ in query.filters))
-        with self._transactions.read() as connection:
-            if query.count:
-                total = connection.execute(sa.select(sa.func.count()).select_from(select.subquery())).scalar()
-                return Page((), None, total)
-            if query.after is not None:
-                place = table.c.seq
-                select = select.where(place > query.after if query.ascending else place < query.after)
-            order = table.c.seq.asc() if query.ascending else table.c.seq.desc()
-            rows = connection.execute(select.order_by(order).offset(query.offset or None).limit(query.limit + 1)).all()
-        items = tuple(read(row) for row in rows[: query.limit])
-        return Page(items, rows[query.limit - 1].seq if len(rows) > query.limit else None)
-
     def _resource(self, row: Any) -> Resource:
         return resource_of(row, self.scope)
 
@@ -561,32 +539,6 @@ def _row_of(run: Run) -> dict[str, Any]:
         "extra": run.extra,
         **{key: getattr(run, key) for key in _AUDIT},
     }
-
-
-def _condition(table: sa.Table, filter_: Filter) -> sa.ColumnElement[bool]:
-    name, *path = filter_.column.split(".")
-    values = list(filter_.values)
-    column: sa.ColumnElement[Any] = table.c[name]
-    if path:
-        member = table.c[name][tuple(path)]
-        column = member.as_string()
-        if isinstance(values[0], int):
-            column = sa.cast(column, sa.BigInteger)
-    if filter_.folded:
-        column, values = sa.func.lower(column), [str(value).lower() for value in values]
-    match filter_.op:
-        case "==":
-            return column.in_(values)
-        case "!=":
-            return sa.or_(column.is_(None), column.not_in(values))
-        case ">":
-            return column > values[0]
-        case ">=":
-            return column >= values[0]
-        case "<":
-            return column < values[0]
-        case _:
-            return column <= values[0]
 
 
 def _not_found(kind: Kind, id_: str) -> NotFound:

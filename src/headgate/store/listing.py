@@ -1,0 +1,254 @@
+"""Listings in SQL: filters, order and pages of the resources and runs tables.
+
+What the two databases write differently, the members of JSON columns, is in `_Sqlite` and `_Postgresql`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import sqlalchemy as sa
+
+from headgate.model.query import Field, Filter, Place, Query, Value
+from headgate.store import tables
+
+__all__ = ["Page", "list_page"]
+
+T = TypeVar("T")
+_Sql = sa.ColumnElement[Any]
+_Truth = sa.ColumnElement[bool]
+_SCOPE = ("org_id", "sandbox_id")
+_LAST_RUN = "last_run"  # the column of flows that their newest runs hold
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a listing. `next` is the place the following page begins after, None on the last."""
+
+    items: tuple[T, ...]
+    next: Place | None
+    total: int | None = None
+
+
+def list_page(
+    connection: sa.Connection, table: sa.Table, where: Sequence[_Truth], query: Query, read: Callable[[Any], T]
+) -> Page[T]:
+    """One page of the rows of `table` for which `where` and the query's filters hold, each of them `read`."""
+    listing = _Listing(table, _Sqlite() if connection.dialect.name == "sqlite" else _Postgresql())
+    where = (*where, *(listing.condition(filter_) for filter_ in query.filters))
+    if query.count:
+        total = connection.execute(sa.select(sa.func.count()).select_from(table).where(*where)).scalar()
+        return Page((), None, total)
+    rows: list[Any] = []
+    for stretch in listing.stretches(query):
+        rows += connection.execute(stretch.where(*where).limit(query.limit + 1 - len(rows))).all()
+        if len(rows) > query.limit:
+            break
+    items = tuple(read(row) for row in rows[: query.limit])
+    last = rows[query.limit - 1] if len(rows) > query.limit else None
+    return Page(items, None if last is None else (_plain(last.place), last.seq))
+
+
+class _Listing:
+    """How one table is filtered and ordered."""
+
+    def __init__(self, table: sa.Table, json: "_Sqlite | _Postgresql") -> None:
+        self._table, self._json = table, json
+
+    def condition(self, filter_: Filter) -> _Truth:
+        """What `filter_` says."""
+        field = filter_.field
+        if field.always is not None:
+            holds = (str(field.always).lower() in filter_.values) == (filter_.op == "==")
+            return sa.true() if holds else sa.false()
+        if (column := self._column(field)) is not None:
+            return _compared(column, filter_.op, filter_.values, folded=field.folded)
+        root, *names = field.column.split(".")
+        if root.endswith("[]"):
+            root, names = root.removesuffix("[]"), ["[]", *names]
+        document = self._table.c[root]
+        found = self._any(lambda below: self._json.member(document, below), names, filter_)
+        return ~sa.func.coalesce(found, sa.false()) if filter_.op == "!=" else found
+
+    def stretches(self, query: Query) -> Iterator[sa.Select[Any]]:
+        """The query's entries in order, without the filters: one select after the other.
+
+        What has no value comes before the smallest. Were it in one select with the rest, no index would
+        find the place where the previous page ended.
+        """
+        key, seq, after = self._key(query.order.field), self._table.c.seq, query.after
+        direction = sa.asc if query.order.ascending else sa.desc
+        chosen = sa.select(self._table, key.label("place"))
+        if query.offset:
+            order = (direction(key.is_not(None)), direction(key), direction(seq))
+            yield chosen.order_by(*order).offset(query.offset)
+            return
+        parts = [False]  # whether the key is NULL in this part
+        if getattr(key, "nullable", True):
+            parts = [True, False] if query.order.ascending else [False, True]
+        begun = after is not None
+        if after is not None:
+            parts = parts[parts.index(after[0] is None) :]
+        for empty in parts:
+            stretch = chosen.order_by(*(direction(part) for part in ([seq] if empty else [key, seq])))
+            if len(parts) > 1 or empty:
+                stretch = stretch.where(key.is_(None) if empty else key.is_not(None))
+            if begun and after is not None:
+                ended, place = (seq, _bound(after[1])) if empty else (sa.tuple_(key, seq), _place(after))
+                stretch = stretch.where(ended > place if query.order.ascending else ended < place)
+                begun = False
+            yield stretch
+
+    def _key(self, field: Field) -> _Sql:
+        column = self._column(field)
+        if column is None:
+            root, *names = field.column.split(".")
+            member = self._json.member(self._table.c[root], names)
+            column = self._json.number(member) if field.number else self._json.text(member)
+        return column if field.number else self._json.collated(column)
+
+    def _column(self, field: Field) -> _Sql | None:
+        """The column that holds a field; None for one that a JSON column holds."""
+        root, *names = field.column.split(".")
+        if root == _LAST_RUN:
+            flows, runs = self._table, tables.runs
+            return (
+                sa.select(runs.c[names[0]])
+                .where(runs.c.flow_id == flows.c.id, *(runs.c[name] == flows.c[name] for name in _SCOPE))
+                .order_by(runs.c.seq.desc())
+                .limit(1)
+                .scalar_subquery()
+            )
+        column = self._table.c[root.removesuffix("[]")]
+        return None if isinstance(column.type, sa.JSON) else column
+
+    def _any(self, member: Callable[[Sequence[str]], "_Member"], names: Sequence[str], filter_: Filter) -> _Truth:
+        """Whether `filter_` holds for any of the values that `names` lead to from where `member` begins."""
+        at = next((number for number, name in enumerate(names) if name.endswith("[]")), None)
+        if at is None:
+            return self._judge(member(names), filter_)
+        array = member([name for name in (*names[:at], names[at].removesuffix("[]")) if name])
+        elements = self._json.elements(array)
+        inner = self._any(lambda below: self._json.element(elements, below), names[at + 1 :], filter_)
+        return sa.select(sa.literal(1)).select_from(elements).where(inner).exists()
+
+    def _judge(self, member: "_Member", filter_: Filter) -> _Truth:
+        field, text, number = filter_.field, self._json.text(member), self._json.number(member)
+        if filter_.op not in ("==", "!="):
+            quantity = self._json.quantity(member) if field.open else number
+            return _compared(quantity, filter_.op, filter_.values)
+        if field.number:
+            return number.in_([_bound(value) for value in filter_.values])
+        if field.folded:
+            return sa.func.lower(text).in_([value.lower() for value in filter_.texts])
+        found = text.in_([_bound(value) for value in filter_.texts])
+        return sa.or_(found, number.in_([_bound(value) for value in filter_.numbers])) if filter_.numbers else found
+
+
+class _Member(NamedTuple):
+    """One place in a JSON document: its type by the database's name for it, and what stands there."""
+
+    type: _Sql
+    value: _Sql
+
+
+class _Sqlite:
+    """Members of JSON on SQLite, where they are values of SQL's own types."""
+
+    def member(self, document: _Sql, names: Sequence[str]) -> _Member:
+        path = "$" + "".join(f'."{name}"' for name in names)
+        return _Member(sa.func.json_type(document, path), sa.func.json_extract(document, path))
+
+    def elements(self, array: _Member) -> Any:
+        whole = sa.case((array.type == "array", array.value), else_="[]")
+        return sa.func.json_each(whole).table_valued("value", "type")
+
+    def element(self, elements: Any, names: Sequence[str]) -> _Member:
+        each = _Member(elements.c.type, elements.c.value)
+        return self.member(sa.case((each.type == "object", each.value)), names) if names else each
+
+    def text(self, member: _Member) -> _Sql:
+        truths = [(member.type == word, sa.literal(word)) for word in ("true", "false")]
+        return sa.case((member.type == "text", member.value), *truths)
+
+    def number(self, member: _Member) -> _Sql:
+        return sa.case((member.type.in_(("integer", "real")), member.value))
+
+    def quantity(self, member: _Member) -> _Sql:
+        digits = sa.and_(
+            member.type == "text",
+            sa.func.length(member.value).between(1, 18),
+            member.value.op("NOT GLOB")("*[^0-9]*"),
+        )
+        return sa.func.coalesce(self.number(member), sa.case((digits, sa.cast(member.value, sa.BigInteger))))
+
+    def collated(self, text: _Sql) -> _Sql:
+        return text
+
+
+class _Postgresql:
+    """Members of JSON on PostgreSQL, where they are JSON themselves."""
+
+    def member(self, document: _Sql, names: Sequence[str]) -> _Member:
+        value = sa.func.json_extract_path(document, *names) if names else document
+        return _Member(sa.func.json_typeof(value), value)
+
+    def elements(self, array: _Member) -> Any:
+        whole = sa.case((array.type == "array", array.value), else_=sa.literal_column("CAST('[]' AS json)"))
+        return sa.func.json_array_elements(whole).table_valued("value")
+
+    def element(self, elements: Any, names: Sequence[str]) -> _Member:
+        return self.member(elements.c.value, names)
+
+    def text(self, member: _Member) -> _Sql:
+        return sa.case((member.type.in_(("string", "boolean")), self._plain(member)))
+
+    def number(self, member: _Member) -> _Sql:
+        return sa.case((member.type == "number", sa.cast(self._plain(member), sa.Numeric)))
+
+    def quantity(self, member: _Member) -> _Sql:
+        digits = sa.and_(member.type == "string", self._plain(member).op("~")("^[0-9]{1,18}$"))
+        return sa.case((sa.or_(member.type == "number", digits), sa.cast(self._plain(member), sa.Numeric)))
+
+    def collated(self, text: _Sql) -> _Sql:
+        return sa.collate(text, "C")  # as SQLite: by code points
+
+    def _plain(self, member: _Member) -> _Sql:
+        return member.value.op("#>>", return_type=sa.Text())(sa.literal_column("CAST('{}' AS text[])"))
+
+
+def _compared(value: _Sql, op: str, values: Sequence[Value], *, folded: bool = False) -> _Truth:
+    if folded:
+        value, values = sa.func.lower(value), [str(text).lower() for text in values]
+    bound = [_bound(wanted) for wanted in values]
+    match op:
+        case "==":
+            return value.in_(bound) if len(bound) > 1 else value == bound[0]
+        case "!=":
+            return sa.or_(value.is_(None), value.not_in(bound))
+        case ">":
+            return value > bound[0]
+        case ">=":
+            return value >= bound[0]
+        case "<":
+            return value < bound[0]
+        case _:
+            return value <= bound[0]
+
+
+def _bound(value: Value | None) -> _Sql:
+    if isinstance(value, str):
+        return sa.literal(str(value), sa.Text())
+    return sa.literal(value, sa.Double() if isinstance(value, float) else sa.BigInteger())
+
+
+def _place(place: Place) -> Any:
+    return sa.tuple_(_bound(place[0]), _bound(place[1]))
+
+
+def _plain(value: Any) -> Any:
+    """A value of SQL as JSON can hold it."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value
