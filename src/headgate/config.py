@@ -161,6 +161,21 @@ class Settings(BaseSettings):
         "with :port if only that is meant, and folders of Unix sockets. Default: everything but the addresses that "
         "are refused always while there is one organisation, nothing when there are several.",
     )
+    requests_per_minute: int = Field(
+        default=60_000, gt=0, description="Requests that one principal may send to one process within a minute."
+    )
+    org_requests_per_minute: int = Field(
+        default=240_000, gt=0, description="Requests that one organisation may send to one process within a minute."
+    )
+    runs_per_minute: int = Field(
+        default=1000, gt=0, description="Runs that one principal may make at one process within a minute."
+    )
+    org_runs_per_minute: int = Field(
+        default=4000, gt=0, description="Runs that one organisation may make at one process within a minute."
+    )
+    waiting_runs: int = Field(
+        default=10_000, gt=0, description="Runs of one organisation that may wait for a worker at the same time."
+    )
     lease: float = Field(
         default=15.0,
         ge=0.5,

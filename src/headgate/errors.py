@@ -18,6 +18,7 @@ message, so that the text a user sees and the reference page are the same. Codes
 public Flow Service error tables; `CONNECTOR-` marks the table of the source providers.
 """
 
+import math
 from typing import ClassVar
 
 
@@ -28,6 +29,8 @@ class HeadgateError(Exception):
     code: ClassVar[str] = "FLOW-1400-500"
     title: ClassVar[str] = "Internal Error"
     retryable: ClassVar[bool] = False
+
+    retry_after: int = 1  # seconds after which a retryable request may be sent again
 
     def __init__(self, detail: str | None = None, **report: str) -> None:
         """Raise with `detail` in place of the docstring; `report` names the values it speaks of."""
@@ -213,6 +216,28 @@ class ReferenceRefused(InvalidRequest):
 
     code = "FLOW-EXT-REFERENCE-400"
     title = "Reference refused"
+
+
+class HeadersTooLarge(InvalidRequest):
+    """The request's header is too large: it may have 100 fields and 16 KiB."""
+
+    status = 431
+    code = "FLOW-1100-431"
+    title = "Request header too large"
+
+
+class TooManyRequests(HeadgateError):
+    """Too much was asked for in a short time; nothing was stored. Try again after the seconds of Retry-After."""
+
+    status = 429
+    code = "FLOW-EXT-LIMIT-429"
+    title = "Too many requests"
+    retryable = True
+
+    def __init__(self, reason: str, *, after: float) -> None:
+        """Refuse because of `reason`; it is worth trying again `after` so many seconds."""
+        self.retry_after = max(1, math.ceil(after))
+        super().__init__(f"{reason} Nothing was stored. Try again in {self.retry_after} seconds.")
 
 
 class StateNotAllowed(InvalidRequest):

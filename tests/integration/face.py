@@ -14,6 +14,7 @@ import sqlalchemy as sa
 import uvicorn
 
 from headgate.api import create_app
+from headgate.api.listening import listening
 from headgate.auth import Credentials, Tokens, local_credentials
 from headgate.config import Settings
 from headgate.model.orgs import Client, Org
@@ -148,9 +149,7 @@ def serving(folder: Path, metadata: str = "", *, port: int = 0, **more: Any) -> 
     store = open_store(settings)
     credentials = local_credentials(settings, store)
     app = create_app(Service(settings, store, wake=lambda: None))
-    server = uvicorn.Server(
-        uvicorn.Config(app, port=port, log_level="warning", ws="none", lifespan="off", timeout_keep_alive=60)
-    )
+    server = uvicorn.Server(listening(app, port=port, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

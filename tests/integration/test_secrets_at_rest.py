@@ -18,7 +18,6 @@ from click.testing import CliRunner
 from headgate.cli.secrets import secrets as command
 from headgate.errors import VaultLocked
 from headgate.model.resources import Kind
-from headgate.model.scope import Scope
 from headgate.store import ScopedStore, open_store, tables
 from headgate.store.keyring import FileKeys
 from headgate.store.vault import Place, Vault
@@ -191,9 +190,9 @@ def test_a_lost_key_keeps_nothing_else_from_being_served(tmp_path: Path) -> None
         result = CliRunner().invoke(command, ["rotate", "--data", str(face.settings.data)])
         assert result.exit_code == 1
         assert connection in result.output
-        replaced = face.store.scoped(scope_of(face)).get(Kind.CONNECTION, connection)
-        face.store.scoped(scope_of(face)).update(replaced, etag=None, secret={"path": "again"})
-        assert scoped(face).secret(connection) == {"path": "again"}
+        again = {"op": "replace", "path": "/auth/params", "value": auth(face)["params"]}
+        assert face.patch(f"/connections/{connection}", [again], "*").status_code == 200
+        assert scoped(face).secret(connection) == auth(face)["params"]
 
 
 @contextmanager
@@ -202,10 +201,6 @@ def serving_again(folder: Path) -> Iterator[Face]:
     (folder / "shop.db").unlink()
     with serving(folder) as face:
         yield face
-
-
-def scope_of(face: Face) -> Scope:
-    return scoped(face).scope
 
 
 def test_the_command_says_what_it_did(tmp_path: Path) -> None:

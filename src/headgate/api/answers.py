@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -14,7 +15,9 @@ from headgate.errors import (
     BodyTooLarge,
     DatasetNotFound,
     GatewayError,
+    HeadersTooLarge,
     HeadgateError,
+    InvalidRequest,
     MethodNotAllowed,
     RouteNotFound,
     TokenRefused,
@@ -40,7 +43,7 @@ def found(item: dict[str, Any]) -> Response:
 
 def error_answer(error: HeadgateError, request_id: str, path: str = "") -> Response:
     """The answer to `error`: OAuth's envelope, the gateway's, the Catalog's, or the flow service's."""
-    headers = {"Retry-After": "1"} if error.retryable else {}
+    headers = {"Retry-After": str(error.retry_after)} if error.retryable else {}
     if isinstance(error, BodyTooLarge):
         headers["Connection"] = "close"  # or the client may go on sending
     if isinstance(error, TokenRefused):
@@ -87,8 +90,20 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     return answer
 
 
+_MOST_FIELDS, _MOST_BYTES = 100, 16 * 1024
+_HOST = re.compile(rb"[A-Za-z0-9._-]*(:[0-9]*)?|\[[0-9A-Fa-f:.]+\](:[0-9]*)?")
+_SECURITY = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
+
+
 class Envelope:
-    """What surrounds every request: its id, one trailing slash too many, and the last line of defence."""
+    """What surrounds every request: its id, the limits of its header, one trailing slash too many, the headers that
+    tell browsers to keep off, and the last line of defence.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -109,9 +124,14 @@ class Envelope:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                given = {name for name, _ in message["headers"]}
+                added = [(name, value) for name, value in _SECURITY if name not in given]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), *added]
             await send(message)
 
+        if (refusal := _refused_header(scope["headers"])) is not None:
+            await error_answer(refusal, request_id, path)(scope, receive, send_with_id)
+            return
         try:
             await self._app(scope, receive, send_with_id)
         except Exception as error:
@@ -119,3 +139,11 @@ class Envelope:
             if begun:
                 raise
             await error_answer(HeadgateError(), request_id, path)(scope, receive, send_with_id)
+
+
+def _refused_header(headers: Sequence[tuple[bytes, bytes]]) -> HeadgateError | None:
+    if len(headers) > _MOST_FIELDS or sum(len(name) + len(value) for name, value in headers) > _MOST_BYTES:
+        return HeadersTooLarge()
+    if any(name == b"host" and not _HOST.fullmatch(value) for name, value in headers):
+        return InvalidRequest("The Host header is no host.")
+    return None

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import uvicorn
 
 from headgate.api.app import create_app
+from headgate.api.listening import listening
 from headgate.config import Settings
 from headgate.errors import Unavailable
 from headgate.service.local import remember_address
@@ -26,26 +27,19 @@ def serve(settings: Settings, *, host: str, port: int, with_worker: bool, ready:
     Open requests are answered before the end, then the worker's runs are finished or given back. Raises
     AddressInUse, Unavailable.
     """
-    with _listen(host, port) as listening, serving(settings, with_worker=with_worker) as service:
-        config = uvicorn.Config(
-            create_app(service),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            timeout_keep_alive=75,  # longer than clients keep an idle connection, or they send into a closed one
-            timeout_graceful_shutdown=10,
-        )
+    with _listen(host, port) as sock, serving(settings, with_worker=with_worker) as service:
+        app = create_app(service)
+        config = listening(app, log_config=None, access_log=False, timeout_graceful_shutdown=10)
 
         def answering() -> None:
-            name, number = listening.getsockname()[:2]
+            name, number = sock.getsockname()[:2]
             address = f"http://{f'[{name}]' if ':' in name else name}:{number}"
             remember_address(settings, address)
             ready(address)
 
         for stop in (signal.SIGTERM, signal.SIGINT):
             signal.signal(stop, lambda _number, _frame: None)  # uvicorn raises it again once it has stopped
-        _Server(config, answering).run([listening])
+        _Server(config, answering).run([sock])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,6 +1,7 @@
 """Connections, and the source and target connections that choose what is read and written through them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from headgate.config import Settings
@@ -89,13 +90,13 @@ class Connections(Collection):
         return Content(name, _connection_content(body, ref, spec), secret=optional_object(auth, "params"))
 
     def _document(self, store: ScopedStore, before: Resource) -> Json:
-        return _unmasked(before.body, store.secret(before.id))
+        return _unmasked(before.body, partial(store.secret, before.id))
 
     def _patched(self, store: ScopedStore, before: Resource, operations: Sequence[Operation]) -> Content:
         draft = before.state == ResourceState.DRAFT
         if not draft and any(operation.tokens[:2] == ("auth", "specName") for operation in operations):
             raise AuthSpecImmutable
-        body = _unmasked(apply(before.body, operations), store.secret(before.id))
+        body = _unmasked(apply(before.body, operations), partial(store.secret, before.id))
         return self._sketch(store, body) if draft else self._content(store, body, before)
 
 
@@ -190,13 +191,16 @@ def _connection_content(body: Json, ref: SpecRef, spec: ConnectionSpec) -> Json:
     return content
 
 
-def _unmasked(body: Json, secret: Json) -> Json:
-    """`body` with the stored credentials where a request sent their mask back."""
+def _unmasked(body: Json, secret: Callable[[], Json]) -> Json:
+    """`body` with the stored credentials where a request sent their mask back; they are opened only then."""
     auth = body.get("auth")
     params = auth.get("params") if isinstance(auth, dict) else None
     if not isinstance(auth, dict) or not isinstance(params, dict):
         return body
-    clear = {name: secret.get(name, value) if value == MASK else value for name, value in params.items()}
+    if MASK not in params.values():
+        return body
+    stored = secret()
+    clear = {name: stored.get(name, value) if value == MASK else value for name, value in params.items()}
     return {**body, "auth": {**auth, "params": clear}}
 
 

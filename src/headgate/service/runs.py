@@ -22,6 +22,7 @@ from headgate.errors import (
     RunRefused,
     RunUpdateForbidden,
     SourceError,
+    TooManyRequests,
     UnknownAction,
     UnknownFlow,
     VersionConflict,
@@ -36,6 +37,7 @@ from headgate.model.windows import DeltaColumn, Window, parse_instant
 from headgate.service import provider_runs, wire
 from headgate.service.bodies import check_id, shown
 from headgate.service.flows import copy_transformation
+from headgate.service.limits import Limits
 from headgate.service.paging import Listings, Parameters, known_parameters
 from headgate.service.resources import AUDIT_FIELDS, touched
 from headgate.service.specs import connection_spec
@@ -73,6 +75,7 @@ _FIELDS = {
     },
     **{name: Field(name, open=True) for name in ("params", "metrics", "activities")},
 }
+_FULL_SECONDS = 10  # after which a full queue is worth another try
 _TRIES = 10  # how often a run is checked again because its flow changed meanwhile
 _LONGEST_KEY = 255
 _LONGEST_NAME = 1000
@@ -81,22 +84,26 @@ _LONGEST_NAME = 1000
 class Runs:
     """The runs of a sandbox. `wake` is called when there is a new one to execute."""
 
-    def __init__(self, settings: Settings, store: Store, listings: Listings, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, listings: Listings, limits: Limits, wake: Callable[[], None]
+    ) -> None:
         self._settings = settings
         self._store = store
         self._listings = listings
+        self._limits = limits
         self._wake = wake
 
     def create(self, caller: Caller, body: Json, *, key: str | None = None) -> Json:
         """Store and enqueue a run of the flow `body["flowId"]` over `body["params"]`'s window.
 
         With an idempotency `key` that an equal request had before, the run of that time is given. The first
-        run of a flow on a table also sets the flow's delta column. Raises InvalidRequest.
+        run of a flow on a table also sets the flow's delta column. Raises InvalidRequest, TooManyRequests.
         """
         store = self._store.scoped(caller)
         claim = _claim(key, body)
         if claim and (known := store.run_of_key(*claim)):
             return _superset(store, known)
+        self._admit(caller)
         for _ in range(_TRIES):
             flow = _flow(store, body)
             run, changed = self._check(caller, store, flow, body)
@@ -166,6 +173,7 @@ class Runs:
 
     def _retrigger(self, caller: Caller, store: ScopedStore, id_: str, etag: str | None) -> Run:
         """A new run of the same window, params and delta column, by the flow as it is now."""
+        self._admit(caller)
         for _ in range(_TRIES):
             old = store.run(id_)
             if etag is not None and old.etag != etag:
@@ -193,6 +201,13 @@ class Runs:
             self._wake()
             return run
         raise RunRefused("The flow kept changing while the run was checked; nothing was stored. Try again.")
+
+    def _admit(self, caller: Caller) -> None:
+        """See that the caller may make one run more. Raises TooManyRequests."""
+        self._limits.run(caller)
+        most = self._settings.waiting_runs
+        if self._store.queue.full(caller.scope.org_id, most):
+            raise TooManyRequests(f"{most} runs of this organisation wait for a worker.", after=_FULL_SECONDS)
 
     def _check(self, caller: Caller, store: ScopedStore, flow: Resource, body: Json) -> tuple[Run, Resource | None]:
         """The run that `body` asks for, and the flow with its delta column if this run sets it."""

@@ -10,6 +10,7 @@ from headgate.service.connections import Connections, SourceConnections, TargetC
 from headgate.service.datasets import Datasets
 from headgate.service.flows import Flows
 from headgate.service.identity import Identity
+from headgate.service.limits import Limits
 from headgate.service.paging import Listings
 from headgate.service.runs import Runs
 from headgate.service.specs import Specs
@@ -34,15 +35,18 @@ class Service:
         self.source_connections = SourceConnections(store, listings)
         self.target_connections = TargetConnections(store, listings)
         self.flows = Flows(store, listings, settings)
-        self.runs = Runs(settings, store, listings, wake)
+        self._limits = Limits(settings)
+        self.runs = Runs(settings, store, listings, self._limits, wake)
         self.datasets = Datasets(store)
 
     def authenticate(self, headers: Mapping[str, str], *, request_id: str = "", whole_org: bool = False) -> Caller:
         """The caller that headers (names in lower case) speak for; with `whole_org`, in no sandbox.
 
-        Raises GatewayError, InvalidRequest, Unavailable.
+        Raises GatewayError, InvalidRequest, TooManyRequests, Unavailable.
         """
-        return self._gate.admit(headers, request_id=request_id, whole_org=whole_org)
+        caller = self._gate.admit(headers, request_id=request_id, whole_org=whole_org)
+        self._limits.request(caller)
+        return caller
 
     def identify(self, headers: Mapping[str, str]) -> Principal:
         """The principal whose token headers bring, wherever it may go. Raises GatewayError, Unavailable."""

@@ -38,6 +38,13 @@ class Queue:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
 
+    def full(self, org_id: str, most: int) -> bool:
+        """Whether `most` runs of the organisation, or more, wait for a worker."""
+        waiting = _RUNS.c.state.in_((RunState.SCHEDULED.value, RunState.QUEUED.value))
+        nth = sa.select(_RUNS.c.seq).where(waiting, _RUNS.c.org_id == org_id).limit(1).offset(most - 1)
+        with self._transactions.read() as connection:
+            return connection.execute(nth).first() is not None
+
     def claim(self, worker: str, *, lease: float) -> Claim | None:
         """Take the oldest run that is due and free, for `lease` seconds. None when there is none."""
         for _ in range(_TRIES):

