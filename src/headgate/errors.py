@@ -926,6 +926,32 @@ class DatasetNotFound(NotFound):
     title = "NotFoundError"
 
 
+class DatasetInUse(InvalidRequest):
+    """A flow writes to the dataset. Delete the flow first."""
+
+    code = "FLOW-1447-400"
+
+
+class BatchNotFound(NotFound):
+    """No batch with this id exists in this organisation and sandbox."""
+
+    title = "NotFoundError"
+
+
+class FileNotFound(NotFound):
+    """No such file belongs to a batch of this organisation and sandbox."""
+
+    title = "NotFoundError"
+
+
+class RangeNotSatisfiable(InvalidRequest):
+    """The file has none of the bytes that the Range header asks for."""
+
+    status = 416
+    code = "FLOW-1100-416"
+    title = "Range not satisfiable"
+
+
 class VersionConflict(HeadgateError):
     """The resource has changed since. Read it again and repeat with its new etag."""
 

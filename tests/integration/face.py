@@ -53,7 +53,7 @@ class Face:
         """The same client in another sandbox."""
         return Face(self.http, replace(self.credentials, sandbox=sandbox), self.settings, self.store)
 
-    def get(self, path: str, **parameters: Any) -> httpx.Response:
+    def get(self, path: str, /, **parameters: Any) -> httpx.Response:
         return self.http.get(_absolute(path), params=parameters or None, headers=self.headers)
 
     def post(self, path: str, body: object, **headers: str) -> httpx.Response:
@@ -148,7 +148,8 @@ def serving(folder: Path, metadata: str = "", *, port: int = 0, **more: Any) -> 
     settings = Settings(data=folder / "data", file_roots=(folder,), metadata_url=metadata, **more)
     store = open_store(settings)
     credentials = local_credentials(settings, store)
-    app = create_app(Service(settings, store, wake=lambda: None))
+    service = Service(settings, store, wake=lambda: None)
+    app = create_app(service)
     server = uvicorn.Server(listening(app, port=port, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -161,6 +162,7 @@ def serving(folder: Path, metadata: str = "", *, port: int = 0, **more: Any) -> 
     finally:
         server.should_exit = True
         thread.join()
+        service.close()
         store.close()
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.service.datasets import sql_name
+from headgate.service.dataset_body import sql_name
 
 
 @pytest.mark.parametrize(

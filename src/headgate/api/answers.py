@@ -13,12 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from headgate.errors import (
     BadBody,
     BodyTooLarge,
-    DatasetNotFound,
     GatewayError,
     HeadersTooLarge,
     HeadgateError,
     InvalidRequest,
     MethodNotAllowed,
+    RangeNotSatisfiable,
     RouteNotFound,
     TokenRefused,
 )
@@ -27,8 +27,10 @@ from headgate.telemetry import emit
 __all__ = ["Envelope", "created", "error_answer", "found", "on_headgate_error", "on_http_exception"]
 
 _TYPES = "https://ns.adobe.com/aep/errors/"
-_CATALOG = "/data/foundation/catalog"
-_CATALOG_TYPE = "http://ns.adobe.com/adobecloud/problem/catalogservice"
+_PROBLEMS = {  # of the services that have a type of error for themselves, by their address
+    "/data/foundation/catalog": "http://ns.adobe.com/adobecloud/problem/catalogservice",
+    "/data/foundation/export": "http://ns.adobe.com/adobecloud/problem/dataaccessservice",
+}
 
 
 def created(location: str, body: dict[str, Any]) -> Response:
@@ -54,16 +56,18 @@ def error_answer(error: HeadgateError, request_id: str, path: str = "") -> Respo
     if isinstance(error, GatewayError):
         body: dict[str, Any] = {"error_code": error.code, "message": error.detail}
         return JSONResponse(body, error.status, headers=headers)
-    in_catalog = isinstance(error, DatasetNotFound) or path.startswith(_CATALOG)
+    if isinstance(error, RangeNotSatisfiable):
+        headers["Content-Range"] = f"bytes */{error.report['size']}"
+    problem = next((type_ for prefix, type_ in _PROBLEMS.items() if path.startswith(prefix)), None)
     body = {
-        "type": _CATALOG_TYPE if in_catalog else _TYPES + error.code,
+        "type": problem or _TYPES + error.code,
         "title": error.title,
         "status": error.status,
         "report": {**error.report, "detailed-message": error.detail, "request-id": request_id},
         "errorMessage": error.detail,
         "errorDetails": error.detail,
     }
-    if in_catalog or isinstance(error, BadBody):
+    if problem or isinstance(error, BadBody):
         body["detail"] = error.detail
     return JSONResponse(body, error.status, headers=headers)
 

@@ -4,7 +4,6 @@ from typing import Any
 
 __all__ = [
     "CONNECTION",
-    "DATASET",
     "FLOW",
     "MODE",
     "PATCH",
@@ -59,7 +58,6 @@ _TIME: Schema = {
 _SPEC = _object(["id"], id=_TEXT, version={"type": "string", "const": "1.0"})
 _IDS: Schema = {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 1}
 _DELTA = _object(["name"], name=_NAME, dateFormat=_TEXT, timezone=_TEXT)
-_TAGS: Schema = {"type": "object", "additionalProperties": {"type": "array", "items": _TEXT}}
 
 MODE: Schema = {"parameters": [{"name": "mode", "in": "query", "schema": {"type": "string", "enum": ["draft"]}}]}
 PATCH: Schema = {
@@ -135,13 +133,6 @@ PROVIDED_RUN = _object(
     predecessors={"type": "array", "items": _object(["flowId", "flowRunId"], flowId=_TEXT, flowRunId=_TEXT)},
     metrics={"type": "object"},
     activities={"type": "array", "items": _object(["id"], id=_TEXT)},
-)
-DATASET = _object(
-    ["name"],
-    name=_NAME,
-    description=_TEXT,
-    schemaRef=_object([], id=_TEXT, contentType=_TEXT),
-    tags=_TAGS,
 )
 SEARCH = _object(
     [],

@@ -92,6 +92,12 @@ class Run:
     due_ms: int | None = None
     extra: Json = field(default_factory=dict)
 
+    @property
+    def dataset_id(self) -> str | None:
+        """The dataset that it writes to."""
+        id_: str | None = self.frozen.get("target", {}).get("dataSetId")
+        return id_
+
     def evolve(self, **changes: Any) -> "Run":
         """This run with `changes`."""
         return replace(self, **changes)

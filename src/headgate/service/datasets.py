@@ -3,71 +3,84 @@
 import hashlib
 import re
 import secrets
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
-from headgate.errors import BadFilterValue, BadParameter, DatasetNotFound, NotFound
-from headgate.model.query import Field, Order, Query, parse_query
-from headgate.model.resources import Kind
+from headgate.errors import BadParameter, DatasetInUse, DatasetNotFound, NotFound, VersionConflict
+from headgate.model.catalog import Grammar, Member
+from headgate.model.observable import observable_schema
+from headgate.model.patch import apply, parse_patch
+from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.runs import Json
 from headgate.model.scope import Caller
-from headgate.service import wire
-from headgate.service.bodies import kept, optional_object, required_name, shown
-from headgate.service.paging import Parameters, known_parameters, projected
+from headgate.service import catalog_wire
+from headgate.service.bodies import optional_object, required_name, shown
+from headgate.service.dataset_body import WRITABLE, dataset_content, lenient, merged, sql_name
+from headgate.service.paging import Parameters
 from headgate.service.resources import new_resource
-from headgate.store import NameTaken, Store
+from headgate.store import CatalogStore, InUse, NameTaken, Store
+from headgate.targets import Lake, state_of
 
-__all__ = ["Datasets", "sql_name"]
+__all__ = ["Datasets", "dataset_of"]
 
-_LISTING = ("limit", "start", "orderBy", "properties", "name", "property", "requestDataSource")
-_DEFAULT_LIMIT, _MAX_LIMIT = 20, 100
-_TABLE_TAG = "adobe/pqs/table"
-_RESERVED = frozenset(  # DuckDB takes none of these for the name of a table
-    """
-    all analyse analyze and anti any array as asc asof asymmetric at authorization binary both by
-    case cast check collate collation column columns concurrently constraint create cross default
-    deferrable desc describe distinct do else end except false fetch for foreign freeze from full
-    generated glob group having ilike in initially inner intersect into is isnull join lambda
-    lateral leading left like limit map natural not notnull null offset on only or order outer
-    overlaps pivot pivot_longer pivot_wider placing positional primary qualify references returning
-    right select semi show similar some struct summarize symmetric table tablesample then to
-    trailing true try_cast union unique unpack unpivot using variadic verbose when where window with
-    """.split()  # noqa: SIM905
+_TRIES = 10  # how often a change is made again because another one came between
+_GRAMMAR = Grammar(
+    members={
+        "id": Member("id"),
+        "name": Member("body.name", wildcards=True),
+        "description": Member("body.description"),
+        "state": Member("state", folded=True),
+        "version": Member("body.version"),
+        "created": Member("created_at", "number"),
+        "updated": Member("updated_at", "number"),
+        "createdUser": Member("created_by"),
+        "updatedUser": Member("updated_by"),
+        "createdClient": Member("created_client"),
+        "updatedClient": Member("updated_client"),
+        "imsOrg": Member("org_id"),
+        "sandboxId": Member("sandbox_id"),
+        "schemaRef": Member("body.schemaRef", "object"),
+        "schemaRef.id": Member("body.schemaRef.id"),
+        "tags": Member("body.tags", "object"),
+        "fileDescription": Member("body.fileDescription", "object"),
+        "classification": Member("body.classification", "object"),
+        "extensions": Member("body.extensions", "object"),
+        "unifiedTags": Member("body.unifiedTags", "object"),
+        "systemLabels": Member("body.systemLabels", "object"),
+    },
+    aliases={},
+    ignored=frozenset({"requestDataSource"}),
 )
-_FIELDS = {
-    "id": Field("id"),
-    "name": Field("body.name"),
-    "created": Field("created_at", number=True),
-    "updated": Field("updated_at", number=True),
-}
 
 
 class Datasets:
     """The datasets of a sandbox. The stored name of one is its SQL name, which is unique there."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, lake: Lake) -> None:
         self._store = store
+        self._lake = lake
 
     def create(self, caller: Caller, body: Json) -> str:
         """Make a dataset and give its id. Its table takes its columns from the first run.
 
         Raises ParameterMissing, BadParameter.
         """
-        name = required_name(body)
-        store = self._store.scoped(caller)
-        stem, number = sql_name(name), 0
+        store = self._store.catalog(caller)
+        stem, number = sql_name(required_name(body)), 0
         while True:
             number += 1
-            table = stem if number == 1 else f"{stem}_{number}"
-            if store.find(Kind.DATASET, table) is not None:
+            name = stem if number == 1 else f"{stem}_{number}"
+            identifier = (_slug(caller.scope.org_id), caller.scope.sandbox_name, name)
+            # A table may be left of a dataset whose deletion was cut off: its rows are nobody's.
+            if store.find(Kind.DATASET, name) is not None or self._lake.find(identifier) is not None:
                 continue
             resource = new_resource(
                 Kind.DATASET,
                 caller,
-                table,
-                _content(body, table),
+                name,
+                {**dataset_content(body, name), "version": "1.0.0"},
                 id_=secrets.token_hex(12),
-                frozen={"table": [_slug(caller.scope.org_id), caller.scope.sandbox_name, table]},
+                frozen={"table": list(identifier)},
             )
             with suppress(NameTaken):  # another request took it since it was looked up; try the next one
                 store.add(resource)
@@ -75,33 +88,127 @@ class Datasets:
 
     def listing(self, caller: Caller, parameters: Parameters) -> Json:
         """`{id: dataset}` of one page, newest first. Raises InvalidRequest."""
-        query = _query(parameters)
-        page = self._store.scoped(caller).list(Kind.DATASET, query)
-        return {item.id: _chosen(wire.dataset(item), query.projection) for item in page.items}
+        query = _GRAMMAR.read(parameters)
+        store = self._store.catalog(caller)
+        return self._shown(store, store.datasets(query), query.properties)
 
     def get(self, caller: Caller, id_: str, parameters: Parameters = ()) -> Json:
-        """`{id: dataset}`. Raises DatasetNotFound."""
-        _, single = known_parameters(parameters, ("properties", "requestDataSource"))
-        names = tuple(filter(None, single.get("properties", "").split(",")))
+        """`{id: dataset}`. Raises DatasetNotFound, InvalidRequest."""
+        query = catalog_wire.SINGLE.read(parameters)
+        store = self._store.catalog(caller)
+        return self._shown(store, (dataset_of(store, id_),), query.properties)
+
+    def change(self, caller: Caller, id_: str, changes: Sequence[Json]) -> None:
+        """Change a dataset by JSON Patch operations, or by one object that is merged into it.
+
+        Raises DatasetNotFound, ParameterMissing, BadParameter, and what a patch can be refused for.
+        """
+        if len(changes) == 1 and "op" not in changes[0]:
+            self._rewrite(caller, id_, lambda before: merged(before, changes[0]))
+        else:
+            operations = tuple(lenient(operation) for operation in parse_patch(changes))
+            self._rewrite(caller, id_, lambda before: apply(before, operations))
+
+    def replace(self, caller: Caller, id_: str, body: Json) -> None:
+        """Replace all that can be changed of a dataset. Raises DatasetNotFound, ParameterMissing, BadParameter."""
+        self._rewrite(caller, id_, lambda _before: body)
+
+    def extend(self, caller: Caller, id_: str, body: Json) -> None:
+        """Merge `body["extensions"]` into a dataset's, such as the time its rows are to be kept.
+
+        Raises DatasetNotFound, BadParameter.
+        """
+        extensions = optional_object(body, "extensions")
+        if not extensions:
+            raise BadParameter("extensions is missing or empty.", parameter="extensions")
+        self._rewrite(caller, id_, lambda before: merged(before, {"extensions": extensions}))
+
+    def delete(self, caller: Caller, id_: str) -> None:
+        """Remove a dataset that no flow writes to, with its table and all its rows.
+
+        Raises DatasetNotFound, DatasetInUse.
+        """
+        store = self._store.catalog(caller)
+        dataset = dataset_of(store, id_)
         try:
-            item = self._store.scoped(caller).get(Kind.DATASET, _check_id(id_))
+            store.delete(Kind.DATASET, id_, unless_used_by=Kind.FLOW)
+        except InUse as error:
+            flows = ", ".join(error.users[:3])
+            raise DatasetInUse(
+                f"The dataset {id_} is the target of the flow {flows}. Delete the flow first."
+            ) from error
         except NotFound as error:
-            raise DatasetNotFound(f"No dataset {shown(id_)} exists in this sandbox.", id=id_[:80]) from error
-        return {id_: _chosen(wire.dataset(item), names)}
+            raise _not_found(id_) from error
+        self._lake.drop(tuple(dataset.frozen["table"]))
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _rewrite(self, caller: Caller, id_: str, changed: Callable[[Json], Json]) -> None:
+        store = self._store.catalog(caller)
+        for _ in range(_TRIES):
+            before = dataset_of(store, id_)
+            written = {name: value for name, value in before.body.items() if name in WRITABLE}
+            content, present = dataset_content(changed(written), before.name), now_ms()
+            after = before.evolve(
+                body={**content, "version": _next_version(before.body.get("version", "1.0.0"))},
+                updated_at=present,
+                updated_by=caller.principal.user_id,
+                updated_client=caller.principal.client_id,
+                etag=new_etag(present),
+            )
+            try:
+                store.update(after, etag=before.etag)
+            except VersionConflict:  # another change came between: make this one on top of it
+                continue
+            except NotFound as error:
+                raise _not_found(id_) from error
+            return
+        raise VersionConflict(f"The dataset {id_} kept changing; nothing was stored. Try again.", id=id_)
+
+    def _shown(self, store: CatalogStore, items: Sequence[Resource], properties: tuple[str, ...]) -> Json:
+        ids = [item.id for item in items]
+        last, good = store.last_batches(ids), store.last_batches(ids, succeeded=True)
+        found: Json = {}
+        for item in items:
+            shape = catalog_wire.dataset(item, last.get(item.id), good.get(item.id))
+            if not properties or "extensions" in properties:
+                shape |= self._extensions(item)
+            if "observableSchema" in properties:
+                table = self._lake.find(tuple(item.frozen["table"]))
+                shape["observableSchema"] = observable_schema(table.columns if table else ())
+            found[item.id] = {name: shape[name] for name in properties if name in shape} if properties else shape
+        return found
+
+    def _extensions(self, item: Resource) -> Json:
+        """`extensions`: what was stored of them, with what the table holds and where it is."""
+        stored: Json = item.body.get("extensions", {})
+        table = self._lake.find(tuple(item.frozen["table"]))
+        if table is None:
+            return {"extensions": stored} if stored else {}
+        state = state_of(table)
+        house = {
+            **stored.get("adobe_lakeHouse", {}),
+            "metrics": {"rowCount": state.rows, "storageSize": state.size},
+            "tableHealthMetrics": {"noOfFilesTotal": state.files},
+        }
+        lake = {"location": str(table.location), "format": "iceberg", "metadataFile": str(table.metadata_file)}
+        if state.snapshot_id is not None:
+            lake["snapshotId"] = str(state.snapshot_id)
+        return {"extensions": {**stored, "adobe_lakeHouse": house, "lake": lake}}
 
 
-def sql_name(name: str) -> str:
-    """A table name made of `name` that SQL needs not quote: small letters, digits and `_`."""
-    words = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:100].rstrip("_")
-    if not words or words[0].isdigit() or words in _RESERVED:
-        return f"t_{words}".rstrip("_")
-    return words
-
-
-def _check_id(id_: str) -> str:
+def dataset_of(store: CatalogStore, id_: str) -> Resource:
+    """The dataset with this id. Raises DatasetNotFound."""
     if not re.fullmatch(r"[0-9a-f]{24}", id_):
-        raise NotFound
-    return id_
+        raise _not_found(id_)
+    try:
+        return store.get(Kind.DATASET, id_)
+    except NotFound as error:
+        raise _not_found(id_) from error
+
+
+def _not_found(id_: str) -> DatasetNotFound:
+    return DatasetNotFound(f"No dataset {shown(id_)} exists in this sandbox.", id=id_[:80])
 
 
 def _slug(org_id: str) -> str:
@@ -110,50 +217,6 @@ def _slug(org_id: str) -> str:
     return f"{readable}_{hashlib.sha256(org_id.encode()).hexdigest()[:8]}"
 
 
-def _content(body: Json, table: str) -> Json:
-    tags = optional_object(body, "tags")
-    for tag, values in tags.items():
-        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-            raise BadParameter(f"tags[{shown(tag)}] is {shown(values)}; send a list of texts.", parameter="tags")
-    return {
-        **kept(body, "name", "description", "schemaRef", "enableErrorDiagnostics", "unifiedTags"),
-        "fileDescription": {
-            "persisted": True,
-            "containerFormat": "parquet",
-            "format": "parquet",
-            **optional_object(body, "fileDescription"),
-        },
-        # The server's own tags win: they say under which name the table can be queried.
-        "tags": {**tags, _TABLE_TAG: [table], "adobe/siphon/table/format": ["iceberg"]},
-        "classification": {"dataBehavior": "record", "managedBy": "CUSTOMER"},
-    }
-
-
-def _query(parameters: Parameters) -> Query:
-    properties, single = known_parameters(parameters, _LISTING)
-    if name := single.get("name"):
-        operator, value = ("!=", name[1:]) if name[0] == "!" else ("==", name)
-        properties = (*properties, f"name{operator}{value}")
-    order = single.get("orderBy", "desc:created")
-    if order not in ("desc:created", "asc:created", "created"):
-        raise BadFilterValue(f"orderBy is {order[:40]!r}; send asc:created or desc:created.")
-    return replace(
-        parse_query(properties, _FIELDS, limit=_whole(single, "limit", _DEFAULT_LIMIT, 1, _MAX_LIMIT)),
-        order=Order(ascending=order != "desc:created"),
-        offset=_whole(single, "start", 0, 0, 10**9),
-        projection=tuple(filter(None, single.get("properties", "").split(","))),
-    )
-
-
-def _whole(single: dict[str, str], name: str, default: int, least: int, most: int) -> int:
-    text = single.get(name)
-    if text is None:
-        return default
-    if not re.fullmatch(r"[0-9]{1,10}", text) or not least <= int(text) <= most:
-        raise BadFilterValue(f"{name} is {text[:40]!r}; send a number from {least} to {most}.")
-    return int(text)
-
-
-def _chosen(item: Json, names: tuple[str, ...]) -> Json:
-    [chosen] = projected([item], names)
-    return chosen
+def _next_version(version: str) -> str:
+    *front, last = version.split(".")
+    return ".".join((*front, str(int(last) + 1)))

@@ -1,7 +1,7 @@
 """The parts of a deployment put together, for as long as a context is open."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from headgate.auth import local_credentials
 from headgate.config import Settings
@@ -20,10 +20,11 @@ def serving(settings: Settings, *, with_worker: bool) -> Iterator[Service]:
     try:
         local_credentials(settings, store)
         if with_worker:
-            with _worker(settings, store) as worker:
-                yield Service(settings, store, worker.wake)
+            with _worker(settings, store) as worker, closing(Service(settings, store, worker.wake)) as service:
+                yield service
         else:
-            yield Service(settings, store, _nobody)
+            with closing(Service(settings, store, _nobody)) as service:
+                yield service
     finally:
         store.close()
 

@@ -6,16 +6,20 @@ from headgate.auth import Gate, Issuers, Tokens
 from headgate.config import Settings
 from headgate.model.permissions import Permission
 from headgate.model.scope import Caller, Principal
+from headgate.service.batches import Batches
 from headgate.service.connections import Connections, SourceConnections, TargetConnections
+from headgate.service.data_access import DataAccess
 from headgate.service.datasets import Datasets
 from headgate.service.flows import Flows
 from headgate.service.identity import Identity
+from headgate.service.insights import Insights
 from headgate.service.limits import Limits
 from headgate.service.paging import Listings
 from headgate.service.runs import Runs
 from headgate.service.specs import Specs
 from headgate.sources import connection_specs, flow_specs
 from headgate.store import Store
+from headgate.targets import Lake
 
 __all__ = ["Service"]
 
@@ -37,7 +41,11 @@ class Service:
         self.flows = Flows(store, listings, settings)
         self._limits = Limits(settings)
         self.runs = Runs(settings, store, listings, self._limits, wake)
-        self.datasets = Datasets(store)
+        self._lake = Lake(settings.warehouse)
+        self.datasets = Datasets(store, self._lake)
+        self.batches = Batches(store)
+        self.data_access = DataAccess(store, self._lake)
+        self.insights = Insights(store)
 
     def authenticate(self, headers: Mapping[str, str], *, request_id: str = "", whole_org: bool = False) -> Caller:
         """The caller that headers (names in lower case) speak for; with `whole_org`, in no sandbox.
@@ -59,3 +67,7 @@ class Service:
     def ready(self) -> None:
         """See that requests can be served. Raises Unavailable."""
         self._store.ready()
+
+    def close(self) -> None:
+        """Close what was opened for reading the lake; the store is its opener's."""
+        self._lake.close()

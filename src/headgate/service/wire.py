@@ -6,7 +6,7 @@ from headgate.model.resources import Kind, Resource
 from headgate.model.runs import Json, Run
 from headgate.model.scope import Scope
 
-__all__ = ["created", "dataset", "resource", "resource_superset", "run", "run_superset"]
+__all__ = ["created", "resource", "resource_superset", "run", "run_superset"]
 
 _OF_PROVIDERS = ("providerRefId", "recordTypes", "predecessors")
 
@@ -66,25 +66,6 @@ def run_superset(shown: Json) -> Json:
     Three published descriptions of this answer differ; this one satisfies all of them.
     """
     return {**shown, "items": [{"id": shown["id"], "etag": shown["etag"]}]}
-
-
-def dataset(item: Resource) -> Json:
-    """A dataset of the Catalog."""
-    return {
-        **item.body,
-        "version": "1.0.0",
-        "imsOrg": item.scope.org_id,
-        "sandboxId": item.scope.sandbox_id,
-        "created": item.created_at,
-        "updated": item.updated_at,
-        "createdUser": item.created_by,
-        "updatedUser": item.updated_by,
-        "createdClient": item.created_client,
-        "updatedClient": item.updated_client,
-        "files": f"@/dataSetFiles?dataSetId={item.id}",
-        "statsCache": {},
-        "dule": {},
-    }
 
 
 def _audit(item: Resource | Run, scope: Scope) -> Json:

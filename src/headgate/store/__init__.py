@@ -4,6 +4,7 @@
 which is bound to one organisation and sandbox; only the queue and the tenants look across.
 """
 
+from headgate.store.catalog import CatalogStore, Slice
 from headgate.store.database import Store, open_store
 from headgate.store.listing import Page
 from headgate.store.queue import Claim, Queue
@@ -12,6 +13,7 @@ from headgate.store.scoped import InUse, NameTaken, ScopedStore
 from headgate.store.tenants import Taken, Tenants
 
 __all__ = [
+    "CatalogStore",
     "Claim",
     "InUse",
     "KeyUse",
@@ -21,6 +23,7 @@ __all__ = [
     "Rotation",
     "ScopedStore",
     "SecretsAdmin",
+    "Slice",
     "Store",
     "Taken",
     "Tenants",

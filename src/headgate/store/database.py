@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from headgate.config import Settings
 from headgate.errors import Unavailable
 from headgate.model.scope import Caller, Scope
+from headgate.store.catalog import CatalogStore
 from headgate.store.keyring import Keyring, keyring_of
 from headgate.store.planner import Planner
 from headgate.store.queue import Queue
@@ -42,6 +43,12 @@ class Store:
         if isinstance(where, Caller):
             return ScopedStore(self._transactions, self._vault, where.scope, where)
         return ScopedStore(self._transactions, self._vault, where)
+
+    def catalog(self, where: Scope | Caller) -> CatalogStore:
+        """As `scoped()`, with what the Catalog asks besides."""
+        if isinstance(where, Caller):
+            return CatalogStore(self._transactions, self._vault, where.scope, where)
+        return CatalogStore(self._transactions, self._vault, where)
 
     def ready(self) -> None:
         """Reach the database. Raises Unavailable."""

@@ -519,6 +519,7 @@ def _row_of(run: Run) -> dict[str, Any]:
         "id": run.id,
         "sandbox_name": run.scope.sandbox_name,
         "flow_id": run.flow_id,
+        "dataset_id": run.dataset_id,
         "flow_spec": run.flow_spec,
         "state": run.state.value,
         "params": run.params,

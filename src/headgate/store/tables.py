@@ -199,6 +199,7 @@ runs = Table(
     *_scope(),
     Column("sandbox_name", String(255), nullable=False),
     Column("flow_id", String(36), nullable=False),
+    Column("dataset_id", String(36)),
     Column("flow_spec", JSON, nullable=False),
     Column("state", String(32), nullable=False),
     Column("params", JSON, nullable=False),
@@ -226,6 +227,8 @@ runs = Table(
     Index("ix_runs_flow_state", "flow_id", "state", "seq"),  # whether an earlier run of a flow is unfinished
     Index("ix_runs_queue", "state", "start_at"),
     Index("ix_runs_parent", "parent_id"),
+    Index("ix_runs_dataset", "dataset_id", "seq"),
+    Index("ix_runs_completed", "org_id", "sandbox_id", "completed_at"),
     # Whatever workers do at the same time, one run of a flow is under way, and one is made for a due time.
     Index(
         "uq_runs_in_progress",

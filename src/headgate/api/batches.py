@@ -1,0 +1,29 @@
+"""Batches of the Catalog: what runs brought."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from headgate.api.requests import Calling, Serving, needs, parameters
+from headgate.model.permissions import Permission
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["batches"], dependencies=[needs(Permission.VIEW_DATASETS)])
+
+
+@router.get("/batches")
+def list_batches(request: Request, service: Serving, caller: Calling) -> Response:
+    """One page of batches by id, newest first."""
+    return JSONResponse(service.batches.listing(caller, parameters(request)))
+
+
+@router.get("/lastBatches")
+def list_last_batches(request: Request, service: Serving, caller: Calling) -> Response:
+    """As the list of batches: the newest ones, of one dataset if so asked."""
+    return JSONResponse(service.batches.listing(caller, parameters(request)))
+
+
+@router.get("/batches/{id}")
+def get_batch(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
+    """One batch, by its id."""
+    return JSONResponse(service.batches.get(caller, id, parameters(request)))

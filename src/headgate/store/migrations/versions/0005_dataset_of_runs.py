@@ -1,0 +1,15 @@
+"""Which dataset a run writes to, and when runs ended: what batches and their sums are found by."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    op.add_column("runs", sa.Column("dataset_id", sa.String(length=36)))
+    op.create_index("ix_runs_dataset", "runs", ["dataset_id", "seq"])
+    op.create_index("ix_runs_completed", "runs", ["org_id", "sandbox_id", "completed_at"])
+    runs = sa.table("runs", sa.column("dataset_id"), sa.column("frozen", sa.JSON))
+    op.execute(sa.update(runs).values(dataset_id=runs.c.frozen["target"]["dataSetId"].as_string()))
