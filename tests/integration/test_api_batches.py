@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
+import httpx
 import pyarrow.parquet as pq
 import pytest
 
@@ -300,6 +301,42 @@ def test_a_deleted_dataset_leaves_nothing_to_the_next_of_its_name(face: Face, wo
     second = face.dataset("Passing")
     assert face.get(f"{EXPORT}/datasets/{second}/preview").json() == {"data": []}
     assert files(face, run) == []
+
+
+def test_a_reverted_batch_is_inactive_and_its_rows_are_gone(face: Face, worker: Worker) -> None:
+    dataset = face.dataset("Reverted")
+    flow = face.flow(targetConnectionIds=[face.target(dataset)])
+    run = ended(face, worker, face.run(flow, **EVERYTHING, deltaColumn={"name": "updated_at"}))
+    at = f"/data/foundation/import/batches/{run}"
+    for _ in range(2):
+        answer = face.http.post(at, params={"action": "REVERT"}, headers=face.headers)
+        assert (answer.status_code, answer.json()[run]["status"]) == (200, "inactive"), answer.text
+        assert face.get(f"{EXPORT}/datasets/{dataset}/preview").json() == {"data": []}
+    assert [entry["isValid"] for entry in files(face, run)] == [False]
+    assert list(face.get(f"{CATALOG}/batches", dataSet=dataset, status="inactive").json()) == [run]
+    assert face.get(f"{CATALOG}/batches", dataSet=dataset, status="success").json() == {}
+    item = face.get(f"{CATALOG}/dataSets/{dataset}").json()[dataset]
+    assert item["lastBatchStatus"] == "inactive"
+    assert "lastSuccessfulBatch" not in item
+    assert item["extensions"]["adobe_lakeHouse"]["metrics"]["rowCount"] == 0
+    again = ended(face, worker, face.post("/runs", {"flowId": flow}))  # since the last rows that are there: all
+    assert batch(face, again)["recordCount"] == 50
+
+
+def test_what_cannot_be_reverted(face: Face, story: Story) -> None:
+    def act(id_: str, action: str = "REVERT") -> httpx.Response:
+        at = f"/data/foundation/import/batches/{id_}"
+        return face.http.post(at, params={"action": action}, headers=face.headers)
+
+    for id_ in (story.failed, story.cancelled, story.waiting):
+        refused(act(id_), 400, "FLOW-1422-400")
+    for action in ("", "ABORT", "COMPLETE"):
+        refused(act(story.brought, action), 400, "CONNECTOR-1401-400")
+    refused(act(NOBODY), 404, "FLOW-1439-404")
+    other = second_org(face)
+    at = f"/data/foundation/import/batches/{story.brought}"
+    assert face.http.post(at, params={"action": "REVERT"}, headers=other.headers).status_code == 404
+    assert batch(face, story.brought)["status"] == "success"
 
 
 # -- insights ----------------------------------------------------------------------------------------

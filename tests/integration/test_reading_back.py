@@ -4,10 +4,12 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
 import pytest
+from pyiceberg.exceptions import CommitFailedException
 
 from headgate.model.lake import RUN_ID
 from headgate.model.runs import RunState
@@ -74,6 +76,54 @@ def test_files_stay_live_when_other_runs_land(deployment: Deployment, flow: str)
     table = table_of(deployment)
     assert [file.live for run in (first, second) for file in brought_files(table, run.id)] == [True, True]
     assert brought_files(table, "no such run") == ()
+
+
+def test_a_reverted_run_s_rows_go_wherever_they_are_kept(deployment: Deployment, flow: str) -> None:
+    earlier, later = deployment.run(flow, *WHOLE, "at"), deployment.run(flow, *FIRST_DAY, "at")
+    table = table_of(deployment)
+    table.revert(earlier.id)  # its rows of the second day are in a file that the later run wrote
+    table = table_of(deployment)
+    assert {row[RUN_ID] for row in first_rows(table, 1000)} == {later.id}
+    assert state_of(table).rows == 240
+    before = table.snapshot_id
+    table.revert(earlier.id)
+    assert table_of(deployment).snapshot_id == before
+    deployment.run(flow, *WHOLE, "at")  # the sweep after a run takes nothing that is needed
+    assert len(deployment.rows()) == 480
+
+
+def test_rows_that_share_a_file_with_the_reverted_ones_stay(deployment: Deployment, flow: str) -> None:
+    first, second = deployment.run(flow, *FIRST_DAY, "at"), deployment.run(flow, FIRST_DAY[1], WHOLE[1], "at")
+    table = table_of(deployment)
+    table.iceberg.overwrite(table.iceberg.scan().to_arrow())  # another engine compacts the table
+    assert [file.live for file in brought_files(table_of(deployment), first.id)] == [False]
+    table_of(deployment).revert(first.id)
+    assert {row[RUN_ID] for row in first_rows(table_of(deployment), 1000)} == {second.id}
+    assert len(deployment.rows()) == 240
+
+
+@pytest.mark.parametrize("landed", [True, False])
+def test_a_revert_whose_commit_is_in_doubt_takes_the_rows_once(
+    deployment: Deployment, flow: str, landed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = deployment.run(flow, *WHOLE, "at")
+    table = table_of(deployment)
+    commit = table._catalog.commit_table
+    tries: list[int] = []
+
+    def fail_first(*arguments: Any) -> Any:
+        tries.append(1)
+        if len(tries) > 1:
+            return commit(*arguments)
+        if landed:
+            commit(*arguments)
+        raise CommitFailedException("the answer was lost")
+
+    monkeypatch.setattr(table._catalog, "commit_table", fail_first)
+    table.revert(run.id)
+    assert len(tries) == (1 if landed else 2)
+    assert deployment.rows() == []
+    assert len(table_of(deployment).iceberg.snapshots()) == 2
 
 
 def test_first_rows(deployment: Deployment, flow: str) -> None:

@@ -20,7 +20,9 @@ from headgate.errors import (
     MethodNotAllowed,
     RangeNotSatisfiable,
     RouteNotFound,
+    RunError,
     TokenRefused,
+    Unavailable,
 )
 from headgate.telemetry import emit
 
@@ -45,6 +47,8 @@ def found(item: dict[str, Any]) -> Response:
 
 def error_answer(error: HeadgateError, request_id: str, path: str = "") -> Response:
     """The answer to `error`: OAuth's envelope, the gateway's, the Catalog's, or the flow service's."""
+    if isinstance(error, RunError) and error.retryable:  # the lake does not answer just now
+        error = Unavailable(error.detail)
     headers = {"Retry-After": str(error.retry_after)} if error.retryable else {}
     if isinstance(error, BodyTooLarge):
         headers["Connection"] = "close"  # or the client may go on sending

@@ -19,12 +19,14 @@ __all__ = ["BASE", "create_app"]
 
 BASE = "/data/foundation/flowservice"
 CATALOG = "/data/foundation/catalog"
+_IMPORT = "/data/foundation/import"
 _EXPORT = "/data/foundation/export"
 _INSIGHTS = "/data/infrastructure/observability/insights"
 _ROUTERS = {
     "": (health.router, ims.router),
     BASE: (searches.router, specs.router, runs.router, *resources.routers),
     CATALOG: (datasets.router, batches.router),
+    _IMPORT: (batches.ingestion,),
     _EXPORT: (export.router,),
     _INSIGHTS: (insights.router,),
 }

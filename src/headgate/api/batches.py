@@ -6,8 +6,10 @@ from starlette.responses import JSONResponse, Response
 from headgate.api.requests import Calling, Serving, needs, parameters
 from headgate.model.permissions import Permission
 
-__all__ = ["router"]
+__all__ = ["ingestion", "router"]
 
+ingestion = APIRouter(tags=["batches"])
+_ACTION = {"name": "action", "in": "query", "required": True, "schema": {"type": "string", "enum": ["REVERT"]}}
 router = APIRouter(tags=["batches"], dependencies=[needs(Permission.VIEW_DATASETS)])
 
 
@@ -27,3 +29,11 @@ def list_last_batches(request: Request, service: Serving, caller: Calling) -> Re
 def get_batch(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
     """One batch, by its id."""
     return JSONResponse(service.batches.get(caller, id, parameters(request)))
+
+
+@ingestion.post(
+    "/batches/{id}", dependencies=[needs(Permission.MANAGE_DATASETS)], openapi_extra={"parameters": [_ACTION]}
+)
+def act_on_batch(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
+    """Take the rows of a batch out of its table again."""
+    return JSONResponse(service.batches.act(caller, id, parameters(request)))

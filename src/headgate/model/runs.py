@@ -61,8 +61,9 @@ class Run:
     `params` is what the client sent, echoed as it came. `metrics` and `activities` have the wire's shape.
     `frozen` is the flow's copy of its source and target. Times are milliseconds since the epoch. `attempt`
     counts tries at this run, `fence` grows with every claim and rejects a worker that no longer owns it.
-    `parent_id` is the run that this one repeats; `due_ms` the due time of its flow's schedule that it, or the run it
-    repeats, was made for, None for a run on demand; `extra` holds what providers add to the wire's shape.
+    `reverted_at` is when its rows were taken out again. `parent_id` is the run that this one repeats; `due_ms`
+    the due time of its flow's schedule that it, or the run it repeats, was made for, None for a run on demand;
+    `extra` holds what providers add to the wire's shape.
     """
 
     id: str
@@ -88,6 +89,7 @@ class Run:
     fence: int = 0
     cancel_requested: bool = False
     snapshot_id: str | None = None
+    reverted_at: int | None = None
     parent_id: str | None = None
     due_ms: int | None = None
     extra: Json = field(default_factory=dict)

@@ -1,13 +1,14 @@
 """Batches: runs as the Catalog shows them. The id of a batch is the id of its run."""
 
-from headgate.errors import BatchNotFound, NotFound
+from headgate.errors import BatchNotFound, IllegalTransition, NotFound, UnknownAction
 from headgate.model.catalog import BatchStatus, CatalogQuery, Grammar, Member
 from headgate.model.runs import Json, Run
 from headgate.model.scope import Caller
 from headgate.service import catalog_wire
 from headgate.service.bodies import check_id, shown
-from headgate.service.paging import Parameters
+from headgate.service.paging import Parameters, known_parameters
 from headgate.store import CatalogStore, Store
+from headgate.targets import Lake
 
 __all__ = ["Batches", "batch_of"]
 
@@ -38,8 +39,9 @@ _GRAMMAR = Grammar(
 class Batches:
     """The batches of a sandbox."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, lake: Lake) -> None:
         self._store = store
+        self._lake = lake
 
     def listing(self, caller: Caller, parameters: Parameters) -> Json:
         """`{id: batch}` of one page, newest first. Raises InvalidRequest."""
@@ -51,6 +53,25 @@ class Batches:
         """`{id: batch}`. Raises BatchNotFound, InvalidRequest."""
         query = catalog_wire.SINGLE.read(parameters)
         return {id_: _chosen(batch_of(self._store.catalog(caller), id_), query)}
+
+    def act(self, caller: Caller, id_: str, parameters: Parameters) -> Json:
+        """Do what the parameter `action` says to a batch: REVERT takes its rows out of the table, for good.
+
+        What the batch had replaced does not come back. A batch that is reverted stays so. Raises BatchNotFound,
+        UnknownAction, IllegalTransition, TargetUnavailable, CommitConflict.
+        """
+        _, single = known_parameters(parameters, ("action",))
+        if (action := single.get("action", "")).upper() != "REVERT":
+            raise UnknownAction(f"The action {shown(action)} is not known. Batches take action=REVERT.")
+        store = self._store.catalog(caller)
+        run = batch_of(store, id_)
+        status = catalog_wire.status_of(run)
+        if status not in (BatchStatus.SUCCESS, BatchStatus.INACTIVE):
+            raise IllegalTransition(f"A batch that is {status} has no rows to take out.", state=status.value)
+        table = self._lake.find(tuple(run.frozen["target"]["table"]))
+        if table is not None:
+            table.revert(run.id)
+        return {id_: catalog_wire.batch(store.mark_reverted(run.id))}
 
 
 def batch_of(store: CatalogStore, id_: str) -> Run:

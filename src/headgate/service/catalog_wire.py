@@ -100,6 +100,8 @@ def batch(run: Run) -> Json:
 
 def status_of(run: Run) -> BatchStatus:
     """Where the batch stands: copying is `loading`, committing `processing`."""
+    if run.reverted_at is not None:
+        return BatchStatus.INACTIVE
     if run.state is RunState.IN_PROGRESS:
         refs = run.metrics.get("statusSummary", {}).get("activityRefs", [])
         return BatchStatus.PROCESSING if "promotionActivity" in refs else BatchStatus.LOADING

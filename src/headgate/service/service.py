@@ -43,7 +43,7 @@ class Service:
         self.runs = Runs(settings, store, listings, self._limits, wake)
         self._lake = Lake(settings.warehouse)
         self.datasets = Datasets(store, self._lake)
-        self.batches = Batches(store)
+        self.batches = Batches(store, self._lake)
         self.data_access = DataAccess(store, self._lake)
         self.insights = Insights(store)
 

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from headgate.model.catalog import BatchStatus, CatalogQuery, Condition, Member
-from headgate.model.resources import Kind, Resource
+from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.runs import Run, RunState
 from headgate.store import tables
 from headgate.store.scoped import ScopedStore, run_of
@@ -52,7 +52,7 @@ class CatalogStore(ScopedStore):
 
     def last_batches(self, dataset_ids: Sequence[str], *, succeeded: bool = False) -> dict[str, Run]:
         """The newest run of each of these datasets that has any, or the newest successful one, by dataset id."""
-        chosen = [_RUNS.c.state.in_(_ENDED_WELL)] if succeeded else []
+        chosen = [_in_status(BatchStatus.SUCCESS)] if succeeded else []
         newest = (
             sa.select(sa.func.max(_RUNS.c.seq))
             .where(*self._mine(_RUNS), _RUNS.c.dataset_id.in_(dataset_ids), *chosen)
@@ -61,6 +61,22 @@ class CatalogStore(ScopedStore):
         with self._transactions.read() as connection:
             rows = connection.execute(sa.select(_RUNS).where(_RUNS.c.seq.in_(newest))).all()
         return {row.dataset_id: run_of(row) for row in rows}
+
+    def mark_reverted(self, id_: str) -> Run:
+        """Note that the rows of a run have been taken out; once is enough. Raises NotFound."""
+        with self._transactions.write() as connection:
+            run = self._run(connection, id_, lock=True)
+            if run.reverted_at is not None:
+                return run
+            present = now_ms()
+            etag = new_etag(present)
+            connection.execute(
+                sa.update(_RUNS)
+                .where(*self._mine(_RUNS), _RUNS.c.id == id_)
+                .values(reverted_at=present, updated_at=present, etag=etag)
+            )
+            self._record(connection, "revert", "batches", id_, before=run.etag, after=etag)
+            return self._run(connection, id_)
 
     def ended_runs(
         self, figure: tuple[str, ...] | None, states: Sequence[str], span: Slice
@@ -199,7 +215,9 @@ def _in_status(status: BatchStatus) -> sa.ColumnElement[bool]:
         case BatchStatus.PROCESSING:
             return sa.and_(state == RunState.IN_PROGRESS.value, _PROMOTING)
         case BatchStatus.SUCCESS:
-            return state.in_(_ENDED_WELL)
+            return sa.and_(state.in_(_ENDED_WELL), _RUNS.c.reverted_at.is_(None))
+        case BatchStatus.INACTIVE:
+            return _RUNS.c.reverted_at.is_not(None)
         case BatchStatus.FAILED:
             return state == RunState.FAILED.value
         case BatchStatus.ABORTED:

@@ -252,9 +252,9 @@ class ScopedStore:
             return list_page(connection, table, self._mine(table), query, run_of)
 
     def last_run(self, flow_id: str, *, succeeded: bool = False) -> Run | None:
-        """The newest run of a flow; the newest successful one if so asked."""
+        """The newest run of a flow; the newest whose rows were brought, and are not taken out, if so asked."""
         table = tables.runs
-        chosen = [table.c.state == RunState.SUCCESS.value] if succeeded else []
+        chosen = [table.c.state == RunState.SUCCESS.value, table.c.reverted_at.is_(None)] if succeeded else []
         with self._transactions.read() as connection:
             row = connection.execute(
                 sa.select(table)
@@ -506,6 +506,7 @@ def run_of(row: Any) -> Run:
         fence=row.fence,
         cancel_requested=row.cancel_requested,
         snapshot_id=row.snapshot_id,
+        reverted_at=row.reverted_at,
         parent_id=row.parent_id,
         due_ms=row.due_at,
         extra=row.extra,

@@ -200,6 +200,7 @@ runs = Table(
     Column("sandbox_name", String(255), nullable=False),
     Column("flow_id", String(36), nullable=False),
     Column("dataset_id", String(36)),
+    Column("reverted_at", BigInteger),
     Column("flow_spec", JSON, nullable=False),
     Column("state", String(32), nullable=False),
     Column("params", JSON, nullable=False),

@@ -24,17 +24,6 @@ from pyiceberg.exceptions import (
     NoSuchTableError,
     TableAlreadyExistsError,
 )
-from pyiceberg.expressions import (
-    And,
-    BooleanExpression,
-    EqualTo,
-    GreaterThanOrEqual,
-    IsNull,
-    LessThan,
-    Or,
-    Reference,
-)
-from pyiceberg.expressions.literals import literal as constant
 from pyiceberg.expressions.visitors import _StrictMetricsEvaluator
 from pyiceberg.io.pyarrow import (
     compute_statistics_plan,
@@ -48,12 +37,11 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from headgate import dataplane
 from headgate.dataplane import literal, quote
 from headgate.errors import CommitConflict, TargetUnavailable
-from headgate.model.lake import FLOW_ID, PROVENANCE, Column, kept_delta
-from headgate.model.windows import Bounds, DeltaType
+from headgate.model.lake import PROVENANCE, Column
+from headgate.targets.removal import Removal, Replacement, brought_by, replaced_by
 from headgate.targets.schema import added_type, check_columns, field_ids, lake_type, schema_of
 
 if TYPE_CHECKING:
-    from pyiceberg.schema import Schema
     from pyiceberg.table import FileScanTask, Table, Transaction
     from pyiceberg.table.snapshots import Snapshot
     from pyiceberg.table.update.snapshot import _SnapshotProducer
@@ -94,19 +82,6 @@ class Landed:
     size: int
     uncompressed: int
     replaced_rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class Replacement:
-    """The rows a run replaces: those its flow had ingested with their delta value inside `bounds`.
-
-    `column` is the source's delta column, which is in the table where no mapping was at work; a row that was
-    mapped has its delta value in the column of `kept_delta()`.
-    """
-
-    flow_id: str
-    column: Column
-    bounds: Bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +302,8 @@ class LakeTable:
                 return landed
             replaced: tuple[_Rewrite, ...] = ()
             if replacement is not None:
-                replaced = tuple(self._replace(table, self.staging(run_id), prefix, replacement, rewritten))
+                removal = replaced_by(replacement, self.schema)
+                replaced = tuple(self._take_away(table, self.staging(run_id), prefix, removal, rewritten))
             confirm()
             try:
                 return self._try(table, run_id, staged, replaced, summary)
@@ -362,6 +338,30 @@ class LakeTable:
                 return None
         raise CommitConflict(f"The table {self.name} was changed by others {_TRIES} times in a row.")
 
+    def revert(self, run_id: str) -> None:
+        """Take the rows of a run out of the table, in one snapshot; nothing happens when none are there.
+
+        Raises CommitConflict when other writers stayed ahead.
+        """
+        folder = self.staging(f"reverted-{run_id}")  # not the run's own folder, which is swept by its own snapshot
+        rewritten: dict[str, _Rewrite] = {}
+        for tried in range(_TRIES):
+            table = self._refresh()
+            gone = tuple(self._take_away(table, folder, "", brought_by(run_id), rewritten))
+            if not gone:
+                return
+            transaction = table.transaction()
+            mark = {"headgate.reverted-run-id": run_id}
+            with transaction.update_snapshot(snapshot_properties=mark).overwrite() as update:
+                _apply(update, gone)
+            try:
+                self._commit(table, transaction, update)
+            except CommitFailedException:
+                _pause(tried)
+            else:
+                return
+        raise CommitConflict(f"The table {self.name} was changed by others {_TRIES} times in a row.")
+
     def _try(
         self,
         table: "Table",
@@ -385,10 +385,7 @@ class LakeTable:
         transaction = table.transaction()
         changes = transaction.update_snapshot(snapshot_properties=properties)
         with changes.overwrite() if replaced else changes.fast_append() as update:
-            for rewrite in replaced:
-                update.delete_data_file(rewrite.original)
-                if rewrite.kept is not None:
-                    update.append_data_file(rewrite.kept.file)
+            _apply(update, replaced)
             for file in staged:
                 update.append_data_file(file.file)
         self._commit(table, transaction, update)
@@ -409,35 +406,34 @@ class LakeTable:
                 update._clean_all_uncommitted()
                 raise
 
-    def _replace(
+    def _take_away(
         self,
         table: "Table",
         folder: Path,
         prefix: str,
-        replacement: Replacement,
+        removal: Removal | None,
         known: dict[str, "_Rewrite"],
     ) -> Iterator["_Rewrite"]:
-        """The files that hold rows to replace, each with the file that keeps its other rows."""
-        chosen = _filter(replacement, self.schema)
-        if chosen is None:
+        """The files that hold rows of `removal`, each with the file that keeps its other rows."""
+        if removal is None:
             return
-        for task in table.scan(row_filter=chosen).plan_files():
+        for task in table.scan(row_filter=removal.expression).plan_files():
             deletes = sorted(delete.file_path for delete in task.delete_files)
             name = "\n".join((str(self.schema.schema_id), task.file.file_path, *deletes))
             if name not in known:
-                if not task.delete_files and _StrictMetricsEvaluator(self.schema, chosen).eval(task.file):
+                if not task.delete_files and _StrictMetricsEvaluator(self.schema, removal.expression).eval(task.file):
                     known[name] = _Rewrite(task.file, task.file.record_count, None)
                 else:
                     path = folder / f"{prefix}kept-{len(known)}-{secrets.token_hex(4)}.parquet"
-                    known[name] = self._keep_others(task, replacement, path)
+                    known[name] = self._keep_others(task, removal, path)
             if known[name].removed:
                 yield known[name]
 
-    def _keep_others(self, task: "FileScanTask", replacement: Replacement, path: Path) -> "_Rewrite":
-        """Write the rows of a data file that are not replaced to `path`, in a stream."""
+    def _keep_others(self, task: "FileScanTask", removal: Removal, path: Path) -> "_Rewrite":
+        """Write the rows of a data file that stay to `path`, in a stream."""
         path.parent.mkdir(parents=True, exist_ok=True)
         names = tuple(field.name for field in self.schema.fields)
-        chosen = f"coalesce({_predicate(replacement, self.schema)}, false)"
+        chosen = f"coalesce({removal.predicate}, false)"
         with dataplane.opened() as connection:
             relation = self.rows_of(connection, task)
             removed = connection.execute(f"SELECT count(*) FROM {relation} WHERE {chosen}").fetchall()[0][0]
@@ -462,6 +458,13 @@ class LakeTable:
             for manifest in snapshot.manifests(table.io):
                 for entry in manifest.fetch_manifest_entry(table.io):
                     yield local_path(entry.data_file.file_path)
+
+
+def _apply(update: "_SnapshotProducer[Any]", rewrites: Iterable[_Rewrite]) -> None:
+    for rewrite in rewrites:
+        update.delete_data_file(rewrite.original)
+        if rewrite.kept is not None:
+            update.append_data_file(rewrite.kept.file)
 
 
 def _pause(tried: int) -> None:
@@ -492,46 +495,6 @@ def _landed(table: "Table", run_id: str) -> Landed | None:
     properties = snapshot.summary.additional_properties
     figures = {name: int(properties[key]) for name, key in _FIGURES.items()}
     return Landed(snapshot_id=snapshot.snapshot_id, **figures)
-
-
-def _places(replacement: Replacement, schema: "Schema") -> tuple[str, ...]:
-    """The columns that may hold a row's delta value, the first that is not NULL counting."""
-    held = {field.name: field.field_type for field in schema.fields}
-    column = replacement.column
-    if column.name in PROVENANCE:
-        return (column.name,)
-    names = [name for name in (kept_delta(column.type.kind),) if name in held]
-    if column.name in held and lake_type(held[column.name]) == column.type:
-        names.append(column.name)
-    return tuple(names)
-
-
-def _filter(replacement: Replacement, schema: "Schema") -> BooleanExpression | None:
-    """The rows of `replacement` as Iceberg filters them; None when the table has none."""
-    bounds, chosen = replacement.bounds, None
-    for name in reversed(_places(replacement, schema)):
-        term = Reference(name)
-        within: BooleanExpression = And(
-            GreaterThanOrEqual(term=term, value=constant(bounds.lower)),
-            LessThan(term=term, value=constant(bounds.upper)),
-        )
-        chosen = within if chosen is None else Or(within, And(IsNull(term=term), chosen))
-    flow = EqualTo(term=Reference(FLOW_ID), value=constant(replacement.flow_id))
-    return None if chosen is None else And(flow, chosen)
-
-
-def _predicate(replacement: Replacement, schema: "Schema") -> str:
-    """The rows of `replacement`, in DuckDB's SQL. The bounds are our own typed values."""
-    bounds = replacement.bounds
-    type_ = {
-        DeltaType.TIMESTAMP: "TIMESTAMP",
-        DeltaType.TIMESTAMPTZ: "TIMESTAMPTZ",
-        DeltaType.DATE: "DATE",
-        DeltaType.TEXT: "VARCHAR",
-    }.get(bounds.type, "BIGINT")
-    lower, upper = (f"CAST({literal(str(bound))} AS {type_})" for bound in (bounds.lower, bounds.upper))
-    value = f"coalesce({', '.join(map(quote, _places(replacement, schema)))})"
-    return f"{quote(FLOW_ID)} = {literal(replacement.flow_id)} AND {value} >= {lower} AND {value} < {upper}"
 
 
 def _uri(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Which dataset a run writes to, and when runs ended: what batches and their sums are found by."""
+"""Which dataset a run writes to, when its rows were taken out again, and what batches are found by."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,6 +9,7 @@ down_revision = "0004"
 
 def upgrade() -> None:
     op.add_column("runs", sa.Column("dataset_id", sa.String(length=36)))
+    op.add_column("runs", sa.Column("reverted_at", sa.BigInteger()))
     op.create_index("ix_runs_dataset", "runs", ["dataset_id", "seq"])
     op.create_index("ix_runs_completed", "runs", ["org_id", "sandbox_id", "completed_at"])
     runs = sa.table("runs", sa.column("dataset_id"), sa.column("frozen", sa.JSON))
