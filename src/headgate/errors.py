@@ -277,7 +277,7 @@ class ConnectionInUse(InvalidRequest):
 
 
 class BadMapping(InvalidRequest):
-    """The `Mapping` transformation names no mapping set. Leave it out: every column is kept as it is."""
+    """The mapping set is not valid. `POST /mappingSets/validate` says what is wrong with each mapping."""
 
     code = "FLOW-1419-400"
 
@@ -495,6 +495,38 @@ class PermissionDenied(InvalidRequest):
     status = 403
     code = "FLOW-2121-403"
     title = "Forbidden"
+
+
+class BadSchema(InvalidRequest):
+    """The document is not one that the schema registry can hold."""
+
+    code = "XDM-1020-400"
+
+
+class SchemaInUse(InvalidRequest):
+    """The document is used by others. Delete those first."""
+
+    code = "XDM-1021-400"
+
+
+class SchemaReadOnly(InvalidRequest):
+    """What every registry has cannot be changed; make a document of your own in `tenant`."""
+
+    status = 403
+    code = "XDM-1022-403"
+    title = "Read only"
+
+
+class UnknownMappingVersion(InvalidRequest):
+    """The mapping set has no such version."""
+
+    code = "FLOW-1412-400"
+
+
+class SchemasDiffer(InvalidRequest):
+    """The dataset's schema is not the mapping set's output schema."""
+
+    code = "FLOW-1425-400"
 
 
 class ProviderRefusal(InvalidRequest):
@@ -950,6 +982,24 @@ class RangeNotSatisfiable(InvalidRequest):
     status = 416
     code = "FLOW-1100-416"
     title = "Range not satisfiable"
+
+
+class SchemaNotFound(NotFound):
+    """No such document is in this sandbox's schema registry."""
+
+    code = "XDM-1010-404"
+
+
+class SchemaVersionUnknown(HeadgateError):
+    """The document has no such version."""
+
+    status = 406
+    code = "XDM-1011-406"
+    title = "Version not available"
+
+
+class MappingSetNotFound(NotFound):
+    """No such mapping set, or version of it, exists in this organisation and sandbox."""
 
 
 class VersionConflict(HeadgateError):

@@ -4,6 +4,7 @@ from typing import Any
 
 __all__ = [
     "CONNECTION",
+    "DOCUMENT",
     "FLOW",
     "MODE",
     "PATCH",
@@ -143,3 +144,18 @@ SEARCH = _object(
     projectionFields={"type": "array", "items": _TEXT},
 )
 SPEC_SEARCH = {**SEARCH, "properties": {**SEARCH["properties"], "groupByProperty": _TEXT}}
+DOCUMENT: Schema = {
+    "type": "object",
+    "description": "A JSON Schema with XDM's members; a descriptor has @type and xdm:sourceSchema instead of a title.",
+    "properties": {
+        "title": _NAME,
+        "description": _TEXT,
+        "type": {"type": "string", "const": "object"},
+        "definitions": {"type": "object"},
+        "properties": {"type": "object"},
+        "allOf": {"type": "array", "items": {"type": "object"}},
+        "required": {"type": "array", "items": _TEXT},
+        "@type": _TEXT,
+        "xdm:sourceSchema": _TEXT,
+    },
+}
