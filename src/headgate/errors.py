@@ -9,6 +9,7 @@ HeadgateError
 ├── NotFound                404
 ├── VersionConflict         412
 ├── Unavailable             503, nothing was stored
+│   └── OutcomeUnknown      or nobody can say
 └── RunError                why a run failed; never an HTTP answer
     ├── SourceError         reading; `retryable` says whether another attempt may help
     └── TargetError         writing
@@ -1021,6 +1022,10 @@ class Unavailable(HeadgateError):
     code = "FLOW-1103-503"
     title = "Service unavailable"
     retryable = True
+
+
+class OutcomeUnknown(Unavailable):
+    """The metadata database went away while it stored the change; look whether it is there before you send it again."""
 
 
 # -- runs ------------------------------------------------------------------------------------------

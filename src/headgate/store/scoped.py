@@ -1,11 +1,12 @@
 """The store as one sandbox of one organisation sees it: there is no other way to a resource or a run."""
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from headgate.errors import KeyReused, NotFound, VersionConflict
+from headgate.errors import KeyReused, NotFound, OutcomeUnknown, Unavailable, VersionConflict
 from headgate.model.query import Query
 from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.runs import Json, Run, RunState
@@ -19,6 +20,7 @@ from headgate.store.vault import Place, Vault
 __all__ = ["InUse", "NameTaken", "ScopedStore", "resource_of", "run_of"]
 
 _LONGEST_ID = 64
+_LOOKS = (0.1, 0.2, 0.5, 1, 2, 4)  # seconds between looks for a run whose commit was not answered
 _ITSELF = "headgate"  # who acts where no caller does
 _AUDIT = (
     "created_at",
@@ -203,6 +205,8 @@ class ScopedStore:
         while True:
             try:
                 return self._add_run(run, flow, flow_etag, key)
+            except OutcomeUnknown:
+                return self._look_up(run)
             except _KeyTaken:
                 if key is not None and (known := self.run_of_key(*key)) is not None:
                     return known
@@ -229,6 +233,21 @@ class ScopedStore:
                 )
             self.enqueue(connection, run)
             return run
+
+    def _look_up(self, run: Run) -> Run:
+        """The run whose commit was not answered, once the database says that it is stored.
+
+        A 5xx for a stored run would make clients send it again. Raises Unavailable, OutcomeUnknown.
+        """
+        for pause in _LOOKS:
+            time.sleep(pause)
+            try:
+                return self.run(run.id)
+            except NotFound as error:
+                raise Unavailable from error
+            except Unavailable:
+                continue
+        raise OutcomeUnknown(id=run.id)
 
     def enqueue(self, connection: sa.Connection, run: Run) -> None:
         """Store and enqueue a run in a transaction that others of the store have begun."""
