@@ -307,6 +307,16 @@ class SpecsForbidden(InvalidRequest):
     code = "FLOW-1426-400"
 
 
+class SpecOfCatalogue(InvalidRequest):
+    """The spec belongs to the catalogue, which all organisations share; describe one of your own instead."""
+
+    code = "FLOW-1426-400"
+
+
+class TooManySpecs(InvalidRequest):
+    """An organisation describes at most 500 connection specs and 500 flow specs."""
+
+
 class RunUpdateForbidden(InvalidRequest):
     """Only a source provider, by a service token, updates runs. Users make, cancel and re-trigger them."""
 

@@ -37,7 +37,7 @@ _EXPORT = "/data/foundation/export"
 _INSIGHTS = "/data/infrastructure/observability/insights"
 _ROUTERS = {
     "": (health.router, ims.router),
-    BASE: (searches.router, specs.router, runs.router, *resources.routers),
+    BASE: (searches.router, *specs.routers, runs.router, *resources.routers),
     CATALOG: (datasets.router, batches.router),
     _IMPORT: (batches.ingestion,),
     _EXPORT: (export.router,),

@@ -4,8 +4,10 @@ from typing import Any
 
 __all__ = [
     "CONNECTION",
+    "CONNECTION_SPEC",
     "DOCUMENT",
     "FLOW",
+    "FLOW_SPEC",
     "MODE",
     "PATCH",
     "PROVIDED_RUN",
@@ -14,6 +16,7 @@ __all__ = [
     "SOURCE_CONNECTION",
     "SPEC_SEARCH",
     "TARGET_CONNECTION",
+    "Schema",
     "action",
     "body",
 ]
@@ -134,6 +137,34 @@ PROVIDED_RUN = _object(
     predecessors={"type": "array", "items": _object(["flowId", "flowRunId"], flowId=_TEXT, flowRunId=_TEXT)},
     metrics={"type": "object"},
     activities={"type": "array", "items": _object(["id"], id=_TEXT)},
+)
+_PART = _object([], name=_TEXT, type=_TEXT, spec={"type": "object"})
+_PARTS: Schema = {"type": "array", "items": {**_PART, "required": ["name"]}}
+_ABOUT_SPEC: dict[str, Schema] = {
+    "name": _NAME,
+    "providerId": {"type": "string", "minLength": 1},
+    "type": _TEXT,
+    "description": _TEXT,
+    "attributes": {"type": "object"},
+}
+CONNECTION_SPEC = _object(
+    ["name", "providerId"],
+    **_ABOUT_SPEC,
+    authSpec=_PARTS,
+    encryptionSpecs=_PARTS,
+    sourceSpec=_PART,
+    targetSpec=_PART,
+    exploreSpec=_PART,
+)
+FLOW_SPEC = _object(
+    ["name", "providerId"],
+    **_ABOUT_SPEC,
+    sourceConnectionSpecIds={"type": "array", "items": _TEXT},
+    targetConnectionSpecIds={"type": "array", "items": _TEXT},
+    optionSpec=_PART,
+    scheduleSpec=_PART,
+    runSpec=_PART,
+    transformationSpec=_PARTS,
 )
 SEARCH = _object(
     [],

@@ -34,8 +34,8 @@ class Service:
         self._gate = Gate(Issuers(tokens, settings.issuers), store.tenants)
         self._store = store
         self.identity = Identity(settings, store, tokens)
-        self.connection_specs = Specs("connectionSpecs", connection_specs())
-        self.flow_specs = Specs("flowSpecs", flow_specs())
+        self.connection_specs = Specs("connectionSpecs", connection_specs(), store)
+        self.flow_specs = Specs("flowSpecs", flow_specs(), store)
         self.connections = Connections(store, listings, settings)
         self.source_connections = SourceConnections(store, listings)
         self.target_connections = TargetConnections(store, listings)
