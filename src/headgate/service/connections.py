@@ -43,12 +43,7 @@ from headgate.store import ScopedStore, Store
 __all__ = ["MASK", "Connections", "SourceConnections", "TargetConnections"]
 
 MASK = "xxxx"  # what every answer shows in place of a secret
-_FORMATS = {
-    "table": ("tabular",),
-    "file": ("delimited", "json", "parquet"),
-    "rest": ("json",),
-    "custom": ("tabular", "delimited", "json", "parquet"),
-}
+_FORMATS = {"table": ("tabular",), "file": ("delimited", "json", "parquet"), "rest": ("json",)}
 
 _ON_CONNECTION = {
     "baseConnectionId": Field("body.baseConnectionId"),
@@ -76,7 +71,7 @@ class Connections(Collection):
 
     def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:
         name, ref = required_name(body), spec_ref(body, "connectionSpec")
-        spec = connection_spec(ref.id, store)
+        spec = connection_spec(ref.id)
         params = _auth_params(body, spec)
         if before is not None and _auth_name(body) != _auth_name(before.body):
             raise AuthSpecImmutable
@@ -87,9 +82,9 @@ class Connections(Collection):
         secret = params if params is not None or before is None else {}
         return Content(name, content, secret=secret)
 
-    def _sketch(self, store: ScopedStore, body: Json) -> Content:
+    def _sketch(self, store: ScopedStore, body: Json) -> Content:  # noqa: ARG002
         name, ref = required_name(body), spec_ref(body, "connectionSpec")
-        spec = connection_spec(ref.id, store)
+        spec = connection_spec(ref.id)
         auth = optional_object(body, "auth")
         text(auth, "specName", where="auth.")
         return Content(name, _connection_content(body, ref, spec), secret=optional_object(auth, "params"))
@@ -118,7 +113,7 @@ class SourceConnections(Collection):
 
     def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:  # noqa: ARG002
         name, ref = required_name(body), spec_ref(body, "connectionSpec")
-        spec = _source_spec(store, ref)
+        spec = _source_spec(ref)
         base = _base_connection(store, body, spec)
         if base is not None:
             see_published(base)
@@ -134,7 +129,7 @@ class SourceConnections(Collection):
 
     def _sketch(self, store: ScopedStore, body: Json) -> Content:
         name, ref = required_name(body), spec_ref(body, "connectionSpec")
-        spec = _source_spec(store, ref)
+        spec = _source_spec(ref)
         base = _base_connection(store, body, spec) if body.get("baseConnectionId") else None
         content = {
             **kept(body, "name", "description"),
@@ -153,7 +148,7 @@ class TargetConnections(Collection):
     changeable = frozenset({"name", "description", "data", "params"})
 
     def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:  # noqa: ARG002
-        content = _target_content(store, body)
+        content = _target_content(body)
         params = content["params"]
         id_ = text(params, "dataSetId", where="params.") or text(params, "datasetId", where="params.")
         if not id_:
@@ -171,8 +166,8 @@ class TargetConnections(Collection):
         content["params"] = {**params, "dataSetId": id_, "writeMode": str(mode)}
         return Content(content.get("name", ""), content, links=[id_])
 
-    def _sketch(self, store: ScopedStore, body: Json) -> Content:
-        content = _target_content(store, body)
+    def _sketch(self, store: ScopedStore, body: Json) -> Content:  # noqa: ARG002
+        content = _target_content(body)
         return Content(content.get("name", ""), content)
 
 
@@ -209,8 +204,8 @@ def _unmasked(body: Json, secret: Callable[[], Json]) -> Json:
     return {**body, "auth": {**auth, "params": clear}}
 
 
-def _source_spec(store: ScopedStore, ref: SpecRef) -> ConnectionSpec:
-    spec = connection_spec(ref.id, store)
+def _source_spec(ref: SpecRef) -> ConnectionSpec:
+    spec = connection_spec(ref.id)
     if not spec.is_source:
         raise ConnectorUnsupported(f"{spec.title} is a target; it cannot be read.", id=spec.id)
     return spec
@@ -222,9 +217,9 @@ def _with_base(name: str, content: Json, base: Resource | None) -> Content:
     return Content(name, {**content, "baseConnectionId": base.id}, links=[base.id])
 
 
-def _target_content(store: ScopedStore, body: Json) -> Json:
+def _target_content(body: Json) -> Json:
     ref = spec_ref(body, "connectionSpec")
-    spec = connection_spec(ref.id, store)
+    spec = connection_spec(ref.id)
     if spec.is_source:
         raise TargetNotLake(
             f"{spec.title} is a source; the target must use the connection spec `datalake`.", id=spec.id
@@ -258,21 +253,16 @@ def _auth_params(body: Json, spec: ConnectionSpec) -> Json | None:
     params: Any = auth.get("params", {})
     if not isinstance(params, dict):
         raise BadParameter("auth.params is not an object.", parameter="auth.params")
-    if spec.kind != "custom":
-        check_schema(params, found.schema, "auth.params", hidden=True)
+    check_schema(params, found.schema, "auth.params", hidden=True)
     return params
 
 
 def _masked(params: Json, spec: ConnectionSpec, auth_name: str) -> Json:
     """`params` with everything masked but what the auth spec declares to be no secret, and references to secrets."""
     auth = spec.auth_spec(auth_name)
-    declared = auth.properties if auth else {}
+    declared = auth.schema["properties"] if auth else {}
     secrets = auth.secrets if auth else frozenset()
-    shown = {
-        name
-        for name, value in params.items()
-        if is_reference(value) or (name not in secrets and not isinstance(value, dict | list))
-    }
+    shown = {name for name, value in params.items() if name not in secrets or is_reference(value)}
     return {name: value if name in declared and name in shown else MASK for name, value in params.items()}
 
 

@@ -17,6 +17,7 @@ PROVENANCE = (
     Column(SOURCE_MODIFIED, LakeType("timestamptz"), nullable=False),
 )
 _FILES_PER_SPLIT = 2000
+_MOST_COLUMNS = 10_000
 _GLOB = str.maketrans({"*": "[*]", "?": "[?]", "[": "[[]"})
 
 
@@ -68,7 +69,9 @@ def splits(layout: Layout, files: Sequence[FileRef], parallel: int) -> tuple[Spl
 
 
 def check_names(names: Sequence[str], file: str) -> None:
-    """Refuse names the lake cannot hold apart, or that are ours."""
+    """Refuse names the lake cannot hold apart, or that are ours, and more of them than a table should have."""
+    if len(names) > _MOST_COLUMNS:
+        raise UnsupportedType(f"{file} has {len(names)} columns; {_MOST_COLUMNS} are the most that one table may have.")
     seen: dict[str, str] = {}
     for name in names:
         if name.lower().startswith("_headgate_"):

@@ -130,8 +130,12 @@ class LocalFiles:
         """Nothing to do: files are read inside DuckDB, whose interrupt reaches it."""
 
     def verify(self, split: Split) -> None:
-        """Raises SourceChanged when a file of `split` is not what it was when it was planned."""
+        """Raises SourceChanged when a file of `split` is not what it was when it was planned.
+
+        Raises UnreadableRecord for a Parquet file whose pages do not have the checksums they carry.
+        """
         for file in split.files:
+            parquet_files.check_pages(file)
             listing.changed(file)
 
     def translate(self, error: Exception) -> HeadgateError:
