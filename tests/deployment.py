@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import sqlalchemy as sa
 
 from headgate.config import Settings
 from headgate.engine.attempt import Attempt
@@ -16,9 +17,10 @@ from headgate.model.orgs import Client, Org
 from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.runs import Json, Run, RunState
 from headgate.model.windows import DeltaColumn, Window
-from headgate.store import open_store
+from headgate.store import open_store, tables
 from headgate.targets import Lake
 
+TOMORROW = now_ms() + 86_400_000
 POSTGRESQL = "74a1c565-4e59-48d7-9d67-7c03b8a13137"
 
 
@@ -44,7 +46,7 @@ class Deployment:
         assert scope is not None
         self.scope = scope
         self.scoped = self.store.scoped(scope)
-        self._flows: dict[str, tuple[Resource, Json]] = {}
+        self._flows: dict[str, Resource] = {}
 
     def close(self) -> None:
         self.lake.close()
@@ -83,20 +85,19 @@ class Deployment:
             "mapping": mapping,
         }
         flow = self._add(Kind.FLOW, {"flowSpec": {"id": "any"}, **(body or {})}, frozen=frozen)
-        self._flows[flow.id] = (flow, frozen)
+        self._flows[flow.id] = flow
         return flow.id
 
     def freeze(self, flow_id: str, **changes: Any) -> None:
         """Have later runs of the flow use these members in what it has frozen."""
-        flow, frozen = self._flows[flow_id]
-        self._flows[flow_id] = (flow, {**frozen, **changes})
+        flow = self._flows[flow_id]
+        self._flows[flow_id] = flow.evolve(frozen={**flow.frozen, **changes})
 
-    def enqueue(
+    def made(
         self, flow_id: str, start: str, end: str, delta: str | DeltaColumn | None = None, *, start_ms: int = 0
     ) -> Run:
-        """A new run over [start, end), not executed yet."""
-        flow, frozen = self._flows[flow_id]
-        run = Run(
+        """A new run over [start, end), not stored yet."""
+        return Run(
             id=str(uuid.uuid4()),
             scope=self.scope,
             flow_id=flow_id,
@@ -106,10 +107,21 @@ class Deployment:
             window=Window(at(start), at(end)),
             start_ms=start_ms,
             delta_column=DeltaColumn(delta) if isinstance(delta, str) else delta,
-            frozen=frozen,
+            frozen=self._flows[flow_id].frozen,
             **_audit(),
         )
-        return self.scoped.add_run(run, flow_etag=flow.etag)
+
+    def enqueue(
+        self, flow_id: str, start: str, end: str, delta: str | DeltaColumn | None = None, *, start_ms: int = 0
+    ) -> Run:
+        """A new run over [start, end), not executed yet."""
+        run = self.made(flow_id, start, end, delta, start_ms=start_ms)
+        return self.scoped.add_run(run, flow_etag=self._flows[flow_id].etag)
+
+    def bring_forward(self, run: Run) -> None:
+        """Have a run that waits for its time be due now."""
+        with self.store._engine.begin() as connection:
+            connection.execute(sa.update(tables.runs).where(tables.runs.c.id == run.id).values(start_at=0))
 
     def attempt(self, *, lease: float = 15.0) -> Attempt:
         """An attempt at the next run of the queue, owned for `lease` seconds at a time."""

@@ -9,6 +9,7 @@ HeadgateError
 ├── NotFound                404
 ├── VersionConflict         412
 ├── Unavailable             503, nothing was stored
+│   └── OutcomeUnknown      or nobody can say
 └── RunError                why a run failed; never an HTTP answer
     ├── SourceError         reading; `retryable` says whether another attempt may help
     └── TargetError         writing
@@ -277,7 +278,7 @@ class ConnectionInUse(InvalidRequest):
 
 
 class BadMapping(InvalidRequest):
-    """The `Mapping` transformation names no mapping set. Leave it out: every column is kept as it is."""
+    """The mapping set is not valid. `POST /mappingSets/validate` says what is wrong with each mapping."""
 
     code = "FLOW-1419-400"
 
@@ -304,6 +305,16 @@ class SpecsForbidden(InvalidRequest):
     """Specs are kept by administrators and by service tokens; this token may not change them."""
 
     code = "FLOW-1426-400"
+
+
+class SpecOfCatalogue(InvalidRequest):
+    """The spec belongs to the catalogue, which all organisations share; describe one of your own instead."""
+
+    code = "FLOW-1426-400"
+
+
+class TooManySpecs(InvalidRequest):
+    """An organisation describes at most 500 connection specs and 500 flow specs."""
 
 
 class RunUpdateForbidden(InvalidRequest):
@@ -495,6 +506,38 @@ class PermissionDenied(InvalidRequest):
     status = 403
     code = "FLOW-2121-403"
     title = "Forbidden"
+
+
+class BadSchema(InvalidRequest):
+    """The document is not one that the schema registry can hold."""
+
+    code = "XDM-1020-400"
+
+
+class SchemaInUse(InvalidRequest):
+    """The document is used by others. Delete those first."""
+
+    code = "XDM-1021-400"
+
+
+class SchemaReadOnly(InvalidRequest):
+    """What every registry has cannot be changed; make a document of your own in `tenant`."""
+
+    status = 403
+    code = "XDM-1022-403"
+    title = "Read only"
+
+
+class UnknownMappingVersion(InvalidRequest):
+    """The mapping set has no such version."""
+
+    code = "FLOW-1412-400"
+
+
+class SchemasDiffer(InvalidRequest):
+    """The dataset's schema is not the mapping set's output schema."""
+
+    code = "FLOW-1425-400"
 
 
 class ProviderRefusal(InvalidRequest):
@@ -952,6 +995,24 @@ class RangeNotSatisfiable(InvalidRequest):
     title = "Range not satisfiable"
 
 
+class SchemaNotFound(NotFound):
+    """No such document is in this sandbox's schema registry."""
+
+    code = "XDM-1010-404"
+
+
+class SchemaVersionUnknown(HeadgateError):
+    """The document has no such version."""
+
+    status = 406
+    code = "XDM-1011-406"
+    title = "Version not available"
+
+
+class MappingSetNotFound(NotFound):
+    """No such mapping set, or version of it, exists in this organisation and sandbox."""
+
+
 class VersionConflict(HeadgateError):
     """The resource has changed since. Read it again and repeat with its new etag."""
 
@@ -971,6 +1032,10 @@ class Unavailable(HeadgateError):
     code = "FLOW-1103-503"
     title = "Service unavailable"
     retryable = True
+
+
+class OutcomeUnknown(Unavailable):
+    """The metadata database went away while it stored the change; look whether it is there before you send it again."""
 
 
 # -- runs ------------------------------------------------------------------------------------------

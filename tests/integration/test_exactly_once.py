@@ -18,11 +18,10 @@ from sqlalchemy.exc import OperationalError
 from headgate.engine import Worker
 from headgate.engine.lease import Lease
 from headgate.errors import AttemptLost, Unavailable
-from headgate.model.resources import now_ms
 from headgate.model.runs import RunState
 from headgate.sources import connection_specs
 from headgate.targets import LakeTable
-from tests.deployment import POSTGRESQL, Deployment, multiset
+from tests.deployment import POSTGRESQL, TOMORROW, Deployment, multiset
 
 SQLITE = next(spec.id for spec in connection_specs() if spec.name == "sqlite")
 START = datetime(2024, 1, 1)
@@ -47,16 +46,16 @@ def _between(rows: list[Row], start: str, end: str) -> list[Row]:
 
 
 @pytest.fixture
-def deployment(tmp_path: Path) -> Iterator[Deployment]:
-    made = Deployment(tmp_path)
+def deployment(tmp_path: Path, own_metadata: str) -> Iterator[Deployment]:
+    made = Deployment(tmp_path, metadata_url=own_metadata)
     yield made
     made.close()
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
-def source(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """A table `events` of `_rows()`: the connection spec and the parameters that reach it."""
-    if request.param == "sqlite":
+@pytest.fixture
+def source(request: pytest.FixtureRequest, tmp_path: Path, own_metadata: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """A table `events` of `_rows()`, in a database like the metadata's: the spec and the parameters that reach it."""
+    if not own_metadata:
         path = tmp_path / "events.sqlite"
         with sqlite3.connect(path) as connection:
             connection.execute("CREATE TABLE events (id INTEGER, at TIMESTAMP, amount DECIMAL(10,2), name TEXT)")
@@ -400,12 +399,12 @@ def test_a_run_that_waited_for_its_time_does_not_meet_a_later_one(
     deployment: Deployment, source: tuple[str, dict[str, str]]
 ) -> None:
     flow = _flow(deployment, source)
-    waiting = deployment.enqueue(flow, *WINDOWS[0], "at", start_ms=now_ms() + 300)
+    waiting = deployment.enqueue(flow, *WINDOWS[0], "at", start_ms=TOMORROW)
     later = deployment.enqueue(flow, *WINDOWS[0], "at")
     claim = deployment.store.queue.claim("test", lease=15)
     assert claim is not None
     assert claim.run.id == later.id
-    time.sleep(0.4)
+    deployment.bring_forward(waiting)
     assert deployment.store.queue.claim("test", lease=15) is None
     deployment.store.queue.finish(claim.run, RunState.SUCCESS, metrics={}, activities=[])
     following = deployment.store.queue.claim("test", lease=15)

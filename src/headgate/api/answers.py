@@ -4,6 +4,7 @@ import re
 import uuid
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -29,6 +30,7 @@ from headgate.telemetry import emit
 __all__ = ["Envelope", "created", "error_answer", "found", "on_headgate_error", "on_http_exception"]
 
 _TYPES = "https://ns.adobe.com/aep/errors/"
+_REGISTRY = "/data/foundation/schemaregistry"
 _PROBLEMS = {  # of the services that have a type of error for themselves, by their address
     "/data/foundation/catalog": "http://ns.adobe.com/adobecloud/problem/catalogservice",
     "/data/foundation/export": "http://ns.adobe.com/adobecloud/problem/dataaccessservice",
@@ -71,7 +73,7 @@ def error_answer(error: HeadgateError, request_id: str, path: str = "") -> Respo
         "errorMessage": error.detail,
         "errorDetails": error.detail,
     }
-    if problem or isinstance(error, BadBody):
+    if problem or isinstance(error, BadBody) or path.startswith(_REGISTRY):
         body["detail"] = error.detail
     return JSONResponse(body, error.status, headers=headers)
 
@@ -122,7 +124,7 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         request_id = uuid.uuid4().hex
-        path = scope["path"]
+        path = _path(scope)
         if len(path) > 1 and path.endswith("/"):
             path = path[:-1]
         scope = {**scope, "path": path, "state": {**scope.get("state", {}), "request_id": request_id}}
@@ -155,3 +157,11 @@ def _refused_header(headers: Sequence[tuple[bytes, bytes]]) -> HeadgateError | N
     if any(name == b"host" and not _HOST.fullmatch(value) for name, value in headers):
         return InvalidRequest("The Host header is no host.")
     return None
+
+
+def _path(scope: Scope) -> str:
+    """The request's path, decoded but for slashes inside a segment: an id may be an address."""
+    raw: bytes = scope.get("raw_path") or b""
+    if b"%2f" not in raw.lower():
+        return str(scope["path"])
+    return "/".join(unquote(segment).replace("/", "%2F") for segment in raw.decode("latin-1").split("/"))

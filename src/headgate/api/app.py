@@ -8,7 +8,19 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from headgate import __version__
-from headgate.api import batches, datasets, export, health, ims, insights, resources, runs, searches, specs
+from headgate.api import (
+    batches,
+    datasets,
+    export,
+    health,
+    ims,
+    insights,
+    registry,
+    resources,
+    runs,
+    searches,
+    specs,
+)
 from headgate.api.answers import Envelope, on_headgate_error, on_http_exception
 from headgate.api.openapi import describe
 from headgate.api.requests import check_guards
@@ -19,16 +31,18 @@ __all__ = ["BASE", "create_app"]
 
 BASE = "/data/foundation/flowservice"
 CATALOG = "/data/foundation/catalog"
+_REGISTRY = "/data/foundation/schemaregistry"
 _IMPORT = "/data/foundation/import"
 _EXPORT = "/data/foundation/export"
 _INSIGHTS = "/data/infrastructure/observability/insights"
 _ROUTERS = {
     "": (health.router, ims.router),
-    BASE: (searches.router, specs.router, runs.router, *resources.routers),
+    BASE: (searches.router, *specs.routers, runs.router, *resources.routers),
     CATALOG: (datasets.router, batches.router),
     _IMPORT: (batches.ingestion,),
     _EXPORT: (export.router,),
     _INSIGHTS: (insights.router,),
+    _REGISTRY: (registry.router,),
 }
 
 

@@ -4,7 +4,10 @@ from typing import Any
 
 __all__ = [
     "CONNECTION",
+    "CONNECTION_SPEC",
+    "DOCUMENT",
     "FLOW",
+    "FLOW_SPEC",
     "MODE",
     "PATCH",
     "PROVIDED_RUN",
@@ -13,6 +16,7 @@ __all__ = [
     "SOURCE_CONNECTION",
     "SPEC_SEARCH",
     "TARGET_CONNECTION",
+    "Schema",
     "action",
     "body",
 ]
@@ -134,6 +138,34 @@ PROVIDED_RUN = _object(
     metrics={"type": "object"},
     activities={"type": "array", "items": _object(["id"], id=_TEXT)},
 )
+_PART = _object([], name=_TEXT, type=_TEXT, spec={"type": "object"})
+_PARTS: Schema = {"type": "array", "items": {**_PART, "required": ["name"]}}
+_ABOUT_SPEC: dict[str, Schema] = {
+    "name": _NAME,
+    "providerId": {"type": "string", "minLength": 1},
+    "type": _TEXT,
+    "description": _TEXT,
+    "attributes": {"type": "object"},
+}
+CONNECTION_SPEC = _object(
+    ["name", "providerId"],
+    **_ABOUT_SPEC,
+    authSpec=_PARTS,
+    encryptionSpecs=_PARTS,
+    sourceSpec=_PART,
+    targetSpec=_PART,
+    exploreSpec=_PART,
+)
+FLOW_SPEC = _object(
+    ["name", "providerId"],
+    **_ABOUT_SPEC,
+    sourceConnectionSpecIds={"type": "array", "items": _TEXT},
+    targetConnectionSpecIds={"type": "array", "items": _TEXT},
+    optionSpec=_PART,
+    scheduleSpec=_PART,
+    runSpec=_PART,
+    transformationSpec=_PARTS,
+)
 SEARCH = _object(
     [],
     queryString={**_TEXT, "description": "What follows `?` in a listing: property=state==enabled&property=name==x"},
@@ -143,3 +175,18 @@ SEARCH = _object(
     projectionFields={"type": "array", "items": _TEXT},
 )
 SPEC_SEARCH = {**SEARCH, "properties": {**SEARCH["properties"], "groupByProperty": _TEXT}}
+DOCUMENT: Schema = {
+    "type": "object",
+    "description": "A JSON Schema with XDM's members; a descriptor has @type and xdm:sourceSchema instead of a title.",
+    "properties": {
+        "title": _NAME,
+        "description": _TEXT,
+        "type": {"type": "string", "const": "object"},
+        "definitions": {"type": "object"},
+        "properties": {"type": "object"},
+        "allOf": {"type": "array", "items": {"type": "object"}},
+        "required": {"type": "array", "items": _TEXT},
+        "@type": _TEXT,
+        "xdm:sourceSchema": _TEXT,
+    },
+}

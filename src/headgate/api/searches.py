@@ -34,9 +34,9 @@ def _resources(name: str, chosen: Callable[[Service], Collection]) -> None:
 
 def _specs(name: str, chosen: Callable[[Service], Specs]) -> None:
     @router.post(f"/{name}/search", name=f"search {name}", openapi_extra=schemas.body(schemas.SPEC_SEARCH))
-    def search(request: Request, service: Serving, _caller: Calling, body: Body) -> Response:
+    def search(request: Request, service: Serving, caller: Calling, body: Body) -> Response:
         """All that match; grouped by a property if so asked."""
-        return JSONResponse(chosen(service).search(parameters(request), body))
+        return JSONResponse(chosen(service).search(caller, parameters(request), body))
 
 
 _resources("connections", lambda service: service.connections)

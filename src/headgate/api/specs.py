@@ -1,35 +1,48 @@
-"""GET /connectionSpecs and /flowSpecs."""
+"""Connection specs and flow specs: the catalogue, and what an organisation describes itself."""
+
+from collections.abc import Callable
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from headgate.api.requests import Bare, Calling, Serving, needs, parameters
+from headgate.api import schemas
+from headgate.api.requests import Bare, Body, Calling, Serving, needs, parameters
 from headgate.model.permissions import Permission
+from headgate.service import Service
+from headgate.service.specs import Specs
 
-__all__ = ["router"]
-
-router = APIRouter(tags=["specs"], dependencies=[needs(Permission.VIEW_SOURCES)])
-
-
-@router.get("/connectionSpecs")
-def list_connection_specs(request: Request, service: Serving, _caller: Calling) -> Response:
-    """Every kind of system that can be connected."""
-    return JSONResponse(service.connection_specs.listing(parameters(request)))
+__all__ = ["routers"]
 
 
-@router.get("/connectionSpecs/{id}", dependencies=[Bare])
-def get_connection_spec(id: str, service: Serving, _caller: Calling) -> Response:  # noqa: A002
-    """One connection spec."""
-    return JSONResponse(service.connection_specs.get(id))
+def _router(name: str, chosen: Callable[[Service], Specs], schema: schemas.Schema) -> APIRouter:
+    # Who may change specs is the service's to say: the contract answers those who may not in its own way.
+    router = APIRouter(prefix=f"/{name}", tags=["specs"], dependencies=[needs(Permission.VIEW_SOURCES)])
+
+    @router.get("", name=f"list {name}")
+    def listing(request: Request, service: Serving, caller: Calling) -> Response:
+        """Every one, or those that match; not paged."""
+        return JSONResponse(chosen(service).listing(caller, parameters(request)))
+
+    @router.post("", status_code=201, dependencies=[Bare], name=f"create {name}", openapi_extra=schemas.body(schema))
+    def create(request: Request, service: Serving, caller: Calling, body: Body) -> Response:
+        """Describe one for the organisation. It is listed, and never run."""
+        made = chosen(service).create(caller, body)
+        return JSONResponse(made, 201, headers={"Location": f"{request.url.path}/{made['id']}"})
+
+    @router.get("/{id}", dependencies=[Bare], name=f"get {name}")
+    def get(id: str, service: Serving, caller: Calling) -> Response:  # noqa: A002
+        """One of them."""
+        return JSONResponse(chosen(service).get(caller, id))
+
+    @router.put("/{id}", dependencies=[Bare], name=f"replace {name}", openapi_extra=schemas.body(schema))
+    def replace(id: str, service: Serving, caller: Calling, body: Body) -> Response:  # noqa: A002
+        """Describe one of the organisation's anew."""
+        return JSONResponse(chosen(service).put(caller, id, body))
+
+    return router
 
 
-@router.get("/flowSpecs")
-def list_flow_specs(request: Request, service: Serving, _caller: Calling) -> Response:
-    """Every kind of flow."""
-    return JSONResponse(service.flow_specs.listing(parameters(request)))
-
-
-@router.get("/flowSpecs/{id}", dependencies=[Bare])
-def get_flow_spec(id: str, service: Serving, _caller: Calling) -> Response:  # noqa: A002
-    """One flow spec."""
-    return JSONResponse(service.flow_specs.get(id))
+routers = (
+    _router("connectionSpecs", lambda service: service.connection_specs, schemas.CONNECTION_SPEC),
+    _router("flowSpecs", lambda service: service.flow_specs, schemas.FLOW_SPEC),
+)

@@ -43,7 +43,12 @@ from headgate.store import ScopedStore, Store
 __all__ = ["MASK", "Connections", "SourceConnections", "TargetConnections"]
 
 MASK = "xxxx"  # what every answer shows in place of a secret
-_FORMATS = {"table": ("tabular",), "file": ("delimited", "json", "parquet"), "rest": ("json",)}
+_FORMATS = {
+    "table": ("tabular",),
+    "file": ("delimited", "json", "parquet"),
+    "rest": ("json",),
+    "custom": ("tabular", "delimited", "json", "parquet"),
+}
 
 _ON_CONNECTION = {
     "baseConnectionId": Field("body.baseConnectionId"),
@@ -71,7 +76,7 @@ class Connections(Collection):
 
     def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:
         name, ref = required_name(body), spec_ref(body, "connectionSpec")
-        spec = connection_spec(ref.id)
+        spec = connection_spec(ref.id, store)
         params = _auth_params(body, spec)
         if before is not None and _auth_name(body) != _auth_name(before.body):
             raise AuthSpecImmutable
@@ -82,9 +87,9 @@ class Connections(Collection):
         secret = params if params is not None or before is None else {}
         return Content(name, content, secret=secret)
 
-    def _sketch(self, store: ScopedStore, body: Json) -> Content:  # noqa: ARG002
+    def _sketch(self, store: ScopedStore, body: Json) -> Content:
         name, ref = required_name(body), spec_ref(body, "connectionSpec")
-        spec = connection_spec(ref.id)
+        spec = connection_spec(ref.id, store)
         auth = optional_object(body, "auth")
         text(auth, "specName", where="auth.")
         return Content(name, _connection_content(body, ref, spec), secret=optional_object(auth, "params"))
@@ -113,7 +118,7 @@ class SourceConnections(Collection):
 
     def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:  # noqa: ARG002
         name, ref = required_name(body), spec_ref(body, "connectionSpec")
-        spec = _source_spec(ref)
+        spec = _source_spec(store, ref)
         base = _base_connection(store, body, spec)
         if base is not None:
             see_published(base)
@@ -129,7 +134,7 @@ class SourceConnections(Collection):
 
     def _sketch(self, store: ScopedStore, body: Json) -> Content:
         name, ref = required_name(body), spec_ref(body, "connectionSpec")
-        spec = _source_spec(ref)
+        spec = _source_spec(store, ref)
         base = _base_connection(store, body, spec) if body.get("baseConnectionId") else None
         content = {
             **kept(body, "name", "description"),
@@ -148,7 +153,7 @@ class TargetConnections(Collection):
     changeable = frozenset({"name", "description", "data", "params"})
 
     def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:  # noqa: ARG002
-        content = _target_content(body)
+        content = _target_content(store, body)
         params = content["params"]
         id_ = text(params, "dataSetId", where="params.") or text(params, "datasetId", where="params.")
         if not id_:
@@ -166,8 +171,8 @@ class TargetConnections(Collection):
         content["params"] = {**params, "dataSetId": id_, "writeMode": str(mode)}
         return Content(content.get("name", ""), content, links=[id_])
 
-    def _sketch(self, store: ScopedStore, body: Json) -> Content:  # noqa: ARG002
-        content = _target_content(body)
+    def _sketch(self, store: ScopedStore, body: Json) -> Content:
+        content = _target_content(store, body)
         return Content(content.get("name", ""), content)
 
 
@@ -204,8 +209,8 @@ def _unmasked(body: Json, secret: Callable[[], Json]) -> Json:
     return {**body, "auth": {**auth, "params": clear}}
 
 
-def _source_spec(ref: SpecRef) -> ConnectionSpec:
-    spec = connection_spec(ref.id)
+def _source_spec(store: ScopedStore, ref: SpecRef) -> ConnectionSpec:
+    spec = connection_spec(ref.id, store)
     if not spec.is_source:
         raise ConnectorUnsupported(f"{spec.title} is a target; it cannot be read.", id=spec.id)
     return spec
@@ -217,9 +222,9 @@ def _with_base(name: str, content: Json, base: Resource | None) -> Content:
     return Content(name, {**content, "baseConnectionId": base.id}, links=[base.id])
 
 
-def _target_content(body: Json) -> Json:
+def _target_content(store: ScopedStore, body: Json) -> Json:
     ref = spec_ref(body, "connectionSpec")
-    spec = connection_spec(ref.id)
+    spec = connection_spec(ref.id, store)
     if spec.is_source:
         raise TargetNotLake(
             f"{spec.title} is a source; the target must use the connection spec `datalake`.", id=spec.id
@@ -253,16 +258,21 @@ def _auth_params(body: Json, spec: ConnectionSpec) -> Json | None:
     params: Any = auth.get("params", {})
     if not isinstance(params, dict):
         raise BadParameter("auth.params is not an object.", parameter="auth.params")
-    check_schema(params, found.schema, "auth.params", hidden=True)
+    if spec.kind != "custom":
+        check_schema(params, found.schema, "auth.params", hidden=True)
     return params
 
 
 def _masked(params: Json, spec: ConnectionSpec, auth_name: str) -> Json:
     """`params` with everything masked but what the auth spec declares to be no secret, and references to secrets."""
     auth = spec.auth_spec(auth_name)
-    declared = auth.schema["properties"] if auth else {}
+    declared = auth.properties if auth else {}
     secrets = auth.secrets if auth else frozenset()
-    shown = {name for name, value in params.items() if name not in secrets or is_reference(value)}
+    shown = {
+        name
+        for name, value in params.items()
+        if is_reference(value) or (name not in secrets and not isinstance(value, dict | list))
+    }
     return {name: value if name in declared and name in shown else MASK for name, value in params.items()}
 
 

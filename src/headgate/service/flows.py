@@ -72,7 +72,7 @@ class Flows(Collection):
     def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:
         if "state" in body:
             raise StateNotAllowed
-        name, spec = required_name(body), flow_spec(spec_ref(body, "flowSpec").id)
+        name, spec = required_name(body), flow_spec(spec_ref(body, "flowSpec").id, store)
         source_id = flow_body.the_one(body, "sourceConnectionIds")
         target_id = flow_body.the_one(body, "targetConnectionIds")
         frequency = flow_body.check_schedule(body)
@@ -99,7 +99,7 @@ class Flows(Collection):
     def _sketch(self, store: ScopedStore, body: Json) -> Content:
         if "state" in body:
             raise StateNotAllowed
-        name, spec = required_name(body), flow_spec(spec_ref(body, "flowSpec").id)
+        name, spec = required_name(body), flow_spec(spec_ref(body, "flowSpec").id, store)
         source_id = flow_body.the_one(body, "sourceConnectionIds")
         target_id = flow_body.the_one(body, "targetConnectionIds")
         source = store.get(Kind.SOURCE_CONNECTION, check_id(source_id, Kind.SOURCE_CONNECTION))
@@ -148,7 +148,7 @@ def _ends(store: ScopedStore, spec: FlowSpec, source_id: str, target_id: str) ->
     """The flow's source and target connection, seen to be published and to suit `spec`."""
     source = store.get(Kind.SOURCE_CONNECTION, check_id(source_id, Kind.SOURCE_CONNECTION))
     target = store.get(Kind.TARGET_CONNECTION, check_id(target_id, Kind.TARGET_CONNECTION))
-    of_source = connection_spec(source.spec.id)
+    of_source = connection_spec(source.spec.id, store)
     if not of_source.runnable:
         raise SourceNotOnDemand(
             f"{of_source.title} is listed in the catalogue, but this version cannot read it.", id=of_source.id

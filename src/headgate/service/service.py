@@ -15,6 +15,7 @@ from headgate.service.identity import Identity
 from headgate.service.insights import Insights
 from headgate.service.limits import Limits
 from headgate.service.paging import Listings
+from headgate.service.registry import Registry
 from headgate.service.runs import Runs
 from headgate.service.specs import Specs
 from headgate.sources import connection_specs, flow_specs
@@ -33,14 +34,15 @@ class Service:
         self._gate = Gate(Issuers(tokens, settings.issuers), store.tenants)
         self._store = store
         self.identity = Identity(settings, store, tokens)
-        self.connection_specs = Specs("connectionSpecs", connection_specs())
-        self.flow_specs = Specs("flowSpecs", flow_specs())
+        self.connection_specs = Specs("connectionSpecs", connection_specs(), store)
+        self.flow_specs = Specs("flowSpecs", flow_specs(), store)
         self.connections = Connections(store, listings, settings)
         self.source_connections = SourceConnections(store, listings)
         self.target_connections = TargetConnections(store, listings)
         self.flows = Flows(store, listings, settings)
         self._limits = Limits(settings)
         self.runs = Runs(settings, store, listings, self._limits, wake)
+        self.registry = Registry(store)
         self._lake = Lake(settings.warehouse)
         self.datasets = Datasets(store, self._lake)
         self.batches = Batches(store, self._lake)

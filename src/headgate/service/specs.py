@@ -1,13 +1,28 @@
-"""The catalogue of connection specs and flow specs, as the API shows it."""
+"""The catalogue of connection specs and flow specs, and beside it those that an organisation describes itself."""
 
+import json
+import uuid
 from collections.abc import Sequence
 
-from headgate.errors import BadGrouping, NotFound, UnknownSpec
+from headgate.errors import (
+    BadGrouping,
+    BodyTooLarge,
+    NotFound,
+    SourceNotOnDemand,
+    SpecOfCatalogue,
+    SpecsForbidden,
+    TooManySpecs,
+    UnknownSpec,
+)
+from headgate.model.permissions import Permission
 from headgate.model.query import Field, Query, parse_limit, parse_order, parse_query
 from headgate.model.runs import Json
+from headgate.model.scope import Caller
 from headgate.service.bodies import shown
+from headgate.service.custom_specs import connection_spec_of, flow_spec_of
 from headgate.service.paging import SINGLE, Parameters, known_parameters, projected, searched, truth
 from headgate.sources import ConnectionSpec, FlowSpec, connection_specs, flow_specs
+from headgate.store import ScopedStore, Store
 
 __all__ = ["Specs", "connection_spec", "flow_spec"]
 
@@ -34,20 +49,54 @@ _FIELDS = {
 }
 
 
-class Specs:
-    """One of the two lists of specs. `name` is its collection's: connectionSpecs or flowSpecs."""
+_CONNECTIONS, _FLOWS = "connectionSpecs", "flowSpecs"
+_LARGEST = 64 * 1024
+_MOST = 500
 
-    def __init__(self, name: str, specs: Sequence[ConnectionSpec] | Sequence[FlowSpec]) -> None:
+
+class Specs:
+    """One of the two lists of specs: the catalogue's, then those of the caller's organisation.
+
+    `name` is its collection's: connectionSpecs or flowSpecs.
+    """
+
+    def __init__(self, name: str, specs: Sequence[ConnectionSpec] | Sequence[FlowSpec], store: Store) -> None:
         self._name = name
         self._specs = specs
+        self._store = store
 
-    def listing(self, parameters: Parameters) -> Json:
+    def create(self, caller: Caller, body: Json) -> Json:
+        """Describe a spec of the caller's organisation, which is listed and never run; the spec.
+
+        Raises SpecsForbidden, PermissionDenied, InvalidRequest.
+        """
+        _see_allowed(caller)
+        store = self._store.scoped(caller)
+        if len(store.specs(self._name)) >= _MOST:
+            raise TooManySpecs
+        spec = self._read(body, str(uuid.uuid4()))
+        store.put_spec(self._name, spec)
+        return spec
+
+    def put(self, caller: Caller, id_: str, body: Json) -> Json:
+        """Describe a spec of the caller's organisation anew; the spec. Raises NotFound and what `create` raises."""
+        _see_allowed(caller)
+        if any(spec.id == id_ for spec in self._specs):
+            raise SpecOfCatalogue(id=id_)
+        store = self._store.scoped(caller)
+        if store.spec(self._name, id_) is None:
+            raise self._unknown(id_)
+        spec = self._read(body, id_)
+        store.put_spec(self._name, spec)
+        return spec
+
+    def listing(self, caller: Caller, parameters: Parameters) -> Json:
         """All specs that match the `property` filters; not paged. Raises InvalidRequest."""
         properties, _ = known_parameters(parameters, ("property",))
         query = parse_query(properties, _FIELDS)
-        return {"items": projected(self._matching(query), query.projection), "_links": {}}
+        return {"items": projected(self._matching(caller, query), query.projection), "_links": {}}
 
-    def search(self, parameters: Parameters, body: Json) -> Json:
+    def search(self, caller: Caller, parameters: Parameters, body: Json) -> Json:
         """All specs that match the search in `body`, up to its limit.
 
         With `groupByProperty` those that are equal in that property follow one another. Raises InvalidRequest.
@@ -60,7 +109,7 @@ class Specs:
         properties, single = known_parameters(searched(body, "groupByProperty"), ("property", *SINGLE))
         query = parse_query(properties, _FIELDS, limit=parse_limit(single.get("limit")))
         order = parse_order(single.get("orderby"), _FIELDS) if single.get("orderby") else None
-        items = self._matching(query)
+        items = self._matching(caller, query)
         if truth(single.get("count"), "count"):
             return {"count": len(items)}
         if order is not None:
@@ -70,29 +119,49 @@ class Specs:
             items.sort(key=lambda item: found.index(item.get(group)))
         return {"items": projected(items[: query.limit], query.projection), "_links": {}}
 
-    def _matching(self, query: Query) -> list[Json]:
-        wires = (spec.wire for spec in self._specs)
+    def get(self, caller: Caller, id_: str) -> Json:
+        """One spec, in `items` and beside it. Raises NotFound."""
+        wire = next((spec.wire for spec in self._specs if spec.id == id_), None)
+        wire = wire or self._store.scoped(caller).spec(self._name, id_)
+        if wire is None:
+            raise self._unknown(id_)
+        return {**wire, "items": [wire], "_links": {}}
+
+    def _matching(self, caller: Caller, query: Query) -> list[Json]:
+        wires = [*(spec.wire for spec in self._specs), *self._store.scoped(caller).specs(self._name)]
         return [item for item in wires if all(filter_.holds(item) for filter_ in query.filters)]
 
-    def get(self, id_: str) -> Json:
-        """One spec, in `items` and beside it. Raises NotFound."""
-        for spec in self._specs:
-            if spec.id == id_:
-                return {**spec.wire, "items": [spec.wire], "_links": {}}
-        raise NotFound(f"No {self._name} entry {shown(id_)} exists.", id=id_[:80], type=self._name)
+    def _read(self, body: Json, id_: str) -> Json:
+        spec = (connection_spec_of if self._name == _CONNECTIONS else flow_spec_of)(body, id_)
+        if len(json.dumps(spec)) > _LARGEST:
+            raise BodyTooLarge(f"The spec is larger than {_LARGEST // 1024} KiB.")
+        return spec
+
+    def _unknown(self, id_: str) -> NotFound:
+        return NotFound(f"No {self._name} entry {shown(id_)} exists.", id=id_[:80], type=self._name)
 
 
-def connection_spec(id_: str) -> ConnectionSpec:
-    """The connection spec with this id. Raises UnknownSpec."""
+def connection_spec(id_: str, store: ScopedStore | None = None) -> ConnectionSpec:
+    """The connection spec with this id: the catalogue's, or with `store` its organisation's. Raises UnknownSpec."""
     for spec in connection_specs():
         if spec.id == id_:
             return spec
+    if store is not None and (stored := store.spec(_CONNECTIONS, id_)) is not None:
+        return ConnectionSpec.custom(stored)
     raise UnknownSpec(f"No connection spec has the id {shown(id_)}. GET /connectionSpecs lists them.")
 
 
-def flow_spec(id_: str) -> FlowSpec:
-    """The flow spec with this id. Raises UnknownSpec."""
+def flow_spec(id_: str, store: ScopedStore) -> FlowSpec:
+    """The flow spec with this id. Raises UnknownSpec, and SourceNotOnDemand for one that an organisation described."""
     for spec in flow_specs():
         if spec.id == id_:
             return spec
+    if (stored := store.spec(_FLOWS, id_)) is not None:
+        raise SourceNotOnDemand(f"The flow spec {shown(stored['name'])} is only described; no flow runs by it.", id=id_)
     raise UnknownSpec(f"No flow spec has the id {shown(id_)}. GET /flowSpecs lists them.")
+
+
+def _see_allowed(caller: Caller) -> None:
+    if caller.principal.kind == "user" and Permission.MANAGE_SPECS not in caller.permissions:
+        raise SpecsForbidden
+    caller.require(Permission.MANAGE_SPECS)

@@ -20,7 +20,7 @@ _PERMISSIONS = {
 }
 _DRAFT = "http://json-schema.org/draft-07/schema#"
 
-Kind = Literal["table", "file", "rest", "target"]
+Kind = Literal["table", "file", "rest", "target", "custom"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,13 @@ class AuthSpec:
     @property
     def secrets(self) -> frozenset[str]:
         """The names of the parameters that are never shown again."""
-        properties: Mapping[str, Mapping[str, Any]] = self.schema["properties"]
-        return frozenset(name for name, about in properties.items() if about.get("format") == "password")
+        return frozenset(name for name, about in self.properties.items() if about.get("format") == "password")
+
+    @property
+    def properties(self) -> dict[str, Mapping[str, Any]]:
+        """What the schema says of each parameter."""
+        declared = self.schema.get("properties", {})
+        return {name: about for name, about in declared.items() if isinstance(about, Mapping)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,8 @@ class ConnectionSpec:
 
     `runnable` says whether flows on it can run; `auth_optional` whether a connection may leave `auth` out;
     `public_id` whether the id is the public Flow Service's, else our own. A spec without `auth_specs` needs no
-    account at all.
+    account at all. One of the kind `custom` was described by an organisation: it is only listed, and its schemas
+    tell which parameters are secrets, but judge nothing.
     """
 
     id: str
@@ -73,6 +79,26 @@ class ConnectionSpec:
         """The names of the secret parameters of every authentication spec."""
         return frozenset().union(*(auth.secrets for auth in self.auth_specs))
 
+    @classmethod
+    def custom(cls, stored: Mapping[str, Any]) -> "ConnectionSpec":
+        """The spec that an organisation described, from its stored form."""
+        return cls(
+            id=stored["id"],
+            name=stored["name"],
+            title=stored["name"],
+            description=stored.get("description", ""),
+            category="",
+            kind="custom",
+            runnable=False,
+            auth_specs=tuple(
+                AuthSpec(auth["name"], auth.get("type", ""), auth.get("spec") or {}) for auth in stored["authSpec"]
+            ),
+            auth_optional=True,
+            shape=stored,
+            public_id=False,
+            provider_id=stored["providerId"],
+        )
+
     @property
     def is_source(self) -> bool:
         """Whether it is read from."""
@@ -81,6 +107,8 @@ class ConnectionSpec:
     @property
     def params_schema(self) -> Mapping[str, Any]:
         """The JSON Schema of `params` of a source connection, or of a target connection."""
+        if self.kind == "custom":
+            return {"type": "object", "properties": {}}
         schema: Mapping[str, Any] = self.shape["sourceSpec" if self.is_source else "targetSpec"]["spec"]
         return schema
 
@@ -88,6 +116,8 @@ class ConnectionSpec:
     def wire(self) -> dict[str, Any]:
         """The spec as the API answers it."""
         shape: dict[str, Any] = dict(self.shape)
+        if self.kind == "custom":
+            return shape
         if self.is_source:
             shape["sourceSpec"] = {
                 **shape["sourceSpec"],

@@ -21,7 +21,10 @@ from headgate.store.vault import Vault
 __all__ = ["Store", "open_store"]
 
 _BUSY_MS = 10_000
-_POOL = 20  # connections kept open, and as many more for a while; a request or a run uses one at a time
+_LONGEST_MS = 30_000
+_IDLE_MS = 60_000
+# A thread uses one connection at a time: 40 that answer requests, the worker's, and two for each of its runs.
+_POOL, _BURST = 20, 40  # kept open; more for a while
 _MIGRATING = 0x4865_6164  # the advisory lock of processes that start at the same time
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -82,22 +85,30 @@ def open_store(settings: Settings) -> Store:
 
 
 def _postgresql(address: sa.URL) -> sa.Engine:
-    engine = sa.create_engine(
+    """An engine whose sessions give up instead of waiting for ever; what the address itself says goes first."""
+    waits = {
+        "lock_timeout": _BUSY_MS,
+        "statement_timeout": _LONGEST_MS,
+        "idle_in_transaction_session_timeout": _IDLE_MS,
+    }
+    session = {
+        "application_name": "headgate",
+        "connect_timeout": _BUSY_MS // 1000,
+        "options": " ".join(f"-c {name}={value}" for name, value in waits.items()),
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": _LONGEST_MS,
+    }
+    return sa.create_engine(
         address,
-        connect_args={"connect_timeout": _BUSY_MS // 1000, "options": f"-c lock_timeout={_BUSY_MS}"},
+        connect_args={name: value for name, value in session.items() if name not in address.query},
         hide_parameters=True,
         pool_pre_ping=True,  # a server that was restarted costs a new connection, not a failed request
         pool_size=_POOL,
-        max_overflow=_POOL,
+        max_overflow=_BURST,
         pool_timeout=_BUSY_MS / 1000,
     )
-
-    @sa.event.listens_for(engine, "begin")
-    def begun(connection: sa.Connection) -> None:
-        if connection.get_execution_options().get("read_only"):
-            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-
-    return engine
 
 
 def _sqlite(address: sa.URL) -> sa.Engine:
@@ -134,6 +145,8 @@ def _migrate(engine: sa.Engine) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
+            for wait in ("lock_timeout", "statement_timeout"):  # a large table takes its time
+                connection.exec_driver_sql(f"SET LOCAL {wait} = 0")
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -1,11 +1,12 @@
 """The store as one sandbox of one organisation sees it: there is no other way to a resource or a run."""
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from headgate.errors import KeyReused, NotFound, VersionConflict
+from headgate.errors import KeyReused, NotFound, OutcomeUnknown, Unavailable, VersionConflict
 from headgate.model.query import Query
 from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.runs import Json, Run, RunState
@@ -19,6 +20,7 @@ from headgate.store.vault import Place, Vault
 __all__ = ["InUse", "NameTaken", "ScopedStore", "resource_of", "run_of"]
 
 _LONGEST_ID = 64
+_LOOKS = (0.1, 0.2, 0.5, 1, 2, 4)  # seconds between looks for a run whose commit was not answered
 _ITSELF = "headgate"  # who acts where no caller does
 _AUDIT = (
     "created_at",
@@ -189,6 +191,41 @@ class ScopedStore:
             ).scalar()
         return self._vault.open(sealed, self._safe(connection_id)) if sealed else {}
 
+    # -- specs that the organisation describes, for all of its sandboxes ---------------------------
+
+    def specs(self, collection: str) -> tuple[Json, ...]:
+        """All specs of `collection`, oldest first."""
+        table = tables.specs
+        with self._transactions.read() as connection:
+            rows = connection.execute(sa.select(table.c.body).where(*self._specs(collection)).order_by(table.c.seq))
+            return tuple(rows.scalars())
+
+    def spec(self, collection: str, id_: str) -> Json | None:
+        """The spec with this id."""
+        table = tables.specs
+        with self._transactions.read() as connection:
+            chosen = sa.select(table.c.body).where(*self._specs(collection), table.c.id == id_)
+            return connection.execute(chosen).scalar()
+
+    def put_spec(self, collection: str, body: Json) -> None:
+        """Store a spec under the id in `body`, in place of the one with that id if there is one."""
+        table, id_ = tables.specs, str(body["id"])
+        present, who = now_ms(), self._caller.principal if self._caller else None
+        user, client = (who.user_id, who.client_id) if who else (_ITSELF, _ITSELF)
+        etag = new_etag(present)
+        values = {"body": body, "updated_at": present, "updated_by": user, "updated_client": client, "etag": etag}
+        with self._transactions.write() as connection:
+            chosen = sa.select(table.c.etag).where(*self._specs(collection), table.c.id == id_).with_for_update()
+            before = connection.execute(chosen).scalar()
+            if before is None:
+                made = {"created_at": present, "created_by": user, "created_client": client}
+                place = {"org_id": self.scope.org_id, "collection": collection, "id": id_}
+                connection.execute(sa.insert(table).values(**place, **made, **values))
+            else:
+                connection.execute(sa.update(table).where(*self._specs(collection), table.c.id == id_).values(values))
+            action = "create" if before is None else "update"
+            self._record(connection, action, collection, id_, before=before, after=etag)
+
     # -- runs ------------------------------------------------------------------------------------
 
     def add_run(
@@ -203,6 +240,8 @@ class ScopedStore:
         while True:
             try:
                 return self._add_run(run, flow, flow_etag, key)
+            except OutcomeUnknown:
+                return self._look_up(run)
             except _KeyTaken:
                 if key is not None and (known := self.run_of_key(*key)) is not None:
                     return known
@@ -229,6 +268,21 @@ class ScopedStore:
                 )
             self.enqueue(connection, run)
             return run
+
+    def _look_up(self, run: Run) -> Run:
+        """The run whose commit was not answered, once the database says that it is stored.
+
+        A 5xx for a stored run would make clients send it again. Raises Unavailable, OutcomeUnknown.
+        """
+        for pause in _LOOKS:
+            time.sleep(pause)
+            try:
+                return self.run(run.id)
+            except NotFound as error:
+                raise Unavailable from error
+            except Unavailable:
+                continue
+        raise OutcomeUnknown(id=run.id)
 
     def enqueue(self, connection: sa.Connection, run: Run) -> None:
         """Store and enqueue a run in a transaction that others of the store have begun."""
@@ -350,6 +404,9 @@ class ScopedStore:
 
     def _mine(self, table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
         return (table.c.org_id == self.scope.org_id, table.c.sandbox_id == self.scope.sandbox_id)
+
+    def _specs(self, collection: str) -> tuple[sa.ColumnElement[bool], ...]:
+        return (tables.specs.c.org_id == self.scope.org_id, tables.specs.c.collection == collection)
 
     def _resources(self, kind: Kind) -> sa.Select[Any]:
         table = tables.resources

@@ -32,6 +32,7 @@ __all__ = [
     "sandboxes",
     "schedules",
     "secrets",
+    "specs",
     "tenancy",
 ]
 
@@ -172,6 +173,18 @@ resources = Table(
         sqlite_where=text("kind = 'dataSets'"),
         postgresql_where=text("kind = 'dataSets'"),
     ),
+)
+
+specs = Table(
+    "specs",
+    metadata,
+    Column("seq", _Sequence, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("org_id", String(64), ForeignKey("orgs.id"), nullable=False),
+    Column("collection", String(32), nullable=False),
+    Column("body", JSON, nullable=False),
+    *_audit(),
+    Index("ix_specs_listing", "org_id", "collection", "seq"),
 )
 
 links = Table(

@@ -8,10 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from headgate.errors import Unavailable
+from headgate.errors import OutcomeUnknown, Unavailable
 from headgate.telemetry import emit
 
 __all__ = ["Transactions", "now"]
+
+_AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.TimeoutError)
 
 
 class now(FunctionElement[int]):  # noqa: N801 - reads as the SQL function it is
@@ -33,21 +35,39 @@ def _now_postgresql(_element: now, _compiler: Any, **_options: Any) -> str:
 
 
 class Transactions:
-    """Short transactions on one database."""
+    """Short transactions on one database. All errors of the database but those of its constraints are Unavailable."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        reading: dict[str, Any] = {"read_only": True}
+        if engine.dialect.name == "postgresql":  # sent with the BEGIN
+            reading |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        self._reader = engine.execution_options(**reading)
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """A transaction that writes: all or nothing. Raises Unavailable, and then nothing was stored."""
-        with _errors(), self._engine.begin() as connection:
-            yield connection
+        """A transaction that writes: all or nothing.
+
+        Raises Unavailable, and then nothing was stored; OutcomeUnknown when the database went away over the commit.
+        """
+        with _errors(), self._engine.connect() as connection:
+            transaction = connection.begin()
+            try:
+                yield connection
+            except BaseException:
+                transaction.rollback()
+                raise
+            try:
+                transaction.commit()
+            except sa.exc.DBAPIError as error:
+                if error.connection_invalidated:
+                    raise OutcomeUnknown from error
+                raise
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction that only reads one consistent state. Raises Unavailable."""
-        with _errors(), self._engine.connect().execution_options(read_only=True) as connection:
+        with _errors(), self._reader.connect() as connection:
             yield connection
 
 
@@ -55,7 +75,11 @@ class Transactions:
 def _errors() -> Iterator[None]:
     try:
         yield
-    except (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError) as error:
+    except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+        # Lost connections, none free, timeouts, deadlocks; a server that went read-only or ended an idle transaction.
+        lost = isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
+        if not lost and not isinstance(error, _AWAY):
+            raise
         # The reason may name hosts, and is the operator's to know.
         emit("store.unavailable", level="error", reason=str(getattr(error, "orig", None) or error))
         raise Unavailable(
