@@ -161,6 +161,11 @@ class Settings(BaseSettings):
         "with :port if only that is meant, and folders of Unix sockets. Default: everything but the addresses that "
         "are refused always while there is one organisation, nothing when there are several.",
     )
+    audit_days: int = Field(
+        default=0,
+        ge=0,
+        description="Days that entries of the audit log are kept before workers delete them; 0: always.",
+    )
     requests_per_minute: int = Field(
         default=60_000, gt=0, description="Requests that one principal may send to one process within a minute."
     )

@@ -20,6 +20,7 @@ _COMMANDS = {
     "worker": ("headgate.cli.serve", "Run a worker alone."),
     "credentials": ("headgate.cli.credentials", "Print what a client needs to call the service."),
     "secrets": ("headgate.cli.secrets", "Rotate the keys that credentials are sealed with."),
+    "audit": ("headgate.cli.audit", "Show who did what."),
     "runs": ("headgate.cli.runs", "Start, follow and cancel flow runs."),
     "query": ("headgate.cli.query", "Ask the lake in SQL."),
 }

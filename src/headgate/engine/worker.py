@@ -9,11 +9,15 @@ from headgate.config import Settings
 from headgate.engine.attempt import Attempt
 from headgate.engine.lease import HandedBack
 from headgate.errors import HeadgateError
+from headgate.model.resources import now_ms
 from headgate.store import Claim, Store
 from headgate.targets import Lake
 from headgate.telemetry import emit
 
 __all__ = ["Worker"]
+
+_TIDY_SECONDS = 3600
+_DAY_MS = 86_400_000
 
 
 class Worker:
@@ -30,6 +34,7 @@ class Worker:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._free = threading.Semaphore(settings.parallel_runs)
+        self._tidy_at = 0.0
         self._look_at = 0.0  # when to look at the schedules again, by the monotonic clock
         self._attempts: set[Attempt] = set()
         self._lock = threading.Lock()
@@ -64,6 +69,7 @@ class Worker:
             while not self._stopping.is_set():
                 self._wake.clear()
                 self._make_due()
+                self._tidy()
                 claim = self._claim()
                 if claim is None:
                     self._wake.wait(self._settings.poll)
@@ -81,6 +87,18 @@ class Worker:
                 emit("schedule.due", run=run.id, flow=run.flow_id, window=str(run.window))
         except HeadgateError as error:
             emit("schedule.not_made", level="warning", worker=self.name, reason=error.detail)
+
+    def _tidy(self) -> None:
+        """Once an hour, delete the entries of the audit log that are older than they need to be kept."""
+        if not self._settings.audit_days or time.monotonic() < self._tidy_at:
+            return
+        self._tidy_at = time.monotonic() + _TIDY_SECONDS
+        try:
+            gone = self._store.audit.forget(now_ms() - self._settings.audit_days * _DAY_MS)
+        except HeadgateError as error:
+            emit("audit.not_tidied", level="warning", worker=self.name, reason=error.detail)
+        else:
+            emit("audit.tidied", entries=gone)
 
     def _claim(self) -> Claim | None:
         """Claim a run once a place is free for it. The place is given back by `_execute()`."""

@@ -4,6 +4,7 @@
 which is bound to one organisation and sandbox; only the queue and the tenants look across.
 """
 
+from headgate.store.audit import Audit, AuditEntry, AuditFilter
 from headgate.store.catalog import CatalogStore, Slice
 from headgate.store.database import Store, open_store
 from headgate.store.listing import Page
@@ -13,6 +14,9 @@ from headgate.store.scoped import InUse, NameTaken, ScopedStore
 from headgate.store.tenants import Taken, Tenants
 
 __all__ = [
+    "Audit",
+    "AuditEntry",
+    "AuditFilter",
     "CatalogStore",
     "Claim",
     "InUse",

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from headgate.config import Settings
 from headgate.errors import Unavailable
 from headgate.model.scope import Caller, Scope
+from headgate.store.audit import Audit
 from headgate.store.catalog import CatalogStore
 from headgate.store.keyring import Keyring, keyring_of
 from headgate.store.planner import Planner
@@ -39,6 +40,7 @@ class Store:
         self.queue = Queue(self._transactions)
         self.planner = Planner(self._transactions, self.scoped)
         self.tenants = Tenants(self._transactions)
+        self.audit = Audit(self._transactions)
         self.secrets = SecretsAdmin(self._transactions, self._vault, keyring)
 
     def scoped(self, where: Scope | Caller) -> ScopedStore:
