@@ -175,6 +175,12 @@ class HostNotAllowed(InvalidRequest):
     title = "Host not allowed"
 
 
+class LimitWithCount(InvalidRequest):
+    """`count=true` and `limit` exclude one another; send one of them."""
+
+    code = "FLOW-1401-400"
+
+
 class FinalizeForbidden(InvalidRequest):
     """Only a source provider, by a service token, may finalize a transition."""
 
@@ -283,6 +289,12 @@ class BadMapping(InvalidRequest):
     code = "FLOW-1419-400"
 
 
+class ConnectionForbidsUpdate(InvalidRequest):
+    """The connection's state does not allow a change."""
+
+    code = "FLOW-1416-400"
+
+
 class StateForbidsUpdate(InvalidRequest):
     """The state does not allow a change."""
 
@@ -339,6 +351,12 @@ class UnknownFlow(InvalidRequest):
     """No flow with this id exists in this organisation and sandbox."""
 
     code = "FLOW-1430-400"
+
+
+class PolicyEmpty(InvalidRequest):
+    """`policy` names no `enforcementRefs`. Name some, or leave policy out."""
+
+    code = "FLOW-1431-400"
 
 
 class BadOrderByPrefix(InvalidRequest):
@@ -461,6 +479,12 @@ class PatchFieldMissing(InvalidRequest):
     code = "FLOW-1455-400"
 
 
+class StateForbidsChange(InvalidRequest):
+    """The state of the source or target connection does not allow a change."""
+
+    code = "FLOW-1457-400"
+
+
 class PatchTooLong(InvalidRequest):
     """The patch holds too many operations. Send them in several requests."""
 
@@ -469,6 +493,12 @@ class UnknownAction(InvalidRequest):
     """The action is not known. Runs take `op=cancel` and `op=re-trigger`."""
 
     code = "CONNECTOR-1401-400"
+
+
+class SandboxMissing(InvalidRequest):
+    """The x-sandbox-name header is missing."""
+
+    code = "FLOW-2105-400"
 
 
 class SandboxNotFound(InvalidRequest):

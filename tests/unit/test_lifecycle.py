@@ -28,14 +28,23 @@ def test_every_state_and_action(state: ResourceState, op: Op) -> None:
         assert raised.value.code == ("FLOW-1421-400" if state.value in PASSING else "FLOW-1422-400")
 
 
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (Kind.CONNECTION, "FLOW-1416-400"),
+        (Kind.SOURCE_CONNECTION, "FLOW-1457-400"),
+        (Kind.TARGET_CONNECTION, "FLOW-1457-400"),
+        (Kind.FLOW, "FLOW-1420-400"),
+    ],
+)
 @pytest.mark.parametrize("state", ResourceState)
-def test_states_that_pass_forbid_changes(state: ResourceState) -> None:
+def test_states_that_pass_forbid_changes(state: ResourceState, kind: Kind, code: str) -> None:
     if state.value not in PASSING:
-        changeable(state)
+        changeable(kind, state)
         return
     with pytest.raises(HeadgateError, match=state.value) as raised:
-        changeable(state)
-    assert raised.value.code == "FLOW-1420-400"
+        changeable(kind, state)
+    assert raised.value.code == code
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from headgate.errors import (
     OrgMissing,
     SandboxIdForbidden,
     SandboxMismatch,
+    SandboxMissing,
     SandboxNotFound,
     TokenInvalid,
     TokenMissing,
@@ -43,9 +44,10 @@ class Gate:
     roles changes: the store's revision is read for every call, so a right that was taken is gone at once.
     """
 
-    def __init__(self, issuers: Issuers, tenants: Tenants) -> None:
+    def __init__(self, issuers: Issuers, tenants: Tenants, *, strict: bool = False) -> None:
         self._issuers = issuers
         self._tenants = tenants
+        self._strict = strict
         self._known: tuple[int, dict[_Call, tuple[Scope, frozenset[Permission]]]] = (0, {})
 
     def identify(self, headers: Mapping[str, str]) -> Principal:
@@ -58,9 +60,9 @@ class Gate:
     def admit(self, headers: Mapping[str, str], *, request_id: str = "", whole_org: bool = False) -> Caller:
         """The caller that the `headers` (names in lower case) of the request `request_id` speak for.
 
-        A missing x-sandbox-name means the organisation's default sandbox. With `whole_org` the call is for no
-        sandbox: those headers are not read, and only roles in the whole organisation count. Raises
-        GatewayError, IssuerUnreachable, or the InvalidRequest that the contract has for a sandbox.
+        A missing x-sandbox-name means the organisation's default sandbox, unless the gate is strict. With
+        `whole_org` the call is for no sandbox: those headers are not read, and only roles in the whole organisation
+        count. Raises GatewayError, IssuerUnreachable, or the InvalidRequest that the contract has for a sandbox.
         """
         authorization = headers.get("authorization")
         if not authorization:
@@ -113,6 +115,8 @@ class Gate:
             raise CrossSandboxForbidden
         if id_ is not None and call.principal.kind == "user":
             raise SandboxIdForbidden
+        if self._strict and name is None and id_ is None and not call.whole_org:
+            raise SandboxMissing
         scope = self._tenants.scope(call.org_id, name, id_)
         if scope is None:
             raise SandboxNotFound(

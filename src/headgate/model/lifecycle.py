@@ -14,12 +14,14 @@ from typing import Any
 from headgate.errors import (
     BadSubAction,
     BadSubStatus,
+    ConnectionForbidsUpdate,
     FinalizeForbidden,
     FinalizeInState,
     IllegalTransition,
     NotFinal,
     ProgressCombined,
     ProgressOfFailure,
+    StateForbidsChange,
     StateForbidsUpdate,
     SubActionForbidden,
     TransitionUnderWay,
@@ -135,7 +137,12 @@ def after(state: ResourceState, op: Op) -> ResourceState:
     return to
 
 
-def changeable(state: ResourceState) -> None:
-    """See that a resource in this state may be changed. Raises StateForbidsUpdate."""
-    if not state.stable:
-        raise StateForbidsUpdate(f"The state is {state}; a resource is changed when its state is final.")
+def changeable(kind: Kind, state: ResourceState) -> None:
+    """See that a resource in this state may be changed.
+
+    Raises ConnectionForbidsUpdate, StateForbidsChange (source and target connections), StateForbidsUpdate (flows).
+    """
+    if state.stable:
+        return
+    refusal = {Kind.CONNECTION: ConnectionForbidsUpdate, Kind.FLOW: StateForbidsUpdate}.get(kind, StateForbidsChange)
+    raise refusal(f"The state is {state}; a resource is changed when its state is final.", state=state.value)

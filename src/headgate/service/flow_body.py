@@ -17,6 +17,7 @@ from headgate.errors import (
     NotExactlyOne,
     OnceTooLate,
     ParameterMissing,
+    PolicyEmpty,
     ScheduleEmpty,
     StartInPast,
     StartPassed,
@@ -28,6 +29,7 @@ from headgate.sources import FlowSpec
 
 __all__ = [
     "check_delta_column",
+    "check_marks",
     "check_schedule",
     "check_schedule_change",
     "delta_column",
@@ -50,6 +52,20 @@ def the_one(body: Json, name: str) -> str:
     if not isinstance(ids[0], str):
         raise IdMissing(f"{name} holds {shown(ids[0])}; send an id.", parameter=name)
     return ids[0]
+
+
+def check_marks(body: Json) -> None:
+    """See that `labels` is a list of texts, and that `policy` names something. Raises BadParameter, PolicyEmpty."""
+    labels = body.get("labels")
+    if labels is not None and not (isinstance(labels, list) and all(isinstance(label, str) for label in labels)):
+        raise BadParameter(f"labels is {shown(labels)}; send a list of texts.", parameter="labels")
+    if body.get("policy") is None:
+        return
+    refs = optional_object(body, "policy").get("enforcementRefs")
+    if refs is not None and not (isinstance(refs, list) and all(isinstance(ref, str) for ref in refs)):
+        raise BadParameter(f"policy.enforcementRefs is {shown(refs)}; send a list of texts.", parameter="policy")
+    if not refs or not all(refs):
+        raise PolicyEmpty
 
 
 def check_schedule(body: Json) -> str:

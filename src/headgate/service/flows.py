@@ -75,6 +75,7 @@ class Flows(Collection):
         name, spec = required_name(body), flow_spec(spec_ref(body, "flowSpec").id, store)
         source_id = flow_body.the_one(body, "sourceConnectionIds")
         target_id = flow_body.the_one(body, "targetConnectionIds")
+        flow_body.check_marks(body)
         frequency = flow_body.check_schedule(body)
         schedule, present = body["scheduleParams"], now_ms()
         if before is not None:
@@ -102,6 +103,7 @@ class Flows(Collection):
         name, spec = required_name(body), flow_spec(spec_ref(body, "flowSpec").id, store)
         source_id = flow_body.the_one(body, "sourceConnectionIds")
         target_id = flow_body.the_one(body, "targetConnectionIds")
+        flow_body.check_marks(body)
         source = store.get(Kind.SOURCE_CONNECTION, check_id(source_id, Kind.SOURCE_CONNECTION))
         target = store.get(Kind.TARGET_CONNECTION, check_id(target_id, Kind.TARGET_CONNECTION))
         content = {

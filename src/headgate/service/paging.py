@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from headgate.errors import BadFilterValue, UnknownParameter
+from headgate.errors import BadFilterValue, LimitWithCount, UnknownParameter
 from headgate.model.query import Field, Query, is_projection, parse_limit, parse_order, parse_query
 from headgate.model.runs import Json
 from headgate.model.scope import Scope
@@ -36,8 +36,9 @@ _NONCE = 12
 class Listings:
     """Reads listings and writes their pages. The key of the tokens is kept in `<keys>/paging.key`."""
 
-    def __init__(self, keys: Path) -> None:
+    def __init__(self, keys: Path, *, strict: bool = False) -> None:
         self._path = keys / "paging.key"
+        self._strict = strict
 
     def read(self, scope: Scope, collection: str, parameters: Parameters, fields: Mapping[str, Field]) -> Query:
         """What the query parameters of `GET /<collection>` ask for.
@@ -56,7 +57,10 @@ class Listings:
                 )
             properties, order, after = tuple(begun["property"]), parse_order(begun["orderby"], fields), begun["after"]
             limit = limit or str(begun["limit"])
-        query = parse_query(properties, fields, limit=parse_limit(limit), count=truth(single.get("count"), "count"))
+        count = truth(single.get("count"), "count")
+        if self._strict and count and "limit" in single:
+            raise LimitWithCount
+        query = parse_query(properties, fields, limit=parse_limit(limit), count=count)
         return replace(query, after=None if after is None else (after[0], after[1]), order=order)
 
     def read_search(

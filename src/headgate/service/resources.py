@@ -124,7 +124,7 @@ class Collection(ABC):
             self._check_path(operation)
 
         def changed(store: ScopedStore, before: Resource) -> tuple[Resource, Content]:
-            changeable(ResourceState(before.state))
+            changeable(self.kind, ResourceState(before.state))
             content = self._patched(store, before, parsed)
             if len(json.dumps(content.body)) > _LARGEST:
                 raise BodyTooLarge("The resource would be larger than 1 MiB.")

@@ -29,9 +29,9 @@ class Service:
     """All that a face of Headgate needs. `wake` is called after a run was stored, to start a worker on it."""
 
     def __init__(self, settings: Settings, store: Store, wake: Callable[[], None]) -> None:
-        listings = Listings(settings.keys)
+        listings = Listings(settings.keys, strict=settings.strict)
         tokens = Tokens(settings.keys, settings.public_url)
-        self._gate = Gate(Issuers(tokens, settings.issuers), store.tenants)
+        self._gate = Gate(Issuers(tokens, settings.issuers), store.tenants, strict=settings.strict)
         self._store = store
         self.identity = Identity(settings, store, tokens)
         self.connection_specs = Specs("connectionSpecs", connection_specs(), store)
