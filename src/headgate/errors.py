@@ -3,6 +3,7 @@
 HeadgateError
 ├── GatewayError            who calls, and for whom: answered in the gateway's envelope
 ├── TokenRefused            the token endpoint: answered as OAuth 2.0 says
+├── SandboxRefusal          sandbox management, in its own envelope
 ├── InvalidRequest          400: the request itself is wrong
 │   ├── …                   one class per catalogue code
 │   └── ProviderRefusal     those of the source providers' table
@@ -134,6 +135,53 @@ class GrantTypeUnsupported(TokenRefused):
     """`grant_type` must be client_credentials or authorization_code."""
 
     code = "unsupported_grant_type"
+
+
+# -- sandbox management: numbers of our own, where the public ones are not known -----------------------
+
+
+class SandboxRefusal(HeadgateError):
+    """The sandbox cannot be managed like this."""
+
+    status = 400
+    code = "SMS-2000-400"
+    title = "Bad Request"
+
+
+class BadSandbox(SandboxRefusal):
+    """A member of the body is missing or has a value that is not allowed."""
+
+    code = "SMS-2001-400"
+
+
+class SandboxProtected(SandboxRefusal):
+    """The default sandbox can neither be reset nor deleted."""
+
+    code = "SMS-2002-400"
+
+
+class SandboxUnknown(SandboxRefusal):
+    """No sandbox of this name exists in the organisation."""
+
+    status = 404
+    code = "SMS-2003-404"
+    title = "Not Found"
+
+
+class SandboxTaken(SandboxRefusal):
+    """There is a sandbox of this name already, perhaps a deleted one."""
+
+    status = 409
+    code = "SMS-2004-409"
+    title = "Conflict"
+
+
+class SandboxBusy(SandboxRefusal):
+    """A run of the sandbox has not ended yet. Send the request again."""
+
+    status = 409
+    code = "SMS-2005-409"
+    title = "Conflict"
 
 
 # -- requests --------------------------------------------------------------------------------------

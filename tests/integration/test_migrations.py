@@ -44,7 +44,7 @@ def with_one_client(address: str, data: Path) -> None:
             Grant("hg_old", "service", "admin", None),
             Grant("local@headgate", "user", "admin", None),
         }
-        [sandbox] = store.tenants.sandboxes("ORG")
+        [sandbox] = store.sandboxes.all("ORG")
         assert (sandbox.name, sandbox.state, sandbox.version, sandbox.updated_at) == ("prod", "active", 1, 1)
         assert store.tenants.scope("ORG", None) is not None
     finally:

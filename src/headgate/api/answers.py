@@ -31,6 +31,8 @@ __all__ = ["Envelope", "created", "error_answer", "found", "on_headgate_error", 
 
 _TYPES = "https://ns.adobe.com/aep/errors/"
 _REGISTRY = "/data/foundation/schemaregistry"
+_SANDBOXES = "/data/foundation/sandbox-management"
+_SANDBOX_TYPES = "http://ns.adobe.com/aep/errors/"
 _PROBLEMS = {  # of the services that have a type of error for themselves, by their address
     "/data/foundation/catalog": "http://ns.adobe.com/adobecloud/problem/catalogservice",
     "/data/foundation/export": "http://ns.adobe.com/adobecloud/problem/dataaccessservice",
@@ -48,7 +50,7 @@ def found(item: dict[str, Any]) -> Response:
 
 
 def error_answer(error: HeadgateError, request_id: str, path: str = "") -> Response:
-    """The answer to `error`: OAuth's envelope, the gateway's, the Catalog's, or the flow service's."""
+    """The answer to `error`: in the envelope of OAuth, the gateway, a neighbour or the flow service."""
     if isinstance(error, RunError) and error.retryable:  # the lake does not answer just now
         error = Unavailable(error.detail)
     headers = {"Retry-After": str(error.retry_after)} if error.retryable else {}
@@ -61,6 +63,9 @@ def error_answer(error: HeadgateError, request_id: str, path: str = "") -> Respo
         return JSONResponse({"error": error.code, "error_description": error.detail}, error.status, headers=headers)
     if isinstance(error, GatewayError):
         body: dict[str, Any] = {"error_code": error.code, "message": error.detail}
+        return JSONResponse(body, error.status, headers=headers)
+    if path.startswith(_SANDBOXES):
+        body = {"status": error.status, "title": error.detail, "type": _SANDBOX_TYPES + error.code}
         return JSONResponse(body, error.status, headers=headers)
     if isinstance(error, RangeNotSatisfiable):
         headers["Content-Range"] = f"bytes */{error.report['size']}"

@@ -9,6 +9,7 @@ from starlette.routing import compile_path
 
 from headgate import __version__
 from headgate.api import (
+    access,
     batches,
     datasets,
     export,
@@ -18,6 +19,7 @@ from headgate.api import (
     registry,
     resources,
     runs,
+    sandboxes,
     searches,
     specs,
 )
@@ -35,6 +37,8 @@ _REGISTRY = "/data/foundation/schemaregistry"
 _IMPORT = "/data/foundation/import"
 _EXPORT = "/data/foundation/export"
 _INSIGHTS = "/data/infrastructure/observability/insights"
+_SANDBOXES = "/data/foundation/sandbox-management"
+_ACCESS = "/data/foundation/access-control"
 _ROUTERS = {
     "": (health.router, ims.router),
     BASE: (searches.router, *specs.routers, runs.router, *resources.routers),
@@ -43,6 +47,8 @@ _ROUTERS = {
     _EXPORT: (export.router,),
     _INSIGHTS: (insights.router,),
     _REGISTRY: (registry.router,),
+    _SANDBOXES: (sandboxes.router,),
+    _ACCESS: (access.router,),
 }
 
 

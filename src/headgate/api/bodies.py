@@ -10,7 +10,16 @@ from starlette.requests import Request
 
 from headgate.errors import BadBody, BodyEmpty, BodyTooLarge
 
-__all__ = ["MAX_BYTES", "parse_object", "parse_patch", "read_form", "read_object", "read_patch", "read_report"]
+__all__ = [
+    "MAX_BYTES",
+    "parse_object",
+    "parse_patch",
+    "read_form",
+    "read_object",
+    "read_patch",
+    "read_report",
+    "read_texts",
+]
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
@@ -30,6 +39,14 @@ async def read_patch(request: Request) -> list[dict[str, Any]]:
     Raises BodyTooLarge, BodyEmpty (for an empty list, too), BadBody.
     """
     return parse_patch(await _read(request))
+
+
+async def read_texts(request: Request) -> list[str]:
+    """The list of texts in the request's body. Raises BodyTooLarge, BodyEmpty for `null`, BadBody."""
+    value = _parse(await _read(request))
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise BadBody("The body must be a JSON array of texts.")
+    return value
 
 
 async def read_report(request: Request) -> dict[str, Any]:

@@ -10,8 +10,12 @@ __all__ = [
     "FLOW_SPEC",
     "MODE",
     "PATCH",
+    "POLICIES",
     "PROVIDED_RUN",
     "RUN",
+    "SANDBOX",
+    "SANDBOX_ACTION",
+    "SANDBOX_TITLE",
     "SEARCH",
     "SOURCE_CONNECTION",
     "SPEC_SEARCH",
@@ -69,6 +73,18 @@ PATCH: Schema = {
     "minItems": 1,
     "items": _object(["op", "path"], op={"type": "string", "enum": ["add", "replace", "remove"]}, path=_TEXT, value={}),
 }
+SANDBOX = _object(
+    ["name", "title", "type"],
+    name={"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,63}$"},
+    title={"type": "string", "minLength": 1, "maxLength": 255},
+    type={"type": "string", "enum": ["production", "development"]},
+)
+SANDBOX_TITLE: Schema = {
+    **_object(["title"], title={"type": "string", "minLength": 1, "maxLength": 255}),
+    "additionalProperties": False,
+}
+SANDBOX_ACTION = _object(["action"], action={"type": "string", "const": "reset"})
+POLICIES: Schema = {"type": "array", "items": {"type": "string", "example": "/permissions/manage-datasets"}}
 CONNECTION = _object(
     ["name", "connectionSpec"],
     name=_NAME,

@@ -93,9 +93,9 @@ class Standing:
         return self._of(self.grants, None) | (self._of(self.grants, sandbox) - _OF_THE_ORG)
 
     def across(self) -> frozenset[Permission]:
-        """What the principal may do in the whole organisation. Whoever may use a sandbox may look for it."""
-        view = {Permission.VIEW_SANDBOXES} if self.grants else set()
-        return self._of(self.grants, None) | view
+        """What the principal may do in the whole organisation. Who may see one sandbox may look for it there."""
+        views = any(Permission.VIEW_SANDBOXES in self.roles.get(grant.role, ()) for grant in self.grants)
+        return self._of(self.grants, None) | ({Permission.VIEW_SANDBOXES} if views else set())
 
     def uses(self, sandbox: str) -> bool:
         """Whether any grant reaches the sandbox of this name."""

@@ -136,7 +136,7 @@ class Registry:
         store = self._store.scoped(caller)
         id_ = uuid.uuid4().hex
         content, links = self._content(store, kind, id_, body)
-        content["meta:sandboxType"] = self._store.tenants.sandbox(caller.scope.org_id, caller.scope.sandbox_name).type
+        content["meta:sandboxType"] = self._store.sandboxes.get(caller.scope.org_id, caller.scope.sandbox_name).type
         title = str(content.get("title") or content.get("@type"))
         made = new_resource(kind, caller, title, content, id_=id_)
         store.add(made, links=links)

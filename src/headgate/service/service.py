@@ -17,6 +17,7 @@ from headgate.service.limits import Limits
 from headgate.service.paging import Listings
 from headgate.service.registry import Registry
 from headgate.service.runs import Runs
+from headgate.service.sandboxes import Sandboxes
 from headgate.service.specs import Specs
 from headgate.sources import connection_specs, flow_specs
 from headgate.store import Store
@@ -48,6 +49,7 @@ class Service:
         self.batches = Batches(store, self._lake)
         self.data_access = DataAccess(store, self._lake)
         self.insights = Insights(store)
+        self.sandboxes = Sandboxes(store, self._lake)
 
     def authenticate(self, headers: Mapping[str, str], *, request_id: str = "", whole_org: bool = False) -> Caller:
         """The caller that headers (names in lower case) speak for; with `whole_org`, in no sandbox.

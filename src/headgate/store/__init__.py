@@ -6,12 +6,14 @@ which is bound to one organisation and sandbox; only the queue and the tenants l
 
 from headgate.store.audit import Audit, AuditEntry, AuditFilter
 from headgate.store.catalog import CatalogStore, Slice
+from headgate.store.changes import Taken
 from headgate.store.database import Store, open_store
 from headgate.store.listing import Page
 from headgate.store.queue import Claim, Queue
 from headgate.store.rotation import KeyUse, Rotation, SecretsAdmin
+from headgate.store.sandboxes import Sandboxes
 from headgate.store.scoped import InUse, NameTaken, ScopedStore
-from headgate.store.tenants import Taken, Tenants
+from headgate.store.tenants import Tenants
 
 __all__ = [
     "Audit",
@@ -25,6 +27,7 @@ __all__ = [
     "Page",
     "Queue",
     "Rotation",
+    "Sandboxes",
     "ScopedStore",
     "SecretsAdmin",
     "Slice",

@@ -14,6 +14,7 @@ from headgate.store.keyring import Keyring, keyring_of
 from headgate.store.planner import Planner
 from headgate.store.queue import Queue
 from headgate.store.rotation import SecretsAdmin
+from headgate.store.sandboxes import Sandboxes
 from headgate.store.scoped import ScopedStore
 from headgate.store.tenants import Tenants
 from headgate.store.transactions import Transactions
@@ -41,6 +42,7 @@ class Store:
         self.planner = Planner(self._transactions, self.scoped)
         self.tenants = Tenants(self._transactions)
         self.audit = Audit(self._transactions)
+        self.sandboxes = Sandboxes(self._transactions)
         self.secrets = SecretsAdmin(self._transactions, self._vault, keyring)
 
     def scoped(self, where: Scope | Caller) -> ScopedStore:

@@ -1,30 +1,24 @@
-"""Organisations, their sandboxes, clients and roles: who is served, and who may do what."""
+"""Organisations, their clients, roles and grants: who is served, and who may do what."""
 
-import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
 
 from headgate.errors import NotFound
-from headgate.model.orgs import BUILT_IN_ROLES, Client, Grant, Org, Sandbox, Standing
+from headgate.model.orgs import BUILT_IN_ROLES, Client, Grant, Org, Standing
 from headgate.model.permissions import Permission
 from headgate.model.resources import now_ms
-from headgate.model.scope import Caller, Principal, Scope, Tenancy
+from headgate.model.scope import Principal, Scope, Tenancy
 from headgate.store import tables
+from headgate.store.changes import SETUP, Taken, changing
+from headgate.store.sandboxes import sandbox_of
 from headgate.store.transactions import Transactions
 
-__all__ = ["SETUP", "Taken", "Tenants"]
+__all__ = ["Tenants"]
 
-SETUP = "setup"  # who acts where nobody called: a new data folder, the command line
 _ACTIVE_SECRETS = 2
 _FIRST_SANDBOXES = (("prod", "Production", "production", True), ("dev", "Development", "development", False))
-
-
-class Taken(Exception):
-    """Another organisation, sandbox, client or role has this id or name."""
 
 
 class Tenants:
@@ -51,17 +45,18 @@ class Tenants:
 
         What exists already stays as it is; a client that is made is an admin too.
         """
+        known = sa.select(tables.clients.c.id).where(tables.clients.c.id == client.id)
         with self._transactions.read() as connection:
-            if self._has(connection, tables.orgs, org.id) and self._has(connection, tables.clients, client.id):
+            if connection.execute(known).first() is not None:
                 return
-        with self._change(org.id, by) as change:
-            fresh = not self._has(change.connection, tables.orgs, org.id)
+        with changing(self._transactions, org.id, by) as change:
+            fresh = not change.has(tables.orgs, org.id)
             if fresh:
                 change.insert(tables.orgs, id=org.id, name=org.name, created_at=change.at)
                 change.record("create", "orgs", org.id)
                 for name, title, type_, default in _FIRST_SANDBOXES:
                     change.sandbox(name, title, type_, default=default)
-            if not self._has(change.connection, tables.clients, client.id):
+            if not change.has(tables.clients, client.id):
                 change.client(client, secret_sha256)
                 change.grant(Grant(client.id, "service", "admin", None), None)
             for admin in admins if fresh else ():
@@ -99,53 +94,6 @@ class Tenants:
             ).first()
         return Scope(org_id, row.id, row.name) if row else None
 
-    def sandboxes(self, org_id: str) -> tuple[Sandbox, ...]:
-        """The sandboxes of the organisation in any state, oldest first."""
-        table = tables.sandboxes
-        with self._transactions.read() as connection:
-            rows = connection.execute(
-                sa.select(table).where(table.c.org_id == org_id).order_by(table.c.created_at, table.c.is_default.desc())
-            ).all()
-        return tuple(Sandbox(**row._mapping) for row in rows)
-
-    def sandbox(self, org_id: str, name: str) -> Sandbox:
-        """The sandbox of this name, in any state. Raises NotFound."""
-        with self._transactions.read() as connection:
-            return _sandbox(connection, org_id, name)
-
-    def add_sandbox(self, org_id: str, name: str, title: str, type_: str, *, by: str | Caller = SETUP) -> Sandbox:
-        """Make a sandbox. Raises Taken, also for the name of a deleted one; NotFound without the organisation."""
-        with self._change(org_id, by) as change:
-            if not self._has(change.connection, tables.orgs, org_id):
-                raise NotFound(f"No organisation {org_id!r} exists.")
-            table = tables.sandboxes
-            if change.connection.execute(
-                sa.select(table.c.id).where(table.c.org_id == org_id, table.c.name == name)
-            ).first():
-                raise Taken(name)
-            change.sandbox(name, title, type_)
-            return _sandbox(change.connection, org_id, name)
-
-    def change_sandbox(
-        self, org_id: str, name: str, *, title: str | None = None, state: str | None = None, by: str | Caller = SETUP
-    ) -> Sandbox:
-        """Give a sandbox another title or state. Raises NotFound."""
-        table = tables.sandboxes
-        with self._change(org_id, by) as change:
-            before = _sandbox(change.connection, org_id, name)
-            after = replace(
-                before,
-                title=before.title if title is None else title,
-                state=before.state if state is None else state,
-                version=before.version + 1,
-                updated_at=change.at,
-                updated_by=change.who,
-            )
-            values = {key: getattr(after, key) for key in ("title", "state", "version", "updated_at", "updated_by")}
-            change.connection.execute(sa.update(table).where(table.c.id == before.id).values(values))
-            change.record("update" if state is None else state, "sandboxes", name, before.version, after.version)
-            return after
-
     # -- clients, their secrets, sign-in codes -----------------------------------------------------
 
     def client(self, client_id: str) -> Client | None:
@@ -166,17 +114,17 @@ class Tenants:
 
     def add_client(self, client: Client, secret_sha256: str | None, *, by: str = SETUP) -> None:
         """Store a client, which may do nothing yet; without a secret it only names itself. Raises Taken, NotFound."""
-        with self._change(client.org_id, by) as change:
-            if not self._has(change.connection, tables.orgs, client.org_id):
+        with changing(self._transactions, client.org_id, by) as change:
+            if not change.has(tables.orgs, client.org_id):
                 raise NotFound(f"No organisation {client.org_id!r} exists.")
-            if self._has(change.connection, tables.clients, client.id):
+            if change.has(tables.clients, client.id):
                 raise Taken(client.id)
             change.client(client, secret_sha256)
 
     def remove_client(self, client_id: str, *, by: str = SETUP) -> None:
         """Remove a client with its secrets and grants; its tokens are refused from now on. Raises NotFound."""
         client = self._client(client_id)
-        with self._change(client.org_id, by) as change:
+        with changing(self._transactions, client.org_id, by) as change:
             grants, clients = tables.grants, tables.clients
             mine = sa.delete(grants).where(grants.c.kind == "service", grants.c.principal == client_id)
             change.connection.execute(mine)
@@ -199,7 +147,7 @@ class Tenants:
         """Add a secret. The last one is good for `overlap_ms` more, older ones no longer. Raises NotFound."""
         client = self._client(client_id)
         table = tables.client_secrets
-        with self._change(client.org_id, by) as change:
+        with changing(self._transactions, client.org_id, by) as change:
             until = change.at + overlap_ms
             old = change.connection.execute(
                 sa.select(table.c.id, table.c.expires_at)
@@ -216,7 +164,7 @@ class Tenants:
 
     def add_code(self, sha256: str, client: Client, user_id: str, *, expires_at: int, by: str = SETUP) -> None:
         """Store a sign-in code that one person may use once, through one client."""
-        with self._change(client.org_id, by) as change:
+        with changing(self._transactions, client.org_id, by) as change:
             change.connection.execute(sa.delete(tables.codes).where(tables.codes.c.expires_at <= change.at))
             change.insert(
                 tables.codes,
@@ -249,8 +197,8 @@ class Tenants:
 
     def add_role(self, org_id: str, name: str, permissions: frozenset[Permission], *, by: str = SETUP) -> None:
         """Make a role. Raises Taken, NotFound."""
-        with self._change(org_id, by) as change:
-            if not self._has(change.connection, tables.orgs, org_id):
+        with changing(self._transactions, org_id, by) as change:
+            if not change.has(tables.orgs, org_id):
                 raise NotFound(f"No organisation {org_id!r} exists.")
             table = tables.roles
             known = sa.select(table.c.name).where(table.c.org_id == org_id, table.c.name == name)
@@ -279,7 +227,7 @@ class Tenants:
         roles = self.roles(org_id)
         if grant.role not in roles:
             raise NotFound(f"No role {grant.role!r} exists. There are {', '.join(roles)}.")
-        with self._change(org_id, by) as change:
+        with changing(self._transactions, org_id, by) as change:
             place = _place(change.connection, org_id, grant)
             if change.connection.execute(sa.select(tables.grants.c.id).where(*_same(org_id, grant, place))).first():
                 return
@@ -287,7 +235,7 @@ class Tenants:
 
     def revoke(self, org_id: str, grant: Grant, *, by: str = SETUP) -> None:
         """Take a role from a principal. Raises NotFound."""
-        with self._change(org_id, by) as change:
+        with changing(self._transactions, org_id, by) as change:
             place = _place(change.connection, org_id, grant)
             gone = change.connection.execute(sa.delete(tables.grants).where(*_same(org_id, grant, place)))
             if gone.rowcount == 0:
@@ -296,103 +244,11 @@ class Tenants:
 
     # -- inside ------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _change(self, org_id: str, by: str | Caller) -> Iterator["_Change"]:
-        with self._transactions.write() as connection:
-            # First of all, so that changes wait for one another and may look before they write.
-            connection.execute(sa.update(tables.tenancy).values(revision=tables.tenancy.c.revision + 1))
-            yield _Change(connection, org_id, by)
-
     def _client(self, client_id: str) -> Client:
         client = self.client(client_id)
         if client is None:
             raise NotFound(f"No client {client_id!r} exists. `headgate clients list` shows those there are.")
         return client
-
-    @staticmethod
-    def _has(connection: sa.Connection, table: sa.Table, id_: str) -> bool:
-        return connection.execute(sa.select(table.c.id).where(table.c.id == id_)).first() is not None
-
-
-class _Change:
-    """One transaction that changes an organisation, with the time and the person of its changes."""
-
-    def __init__(self, connection: sa.Connection, org_id: str, by: str | Caller) -> None:
-        self.connection, self.org_id, self.at = connection, org_id, now_ms()
-        caller = by if isinstance(by, Caller) else None
-        self.who = caller.principal.user_id if caller else str(by)
-        self._through = caller.principal.client_id if caller else SETUP
-        self._request_id = caller.request_id if caller else ""
-
-    def insert(self, table: sa.Table, **values: Any) -> None:
-        self.connection.execute(sa.insert(table).values(values))
-
-    def sandbox(self, name: str, title: str, type_: str, *, default: bool = False) -> None:
-        self.insert(
-            tables.sandboxes,
-            id=str(uuid.uuid4()),
-            org_id=self.org_id,
-            name=name,
-            title=title,
-            type=type_,
-            state="active",
-            is_default=default,
-            version=1,
-            created_at=self.at,
-            updated_at=self.at,
-            created_by=self.who,
-            updated_by=self.who,
-        )
-        self.record("create", "sandboxes", name, None, 1)
-
-    def client(self, client: Client, secret_sha256: str | None) -> None:
-        row = {"id": client.id, "org_id": client.org_id, "name": client.name, "issuer": client.issuer}
-        self.insert(tables.clients, **row, created_at=self.at)
-        if secret_sha256 is not None:
-            self.secret(client.id, secret_sha256)
-        self.record("create", "clients", client.id)
-
-    def secret(self, client_id: str, sha256: str) -> None:
-        id_ = str(uuid.uuid4())
-        self.insert(tables.client_secrets, id=id_, client_id=client_id, sha256=sha256, created_at=self.at)
-
-    def grant(self, grant: Grant, sandbox_id: str | None) -> None:
-        self.insert(
-            tables.grants,
-            id=str(uuid.uuid4()),
-            org_id=self.org_id,
-            sandbox_id=sandbox_id,
-            kind=grant.kind,
-            principal=grant.principal,
-            role=grant.role,
-            created_at=self.at,
-            created_by=self.who,
-        )
-        self.record("grant", "grants", f"{grant.principal} {grant.role}")
-
-    def record(self, action: str, kind: str, id_: str, before: int | None = None, after: int | None = None) -> None:
-        self.insert(
-            tables.audit,
-            at=self.at,
-            org_id=self.org_id,
-            sandbox_id="",
-            principal=self.who,
-            client=self._through,
-            request_id=self._request_id,
-            action=action,
-            kind=kind,
-            resource_id=id_[:64],
-            etag_before=None if before is None else str(before),
-            etag_after=None if after is None else str(after),
-        )
-
-
-def _sandbox(connection: sa.Connection, org_id: str, name: str) -> Sandbox:
-    table = tables.sandboxes
-    row = connection.execute(sa.select(table).where(table.c.org_id == org_id, table.c.name == name)).first()
-    if row is None:
-        raise NotFound(f"No sandbox {name[:80]!r} exists in the organisation.")
-    return Sandbox(**row._mapping)
 
 
 def _grants(org_id: str) -> sa.Select[Any]:
@@ -405,7 +261,7 @@ def _grants(org_id: str) -> sa.Select[Any]:
 
 
 def _place(connection: sa.Connection, org_id: str, grant: Grant) -> str | None:
-    return None if grant.sandbox is None else _sandbox(connection, org_id, grant.sandbox).id
+    return None if grant.sandbox is None else sandbox_of(connection, org_id, grant.sandbox).id
 
 
 def _same(org_id: str, grant: Grant, sandbox_id: str | None) -> tuple[sa.ColumnElement[bool], ...]:
