@@ -10,7 +10,8 @@ import duckdb
 import pytest
 
 from headgate import dataplane
-from headgate.mapping import Rule, Shape, Unmappable, check, compiled, held, preview, rejection, rule_of, shape_of
+from headgate.mapping import Rule, Shape, Unmappable, compiled, held, preview, rejection, rule_of, shape_of, unmapped
+from headgate.mapping import check as check_all
 from headgate.mapping.rules import EACH, SourceType, shown_path
 from headgate.model.lake import Column, LakeType
 
@@ -23,6 +24,11 @@ def attribute(source: str, destination: str) -> Rule:
 
 def static(text: str, destination: str) -> Rule:
     return Rule(SourceType.STATIC, text, destination)
+
+
+def check(rule: Rule, shape: Shape | None = None) -> str | None:
+    [reason] = check_all([rule], shape or Shape())
+    return reason
 
 
 def struct(**fields: LakeType) -> LakeType:
@@ -398,6 +404,15 @@ def test_static_values_are_checked_without_a_source() -> None:
     assert "'twelve'" in str(check(static("twelve", "n"), shape))
     assert check(attribute("anything", "s"), shape) is None
     assert "not executed" in str(check(Rule(SourceType.EXPRESSION, "now()", "s"), shape))
+
+
+def test_required_fields_that_no_mapping_gives_are_named_without_a_source() -> None:
+    shape = schema(a__required="string", o=_object(b__required="long", c="long"))
+    assert unmapped([attribute("x", "o.c")], shape) == "a"
+    assert unmapped([attribute("x", "a"), attribute("x", "o.c")], shape) == "o.b"
+    assert unmapped([attribute("x", "a"), attribute("x", "o")], shape) is None
+    with pytest.raises(Unmappable, match="no mappings"):
+        compiled([], [Column("x", STRING)])
 
 
 def test_a_preview_gives_records_in_order_and_names_what_failed() -> None:

@@ -11,6 +11,7 @@ from headgate import __version__
 from headgate.api import (
     access,
     batches,
+    conversion,
     datasets,
     export,
     health,
@@ -33,6 +34,7 @@ __all__ = ["BASE", "create_app"]
 
 BASE = "/data/foundation/flowservice"
 CATALOG = "/data/foundation/catalog"
+_CONVERSION = "/data/foundation/conversion"
 _REGISTRY = "/data/foundation/schemaregistry"
 _IMPORT = "/data/foundation/import"
 _EXPORT = "/data/foundation/export"
@@ -49,6 +51,7 @@ _ROUTERS = {
     _REGISTRY: (registry.router,),
     _SANDBOXES: (sandboxes.router,),
     _ACCESS: (access.router,),
+    _CONVERSION: (conversion.router,),
 }
 
 

@@ -6,11 +6,15 @@ __all__ = [
     "CONNECTION",
     "CONNECTION_SPEC",
     "DOCUMENT",
+    "EXPRESSION",
     "FLOW",
     "FLOW_SPEC",
+    "MAPPING",
+    "MAPPING_SET",
     "MODE",
     "PATCH",
     "POLICIES",
+    "PREVIEW",
     "PROVIDED_RUN",
     "RUN",
     "SANDBOX",
@@ -206,3 +210,24 @@ DOCUMENT: Schema = {
         "xdm:sourceSchema": _TEXT,
     },
 }
+MAPPING = _object(
+    ["source", "destination"],
+    sourceType={"type": "string", "enum": ["ATTRIBUTE", "STATIC", "EXPRESSION"], "default": "ATTRIBUTE"},
+    source=_TEXT,
+    destination=_TEXT,
+    name=_TEXT,
+    description=_TEXT,
+)
+_SCHEMA_REF = _object(["id"], id=_TEXT, contentType=_TEXT)
+MAPPING_SET = _object(
+    ["mappings"],
+    name=_TEXT,
+    outputSchema=_object(["schemaRef"], schemaRef=_SCHEMA_REF),
+    mappings={"type": "array", "items": MAPPING, "maxItems": 1000},
+)
+PREVIEW = _object(
+    ["data", "mappingSet"],
+    data={"type": ["object", "array"], "description": "A record, or a list of at most 100."},
+    mappingSet=MAPPING_SET,
+)
+EXPRESSION = _object(["expression"], expression={**_TEXT, "minLength": 1})

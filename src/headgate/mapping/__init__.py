@@ -5,7 +5,7 @@ from headgate.mapping.faults import rejection
 from headgate.mapping.held import held
 from headgate.mapping.rules import Rule, Unmappable, rule_of
 from headgate.mapping.shapes import Shape, shape_of
-from headgate.mapping.trial import check, preview
+from headgate.mapping.trial import check, preview, unmapped
 
 __all__ = [
     "Projection",
@@ -19,4 +19,5 @@ __all__ = [
     "rejection",
     "rule_of",
     "shape_of",
+    "unmapped",
 ]

@@ -58,6 +58,8 @@ class _Part:
 
 def compiled(rules: Sequence[Rule], columns: Sequence[Column], schema: Shape = ANY) -> Projection:
     """The projection that carries `rules` out on `columns`, checked against `schema`. Raises Unmappable."""
+    if not rules:
+        raise Unmappable("The mapping set has no mappings, so no column would land.")
     parts = []
     taken: dict[Path, Rule] = {}
     for rule in rules:

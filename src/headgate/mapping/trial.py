@@ -11,11 +11,11 @@ from headgate import dataplane
 from headgate.dataplane import quote
 from headgate.mapping.compiler import compiled
 from headgate.mapping.faults import rejection
-from headgate.mapping.rules import Rule, SourceType, Unmappable
+from headgate.mapping.rules import EACH, Path, Rule, SourceType, Unmappable, shown_path
 from headgate.mapping.shapes import ANY, Shape
 from headgate.model.lake import Column, LakeType
 
-__all__ = ["Preview", "check", "preview"]
+__all__ = ["Preview", "check", "preview", "unmapped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +26,67 @@ class Preview:
     failed: tuple[tuple[Rule, str], ...]
 
 
-def check(rule: Rule, schema: Shape = ANY) -> str | None:
-    """Why `rule` cannot be carried out, as far as it can be told without the source; None when it may."""
+def check(rules: Sequence[Rule], schema: Shape = ANY) -> list[str | None]:
+    """Why each rule cannot be carried out, as far as it can be told without the source; None where it may."""
+    optional = _optional(schema)
+    with dataplane.opened(memory="64MB") as connection:
+        return [_reason(connection, rule, optional) for rule in rules]
+
+
+def unmapped(rules: Sequence[Rule], schema: Shape) -> str | None:
+    """A field that `schema` requires and no rule gives; None when there is none. Copied objects are not looked into."""
+    return _lacking([rule.destination_path for rule in rules], schema, ())
+
+
+def preview(rules: Sequence[Rule], records: Sequence[dict[str, Any]], schema: Shape = ANY) -> Preview:
+    """What `rules` make of `records`. A mapping that fails on one of them is left out and named."""
+    columns = _columns(records)
+    optional = _optional(schema)
+    failed: list[tuple[Rule, str]] = []
+    with dataplane.opened(memory="64MB") as connection:
+        _fill(connection, records, columns)
+        good: list[Rule] = []
+        for rule in rules:
+            if (reason := _failure(connection, [rule], columns, optional)) is None:
+                good.append(rule)
+            else:
+                failed.append((rule, reason))
+        if good and _failure(connection, good, columns, optional) is not None:
+            alone, good = good, []
+            for rule in alone:  # some do not go together: the earlier one wins
+                if (reason := _failure(connection, [*good, rule], columns, optional)) is None:
+                    good.append(rule)
+                else:
+                    failed.append((rule, reason))
+        made = _run(connection, good, columns, optional) if good else [{} for _ in records]
+        return Preview(made, tuple(failed))
+
+
+def _fill(connection: duckdb.DuckDBPyConnection, records: Sequence[dict[str, Any]], columns: Sequence[Column]) -> None:
+    """Make the table `sample` of `records`."""
+    structure = "".join(f", {quote(column.name)} {column.type.sql}" for column in columns)
+    connection.execute(f"CREATE TABLE sample (_headgate_place INTEGER{structure})")
+    if columns:
+        form = json.dumps({column.name: _form(column.type) for column in columns})
+        connection.executemany(
+            "INSERT INTO sample SELECT ?, unnest(from_json(CAST(? AS JSON), ?))",
+            [(place, json.dumps(record), form) for place, record in enumerate(records)],
+        )
+
+
+def _reason(connection: duckdb.DuckDBPyConnection, rule: Rule, schema: Shape) -> str | None:
     try:
-        if rule.type is SourceType.STATIC:
-            made = compiled([rule], (), _optional(schema))
-            with dataplane.opened(memory="64MB") as connection:
-                connection.execute(f"SELECT {made.sql}").fetchall()
-        elif rule.type is SourceType.ATTRIBUTE:
-            _see(schema, rule)
-        else:
-            compiled([rule], ())
+        match rule.type:
+            case SourceType.STATIC if EACH in rule.destination_path:
+                _see(schema, rule)
+            case SourceType.STATIC:
+                connection.execute(f"SELECT {compiled([rule], (), schema).sql}").fetchall()
+            case SourceType.ATTRIBUTE:
+                if rule.source_path.count(EACH) != rule.destination_path.count(EACH):
+                    return "source and destination must have equally many [*]."
+                _see(schema, rule)
+            case SourceType.EXPRESSION:
+                compiled([rule], ())
     except Unmappable as error:
         return error.reason
     except duckdb.Error as error:
@@ -44,36 +94,33 @@ def check(rule: Rule, schema: Shape = ANY) -> str | None:
     return None
 
 
-def preview(rules: Sequence[Rule], records: Sequence[dict[str, Any]], schema: Shape = ANY) -> Preview:
-    """What `rules` make of `records`. A mapping that fails on one of them is left out and named."""
-    columns = _columns(records)
-    failed: list[tuple[Rule, str]] = []
-    with dataplane.opened(memory="64MB") as connection:
-        structure = ", ".join(f"{quote(column.name)} {column.type.sql}" for column in columns)
-        connection.execute("CREATE TABLE sample (place INTEGER" + (f", {structure})" if structure else ")"))
-        if columns:
-            form = json.dumps({column.name: _form(column.type) for column in columns})
-            connection.executemany(
-                "INSERT INTO sample SELECT ?, unnest(from_json(CAST(? AS JSON), ?))",
-                [(place, json.dumps(record), form) for place, record in enumerate(records)],
-            )
-        optional = _optional(schema)
-        good: list[Rule] = []
-        for rule in rules:
-            try:
-                _run(connection, [*good, rule], columns, optional)
-            except (Unmappable, duckdb.Error) as error:
-                failed.append((rule, error.reason if isinstance(error, Unmappable) else rejection(str(error)) or ""))
-            else:
-                good.append(rule)
-        return Preview(_run(connection, good, columns, optional) if good else [{} for _ in records], tuple(failed))
+def _failure(
+    connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule], columns: Sequence[Column], schema: Shape
+) -> str | None:
+    try:
+        _run(connection, rules, columns, schema)
+    except Unmappable as error:
+        return error.reason
+    except duckdb.Error as error:
+        return rejection(str(error)) or "the value cannot be converted."
+    return None
+
+
+def _lacking(paths: Sequence[Path], shape: Shape, place: Path) -> str | None:
+    for name, field in shape.fields.items():
+        below = [path[1:] for path in paths if path and path[0] == name]
+        if not below and field.required:
+            return shown_path((*place, name))
+        if below and all(below) and (found := _lacking(below, field, (*place, name))):
+            return found
+    return None
 
 
 def _run(
     connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule], columns: Sequence[Column], schema: Shape
 ) -> list[dict[str, Any]]:
     made = compiled(rules, columns, schema)
-    query = f"SELECT to_json(mapped) FROM (SELECT {made.sql}, place AS _headgate_place FROM sample) AS mapped"  # noqa: S608
+    query = f"SELECT to_json(mapped) FROM (SELECT {made.sql}, _headgate_place FROM sample) AS mapped"  # noqa: S608 - quoted
     rows = sorted((json.loads(text) for (text,) in connection.execute(query).fetchall()), key=_place)
     return [{name: value for name, value in row.items() if name != "_headgate_place"} for row in rows]
 
@@ -83,9 +130,7 @@ def _place(row: dict[str, Any]) -> int:
 
 
 def _see(schema: Shape, rule: Rule) -> None:
-    """See that the paths can be read and that the schema has the destination. Raises Unmappable."""
-    if rule.source_path.count(None) != rule.destination_path.count(None):
-        raise Unmappable("source and destination must have equally many [*].", rule)
+    """See that the schema has the destination. Raises Unmappable."""
     shape = schema
     for step in rule.destination_path:
         if isinstance(step, str):

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from headgate.config import Settings
-from headgate.errors import BadMapping, ConnectorUnsupported, SourceNotOnDemand, StateNotAllowed, TargetNotLake
+from headgate.errors import ConnectorUnsupported, SourceNotOnDemand, StateNotAllowed, TargetNotLake
 from headgate.model.query import Field
 from headgate.model.resources import Kind, Resource, now_ms
 from headgate.model.runs import Json, RunState
 from headgate.service import flow_body, wire
 from headgate.service.bodies import check_id, check_schema, kept, optional_object, required_name, spec_ref
+from headgate.service.mapping_sets import frozen_mapping
 from headgate.service.paging import Listings
 from headgate.service.resources import Collection, Content, see_published
 from headgate.service.specs import connection_spec, flow_spec
@@ -87,6 +88,8 @@ class Flows(Collection):
         check_schema(options, spec.shape["optionSpec"]["spec"], "options")
         source, target = _ends(store, spec, source_id, target_id)
         frozen = _frozen(store, spec, source, target, before)
+        if (mapping := _mapping(store, transformations, frozen, before)) is not None:
+            frozen["mapping"] = mapping
         content = {
             **kept(body, "name", "description", "scheduleParams", "labels", "policy"),
             "flowSpec": {"id": spec.id, "version": spec.version},
@@ -132,8 +135,6 @@ def copy_transformation(transformations: Sequence[Json]) -> Json | None:
 def _transformations(body: Json, spec: FlowSpec, frequency: str, before: Resource | None) -> list[Json]:
     """The flow's transformations. One on demand keeps the `Copy` of its first run for as long as its source."""
     given = flow_body.transformations(body, spec)
-    if flow_body.found("Mapping", given) is not None:
-        raise BadMapping
     if not spec.needs_delta_column:
         return given
     kept_copy = None
@@ -187,6 +188,19 @@ def _frozen(store: ScopedStore, spec: FlowSpec, source: Resource, target: Resour
     return frozen
 
 
+def _mapping(store: ScopedStore, given: Sequence[Json], frozen: Json, before: Resource | None) -> Json | None:
+    """The mapping set that the flow keeps; the one it has, while neither the transformation nor the target changes."""
+    asked = flow_body.found("Mapping", given)
+    if asked is None:
+        return None
+    if before is not None and before.frozen.get("target") == frozen["target"]:
+        held: Json | None = before.frozen.get("mapping")
+        if held is not None and flow_body.found("Mapping", before.body["transformations"]) == asked:
+            return held
+    dataset = store.get(Kind.DATASET, frozen["target"]["dataSetId"])
+    return frozen_mapping(store, optional_object(asked, "params"), dataset)
+
+
 def _from(source: Resource) -> Json:
     return {
         "sourceConnectionId": source.id,
@@ -203,4 +217,4 @@ def _links(frozen: Json) -> list[str]:
     """The ids that a flow refers to."""
     source, target = frozen["source"], frozen["target"]
     ids = (source["sourceConnectionId"], target["targetConnectionId"], source["connectionId"], target.get("dataSetId"))
-    return [id_ for id_ in ids if id_]
+    return [id_ for id_ in (*ids, (frozen.get("mapping") or {}).get("id")) if id_]

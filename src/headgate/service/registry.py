@@ -28,7 +28,7 @@ from headgate.service.paging import Parameters, known_parameters
 from headgate.service.resources import new_resource
 from headgate.store import ScopedStore, Store
 
-__all__ = ["Registry", "tenant_id"]
+__all__ = ["Registry", "resolved_schema", "tenant_id"]
 
 _KINDS = {
     "schemas": Kind.SCHEMA,
@@ -167,11 +167,6 @@ class Registry:
                 raise SchemaInUse(f"{found.name!r} is used by the {user} entry {users[0]}. Take it out there first.")
         store.delete(kind, found.id)
 
-    def resolved(self, caller: Caller, schema_id: str) -> Json:
-        """The schema with this `$id` or `meta:altId`, with all it refers to. Raises SchemaNotFound, BadSchema."""
-        store = self._store.scoped(caller)
-        return xdm.resolved(_shown(_get(store, Kind.SCHEMA, schema_id)), lambda ref: _lookup(store, ref))
-
     # -- inside ----------------------------------------------------------------------------------
 
     def _change(self, caller: Caller, found: Resource, body: Json) -> Json:
@@ -240,6 +235,11 @@ class Registry:
             document = {**document, "meta:descriptors": found}
         bare: Json = document if form.text else xdm.without_text(document)
         return bare
+
+
+def resolved_schema(store: ScopedStore, schema_id: str) -> Json:
+    """The schema with this `$id` or `meta:altId`, with all it refers to. Raises SchemaNotFound, BadSchema."""
+    return xdm.resolved(_shown(_get(store, Kind.SCHEMA, schema_id)), lambda ref: _lookup(store, ref))
 
 
 def _kind(container: str, collection: str) -> Kind | None:

@@ -14,6 +14,7 @@ from headgate.service.flows import Flows
 from headgate.service.identity import Identity
 from headgate.service.insights import Insights
 from headgate.service.limits import Limits
+from headgate.service.mapping_sets import MappingSets
 from headgate.service.paging import Listings
 from headgate.service.registry import Registry
 from headgate.service.runs import Runs
@@ -44,6 +45,7 @@ class Service:
         self._limits = Limits(settings)
         self.runs = Runs(settings, store, listings, self._limits, wake)
         self.registry = Registry(store)
+        self.mapping_sets = MappingSets(store)
         self._lake = Lake(settings.warehouse)
         self.datasets = Datasets(store, self._lake)
         self.batches = Batches(store, self._lake)
