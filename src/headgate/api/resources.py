@@ -56,7 +56,7 @@ def _router(
         return found(chosen(service).get(caller, id))
 
     @router.patch(
-        "/{id}", dependencies=[manage, Bare], name=f"change {name}", openapi_extra=schemas.body(schemas.PATCH)
+        "/{id}", dependencies=[manage, Bare], name=f"change {name}", openapi_extra=schemas.versioned_body(schemas.PATCH)
     )
     def patch(id: str, request: Request, service: Serving, caller: Calling, operations: Patch) -> Response:  # noqa: A002
         """Change one by JSON Patch, if it still has the version of If-Match; the answer is all of it."""

@@ -42,7 +42,7 @@ def get_run(id: str, service: Serving, caller: Calling) -> Response:  # noqa: A0
     return found(service.runs.get(caller, id))
 
 
-@router.put("/runs/{id}", dependencies=[manage, Bare], openapi_extra=schemas.body(schemas.PROVIDED_RUN))
+@router.put("/runs/{id}", dependencies=[manage, Bare], openapi_extra=schemas.versioned_body(schemas.PROVIDED_RUN))
 def update_run(id: str, request: Request, service: Serving, caller: Calling, body: Body) -> Response:  # noqa: A002
     """Replace what a source provider says of a run. Only service tokens may; what the engine says is read-only."""
     changed = service.runs.put(caller, id, body, etag=required_version(request))

@@ -27,6 +27,7 @@ __all__ = [
     "Schema",
     "action",
     "body",
+    "versioned_body",
 ]
 
 Schema = dict[str, Any]
@@ -35,6 +36,18 @@ Schema = dict[str, Any]
 def body(schema: Schema) -> Schema:
     """The OpenAPI part of a route that takes a JSON body."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def versioned_body(schema: Schema) -> Schema:
+    """The OpenAPI part of a route that takes a JSON body under the version in If-Match."""
+    version = {
+        "name": "If-Match",
+        "in": "header",
+        "required": True,
+        "schema": {"type": "string"},
+        "description": "The etag of what is changed, as it was read; * for any.",
+    }
+    return {**body(schema), "parameters": [version]}
 
 
 def action(*ops: str) -> Schema:
