@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from headgate.api import schemas
 from headgate.api.bodies import read_texts
-from headgate.api.requests import Bare, Calling, Open
+from headgate.api.requests import Anyone, Bare, Calling
 from headgate.service.access import effective_policies, reference
 
 __all__ = ["router"]
@@ -22,13 +22,13 @@ async def _names(request: Request, caller: Calling) -> list[str]:  # noqa: ARG00
 Names = Annotated[list[str], Depends(_names)]
 
 
-@router.get("/reference", dependencies=[Open, Bare])
-def list_permissions(caller: Calling) -> Response:  # noqa: ARG001 - anybody who is let in may know
+@router.get("/reference", dependencies=[Anyone, Bare])
+def list_permissions() -> Response:
     """Every permission, and what it allows."""
     return JSONResponse(reference())
 
 
-@router.post("/effective-policies", dependencies=[Open, Bare], openapi_extra=schemas.body(schemas.POLICIES))
+@router.post("/effective-policies", dependencies=[Anyone, Bare], openapi_extra=schemas.body(schemas.POLICIES))
 def list_effective(caller: Calling, names: Names) -> Response:
     """What the caller may do, for each of the names that are sent."""
     return JSONResponse(effective_policies(caller, names))

@@ -14,6 +14,7 @@ from headgate.service import Service
 from headgate.service.paging import known_parameters
 
 __all__ = [
+    "Anyone",
     "Bare",
     "Body",
     "Calling",
@@ -115,10 +116,11 @@ def needs_in_org(permission: Permission) -> params.Depends:
 
 
 Open = Depends(_anybody)  # for routes that need no caller
+Anyone = Depends(_caller)  # for routes that every caller who is let in may take
 
 
 def check_guards(router: APIRouter) -> None:
-    """See that every route of `router` declares `needs()` or `Open`, and describe the permission in its OpenAPI part.
+    """See that every route of `router` declares `needs()`, `Anyone` or `Open`, and describe it in its OpenAPI part.
 
     Raises UnguardedRoute.
     """
@@ -126,9 +128,9 @@ def check_guards(router: APIRouter) -> None:
         if not isinstance(route, APIRoute):
             raise UnguardedRoute(f"{route!r} is no route that can declare a permission.")
         declared = [dependency.dependency for dependency in route.dependencies]
-        permission = next((guard.permission for guard in declared if isinstance(guard, _Guard)), None)
-        if permission is not None:
-            route.openapi_extra = {**(route.openapi_extra or {}), "x-permission": permission.value}
+        needed = [guard.permission.value for guard in declared if isinstance(guard, _Guard)]
+        if needed or _caller in declared:
+            route.openapi_extra = {**(route.openapi_extra or {}), "x-permission": ", ".join(needed) or "any"}
         elif _anybody not in declared:
             raise UnguardedRoute(f"{' '.join(route.methods or ())} {route.path} declares no permission.")
 
