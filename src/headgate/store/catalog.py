@@ -1,7 +1,7 @@
 """What the Catalog asks of the store: datasets and batches by its own grammar, and sums of runs."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,13 @@ from headgate.model.catalog import BatchStatus, CatalogQuery, Condition, Member
 from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.runs import Run, RunState
 from headgate.store import tables
+from headgate.store.listing import Members, members
 from headgate.store.scoped import ScopedStore, run_of
 
 __all__ = ["CatalogStore", "Slice"]
 
+_Sql = sa.ColumnElement[Any]
+_Truth = sa.ColumnElement[bool]
 _RESOURCES, _RUNS = tables.resources, tables.runs
 _RUN_TAGS = {"flowId": _RUNS.c.flow_id, "flowRunId": _RUNS.c.id}
 _ENDED_WELL = ("success", "partialSuccess")
@@ -40,26 +43,29 @@ class CatalogStore(ScopedStore):
         """One page of the datasets that match."""
         select = self._resources(Kind.DATASET)
         with self._transactions.read() as connection:
-            rows = connection.execute(_asked(select, _RESOURCES, query, connection.dialect.name)).all()
+            rows = connection.execute(_asked(connection, select, _RESOURCES, query)).all()
         return tuple(self._resource(row) for row in rows)
 
     def batches(self, query: CatalogQuery) -> tuple[Run, ...]:
         """One page of the runs that match, which are the batches."""
         select = sa.select(_RUNS).where(*self._mine(_RUNS))
         with self._transactions.read() as connection:
-            rows = connection.execute(_asked(select, _RUNS, query, connection.dialect.name)).all()
+            rows = connection.execute(_asked(connection, select, _RUNS, query)).all()
         return tuple(run_of(row) for row in rows)
 
     def last_batches(self, dataset_ids: Sequence[str], *, succeeded: bool = False) -> dict[str, Run]:
         """The newest run of each of these datasets that has any, or the newest successful one, by dataset id."""
         chosen = [_in_status(BatchStatus.SUCCESS)] if succeeded else []
         newest = (
-            sa.select(sa.func.max(_RUNS.c.seq))
-            .where(*self._mine(_RUNS), _RUNS.c.dataset_id.in_(dataset_ids), *chosen)
-            .group_by(_RUNS.c.dataset_id)
+            sa.select(_RUNS.c.seq)
+            .where(*self._mine(_RUNS), _RUNS.c.dataset_id == _RESOURCES.c.id, *chosen)
+            .order_by(_RUNS.c.created_at.desc(), _RUNS.c.seq.desc())
+            .limit(1)
+            .scalar_subquery()
         )
+        of_each = sa.select(newest).where(*self._mine(_RESOURCES), _RESOURCES.c.id.in_(dataset_ids))
         with self._transactions.read() as connection:
-            rows = connection.execute(sa.select(_RUNS).where(_RUNS.c.seq.in_(newest))).all()
+            rows = connection.execute(sa.select(_RUNS).where(_RUNS.c.seq.in_(of_each))).all()
         return {row.dataset_id: run_of(row) for row in rows}
 
     def mark_reverted(self, id_: str) -> Run:
@@ -85,89 +91,123 @@ class CatalogStore(ScopedStore):
 
         `figure` is a path into a run's metrics; without one the runs are counted.
         """
-        value = sa.cast(_RUNS.c.metrics[figure].as_string(), sa.BigInteger) if figure else sa.literal(1)
-        return self._summed(
-            sa.select(_RUNS.c.dataset_id, _bucket(_RUNS.c.completed_at, span), sa.func.sum(value))
-            .where(*self._mine(_RUNS), _RUNS.c.state.in_(states), _RUNS.c.dataset_id.is_not(None))
-            .where(*_within(_RUNS.c.completed_at, _RUNS.c.dataset_id, span))
-        )
+        with self._transactions.read() as connection:
+            json = members(connection)
+            value = json.number(json.member(_RUNS.c.metrics, figure)) if figure else sa.literal(1)
+            return _summed(
+                connection,
+                sa.select(_RUNS.c.dataset_id, _bucket(_RUNS.c.completed_at, span), sa.func.sum(value))
+                .where(*self._mine(_RUNS), _RUNS.c.state.in_(states), _RUNS.c.dataset_id.is_not(None))
+                .where(*_within(_RUNS.c.completed_at, _RUNS.c.dataset_id, span)),
+            )
 
     def new_datasets(self, span: Slice) -> list[tuple[str, int, int]]:
         """(dataset, beginning of the bucket, 1) of the datasets that were made."""
         table = _RESOURCES
-        return self._summed(
-            sa.select(table.c.id, _bucket(table.c.created_at, span), sa.func.count())
-            .where(*self._mine(table), table.c.kind == Kind.DATASET.value)
-            .where(*_within(table.c.created_at, table.c.id, span))
-        )
-
-    def _summed(self, select: sa.Select[Any]) -> list[tuple[str, int, int]]:
-        grouped = select.group_by(sa.literal_column("1"), sa.literal_column("2"))
         with self._transactions.read() as connection:
-            rows = connection.execute(grouped.order_by(sa.literal_column("2"), sa.literal_column("1"))).all()
-        return [(dataset, int(begin), int(total or 0)) for dataset, begin, total in rows]
+            return _summed(
+                connection,
+                sa.select(table.c.id, _bucket(table.c.created_at, span), sa.func.count())
+                .where(*self._mine(table), table.c.kind == Kind.DATASET.value)
+                .where(*_within(table.c.created_at, table.c.id, span)),
+            )
+
+
+def _summed(connection: sa.Connection, select: sa.Select[Any]) -> list[tuple[str, int, int]]:
+    dataset: _Sql = sa.literal_column("1")
+    begin: _Sql = sa.literal_column("2")
+    rows = connection.execute(select.group_by(dataset, begin).order_by(begin, dataset)).all()
+    return [(row[0], int(row[1]), int(row[2] or 0)) for row in rows]
 
 
 def _bucket(column: sa.Column[int], span: Slice) -> sa.ColumnElement[int]:
     return column - column % sa.literal_column(str(int(span.bucket)))
 
 
-def _within(moment: sa.Column[int], dataset: sa.Column[str], span: Slice) -> list[sa.ColumnElement[bool]]:
+def _within(moment: sa.Column[int], dataset: sa.Column[str], span: Slice) -> list[_Truth]:
     chosen = [dataset.in_(span.datasets)] if span.datasets is not None else []
     return [moment >= span.start, moment < span.end, *chosen]
 
 
-def _asked(select: sa.Select[Any], table: sa.Table, query: CatalogQuery, dialect: str) -> sa.Select[Any]:
-    order: list[sa.ColumnElement[Any]] = []
-    for member, ascending in query.order:
-        # Rows are numbered in the order they are made, and by that number they are indexed.
-        column = table.c.seq if member.column == "created_at" else _column(table, member)
-        place = column.asc() if ascending else column.desc()
-        order.append(place if column is table.c.seq else place.nulls_last())
+def _asked(connection: sa.Connection, select: sa.Select[Any], table: sa.Table, query: CatalogQuery) -> sa.Select[Any]:
+    asked = _Asked(table, members(connection))
     return (
-        select.where(*(_condition(table, condition, dialect) for condition in query.conditions))
-        .order_by(*order, table.c.seq.desc())
+        select.where(*(asked.condition(condition) for condition in query.conditions))
+        .order_by(*asked.order(query.order))
         .offset(query.start or None)
         .limit(query.limit)
     )
 
 
-def _column(table: sa.Table, member: Member) -> sa.ColumnElement[Any]:
-    name, *path = member.column.split(".")
-    if name == "status":
-        return _status()
-    if not path:
-        return table.c[name]
-    text = table.c[name][tuple(path)].as_string()
-    return sa.cast(text, sa.BigInteger) if member.type == "number" else text
+class _Asked:
+    """The Catalog's grammar in SQL, for one table."""
+
+    def __init__(self, table: sa.Table, json: Members) -> None:
+        self._table, self._json = table, json
+
+    def condition(self, condition: Condition) -> _Truth:
+        """What `condition` says."""
+        member, values = condition.member, condition.values
+        if condition.op == "tag":
+            return self._tagged(str(values[0]), str(values[1]))
+        if member.column == "status" and condition.op in ("in", "not in"):
+            found = sa.or_(*(_in_status(BatchStatus(str(value))) for value in values))
+            return found if condition.op == "in" else sa.not_(found)
+        column = self._column(member)
+        if member.folded:
+            column, values = sa.func.lower(column), tuple(str(value).lower() for value in values)
+        match condition.op:
+            case "exists":
+                return column.is_not(None)
+            case "absent":
+                return column.is_(None)
+            case "in":
+                return _any_of(column, member, values)
+            case "not in":
+                return sa.or_(column.is_(None), sa.not_(_any_of(column, member, values)))
+            case "~":
+                return column.regexp_match(f"(?s){values[0]}")
+            case op:
+                return column.bool_op(op)(values[0])
+
+    def order(self, order: Sequence[tuple[Member, bool]]) -> Iterator[_Sql]:
+        """What orders by these members, each ascending or not, and in the end by time; no value comes last."""
+        created, ascending = self._table.c.created_at, False
+        for member, ascending in order:
+            column = self._column(member)
+            if column is created:
+                break
+            if member.type == "text":
+                column = self._json.collated(column)
+            yield (column.asc() if ascending else column.desc()).nulls_last()
+        else:
+            ascending = False
+        yield from (column.asc() if ascending else column.desc() for column in (created, self._table.c.seq))
+
+    def _column(self, member: Member) -> _Sql:
+        name, *path = member.column.split(".")
+        if name == "status":
+            return _status()
+        if not path:
+            return self._table.c[name]
+        found = self._json.member(self._table.c[name], path)
+        match member.type:
+            case "number":
+                return self._json.number(found)
+            case "text":
+                return self._json.text(found)
+        return sa.func.nullif(found.type, "null")
+
+    def _tagged(self, name: str, value: str) -> _Truth:
+        """Whether the tag `name` has the value; `value` may end in `*`, which stands for anything."""
+        if self._table is _RUNS:
+            return _begins(_RUN_TAGS[name], value) if name in _RUN_TAGS else sa.false()
+        each = self._json.elements(self._json.member(self._table.c.body, ("tags", name)))
+        text = self._json.text(self._json.element(each, ()))
+        return sa.select(sa.literal(1)).select_from(each).where(_begins(text, value)).correlate(self._table).exists()
 
 
-def _condition(table: sa.Table, condition: Condition, dialect: str) -> sa.ColumnElement[bool]:
-    member, values = condition.member, condition.values
-    if condition.op == "tag":
-        return _tagged(table, str(values[0]), str(values[1]), dialect)
-    if member.column == "status" and condition.op in ("in", "not in"):
-        found = sa.or_(*(_in_status(BatchStatus(str(value))) for value in values))
-        return found if condition.op == "in" else sa.not_(found)
-    column = _column(table, member)
-    if member.folded:
-        column, values = sa.func.lower(column), tuple(str(value).lower() for value in values)
-    match condition.op:
-        case "exists":
-            return column.is_not(None)
-        case "absent":
-            return column.is_(None)
-        case "in":
-            return _any_of(column, member, values)
-        case "not in":
-            return sa.or_(column.is_(None), sa.not_(_any_of(column, member, values)))
-        case "~":
-            return column.regexp_match(f"(?s){values[0]}")
-        case op:
-            return column.bool_op(op)(values[0])
-
-
-def _any_of(column: sa.ColumnElement[Any], member: Member, values: Sequence[str | int]) -> sa.ColumnElement[bool]:
+def _any_of(column: _Sql, member: Member, values: Sequence[str | int]) -> _Truth:
     if not member.wildcards:
         return column.in_(values)
     plain = [str(value).replace("**", "*") for value in values if not _has_wildcard(str(value))]
@@ -180,31 +220,19 @@ def _has_wildcard(text: str) -> bool:
 
 
 def _regex(text: str) -> str:
-    parts = [
-        "\\*" if part == "**" else ".*" if part == "*" else re.escape(part) for part in re.split(r"(\*\*|\*)", text)
-    ]
-    return f"(?s)^{''.join(parts)}$"
+    special = {"*": ".*", "**": "\\*"}
+    parts = re.split(r"(\*\*|\*)", text)
+    return f"(?s)^{''.join(special.get(part, re.escape(part)) for part in parts)}$"
 
 
-def _tagged(table: sa.Table, name: str, value: str, dialect: str) -> sa.ColumnElement[bool]:
-    """Whether the tag `name` has the value; `value` may end in `*`, which stands for anything."""
-    if table is _RUNS:
-        return _begins(_RUN_TAGS[name], value) if name in _RUN_TAGS else sa.false()
-    if dialect == "sqlite":
-        each = sa.func.json_each(table.c.body, f'$.tags."{name}"').table_valued("value")
-    else:
-        each = sa.func.json_array_elements_text(table.c.body[("tags", name)]).table_valued("value")
-    return sa.select(sa.literal(1)).select_from(each).where(_begins(each.c.value, value)).correlate(table).exists()
-
-
-def _begins(column: sa.ColumnElement[Any], value: str) -> sa.ColumnElement[bool]:
+def _begins(column: _Sql, value: str) -> _Truth:
     if not value.endswith("*"):
         return column == value
     stem = value[:-1]
     return sa.func.substr(column, 1, len(stem)) == stem if stem else column.is_not(None)
 
 
-def _in_status(status: BatchStatus) -> sa.ColumnElement[bool]:
+def _in_status(status: BatchStatus) -> _Truth:
     """The runs that are batches in this status."""
     state = _RUNS.c.state
     match status:

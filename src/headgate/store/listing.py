@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from headgate.model.query import Field, Filter, Place, Query, Value
 from headgate.store import tables
 
-__all__ = ["Page", "list_page"]
+__all__ = ["Members", "Page", "list_page", "members"]
 
 T = TypeVar("T")
 _Sql = sa.ColumnElement[Any]
@@ -35,7 +35,7 @@ def list_page(
     connection: sa.Connection, table: sa.Table, where: Sequence[_Truth], query: Query, read: Callable[[Any], T]
 ) -> Page[T]:
     """One page of the rows of `table` for which `where` and the query's filters hold, each of them `read`."""
-    listing = _Listing(table, _Sqlite() if connection.dialect.name == "sqlite" else _Postgresql())
+    listing = _Listing(table, members(connection))
     where = (*where, *(listing.condition(filter_) for filter_ in query.filters))
     if query.count:
         total = connection.execute(sa.select(sa.func.count()).select_from(table).where(*where)).scalar()
@@ -50,10 +50,15 @@ def list_page(
     return Page(items, None if last is None else (_plain(last.place), last.seq))
 
 
+def members(connection: sa.Connection) -> "Members":
+    """How the connection's database reads members of JSON columns."""
+    return _Sqlite() if connection.dialect.name == "sqlite" else _Postgresql()
+
+
 class _Listing:
     """How one table is filtered and ordered."""
 
-    def __init__(self, table: sa.Table, json: "_Sqlite | _Postgresql") -> None:
+    def __init__(self, table: sa.Table, json: "Members") -> None:
         self._table, self._json = table, json
 
     def condition(self, filter_: Filter) -> _Truth:
@@ -216,6 +221,9 @@ class _Postgresql:
 
     def _plain(self, member: _Member) -> _Sql:
         return member.value.op("#>>", return_type=sa.Text())(sa.literal_column("CAST('{}' AS text[])"))
+
+
+Members = _Sqlite | _Postgresql
 
 
 def _compared(value: _Sql, op: str, values: Sequence[Value], *, folded: bool = False) -> _Truth:

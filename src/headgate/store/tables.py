@@ -241,8 +241,16 @@ runs = Table(
     Index("ix_runs_flow_state", "flow_id", "state", "seq"),  # whether an earlier run of a flow is unfinished
     Index("ix_runs_queue", "state", "start_at"),
     Index("ix_runs_parent", "parent_id"),
-    Index("ix_runs_dataset", "dataset_id", "seq"),
-    Index("ix_runs_completed", "org_id", "sandbox_id", "completed_at"),
+    Index("ix_runs_dataset", "dataset_id", "created_at", "seq"),
+    Index(
+        "ix_runs_reverted",
+        "org_id",
+        "sandbox_id",
+        "created_at",
+        "seq",
+        sqlite_where=text("reverted_at IS NOT NULL"),
+        postgresql_where=text("reverted_at IS NOT NULL"),
+    ),
     # Whatever workers do at the same time, one run of a flow is under way, and one is made for a due time.
     Index(
         "uq_runs_in_progress",
