@@ -25,6 +25,8 @@ from headgate.targets import Lake
 from tests.integration.face import BASE, CATALOG, DATALAKE, POSTGRESQL, SQLITE, Face, serving
 
 SECRET = "h0pe-and-glory"
+SANDBOXES = "/data/foundation/sandbox-management/sandboxes"
+MAPPING_SETS = "/data/foundation/conversion/mappingSets"
 REGISTRY = "/data/foundation/schemaregistry"
 PROFILE = "https://ns.adobe.com/xdm/context/profile"
 TTL = {"extensions": {"adobe_lakeHouse": {"rowExpiration": {"ttlValue": "P3M"}}}}
@@ -121,6 +123,38 @@ def in_registry(face: Face, method: str, body: object = None) -> httpx.Response:
     path = f"{REGISTRY}/tenant/schemas/{answer.json()['meta:altId']}"
     content = json.dumps(body or made).encode() if method != "DELETE" else None
     return face.send(method, path, content, Content_Type="application/json")
+
+
+def of_specs(face: Face, collection: str, *, again: bool = False) -> httpx.Response:
+    answer = face.post(f"/{collection}", {"name": f"s{time.monotonic_ns()}", "providerId": "acme"})
+    if not again:
+        return answer
+    path = f"{BASE}/{collection}/{answer.json()['id']}"
+    return face.http.put(path, json={"name": "renamed", "providerId": "acme"}, headers=face.headers)
+
+
+def of_sandboxes(face: Face, method: str, body: dict[str, str] | None = None) -> httpx.Response:
+    name = f"s-{time.monotonic_ns()}"
+    made = face.post(SANDBOXES, {"name": name, "title": "Trial", "type": "development"})
+    if method == "POST":
+        return made
+    return face.http.request(method, f"{SANDBOXES}/{name}", json=body, headers=face.headers)
+
+
+def of_mapping_sets(face: Face, method: str, *, mapping: bool = False) -> httpx.Response:
+    """The answer to a call on a new mapping set, or on a mapping of one; with POST, to its making."""
+    first = {"sourceType": "ATTRIBUTE", "source": "id", "destination": "id"}
+    second = {"sourceType": "ATTRIBUTE", "source": "total", "destination": "total"}
+    made = face.post(MAPPING_SETS, {"mappings": [first, second]})
+    if method == "POST" and not mapping:
+        return made
+    path = f"{MAPPING_SETS}/{made.json()['id']}"
+    content: object = {"mappings": [first]}
+    if mapping:
+        known = face.get(path).json()["mappings"][0]["id"]
+        path = f"{path}/mappings" + (f"/{known}" if method != "POST" else "")
+        content = {**first, "destination": "other"}
+    return face.http.request(method, path, json=content if method != "DELETE" else None, headers=face.headers)
 
 
 # What every route that changes something is called like, and which entry that call must leave.
@@ -231,11 +265,50 @@ MUTATIONS: dict[str, tuple[str, str, Callable[[Face], httpx.Response]]] = {
         "schemas",
         lambda face: in_registry(face, "DELETE"),
     ),
+    "POST /connectionSpecs": ("create", "connectionSpecs", lambda face: of_specs(face, "connectionSpecs")),
+    "PUT /connectionSpecs/{id}": (
+        "update",
+        "connectionSpecs",
+        lambda face: of_specs(face, "connectionSpecs", again=True),
+    ),
+    "POST /flowSpecs": ("create", "flowSpecs", lambda face: of_specs(face, "flowSpecs")),
+    "PUT /flowSpecs/{id}": ("update", "flowSpecs", lambda face: of_specs(face, "flowSpecs", again=True)),
+    f"POST {SANDBOXES}": ("create", "sandboxes", lambda face: of_sandboxes(face, "POST")),
+    f"PATCH {SANDBOXES}/{{name}}": ("update", "sandboxes", lambda face: of_sandboxes(face, "PATCH", {"title": "T"})),
+    f"PUT {SANDBOXES}/{{name}}": ("reset", "sandboxes", lambda face: of_sandboxes(face, "PUT", {"action": "reset"})),
+    f"DELETE {SANDBOXES}/{{name}}": ("delete", "sandboxes", lambda face: of_sandboxes(face, "DELETE")),
+    f"POST {MAPPING_SETS}": ("create", "mappingSets", lambda face: of_mapping_sets(face, "POST")),
+    f"PUT {MAPPING_SETS}/{{id}}": ("update", "mappingSets", lambda face: of_mapping_sets(face, "PUT")),
+    f"DELETE {MAPPING_SETS}/{{id}}": ("delete", "mappingSets", lambda face: of_mapping_sets(face, "DELETE")),
+    f"POST {MAPPING_SETS}/{{id}}/mappings": (
+        "update",
+        "mappingSets",
+        lambda face: of_mapping_sets(face, "POST", mapping=True),
+    ),
+    f"PUT {MAPPING_SETS}/{{id}}/mappings/{{mapping_id}}": (
+        "update",
+        "mappingSets",
+        lambda face: of_mapping_sets(face, "PUT", mapping=True),
+    ),
+    f"DELETE {MAPPING_SETS}/{{id}}/mappings/{{mapping_id}}": (
+        "update",
+        "mappingSets",
+        lambda face: of_mapping_sets(face, "DELETE", mapping=True),
+    ),
 }
 # Those that need a run that has ended have a test of their own.
 OF_RUNS = {"POST /data/foundation/import/batches/{id}"}
 # Routes that change nothing, though their method is not GET.
-READS = ("/search", "/insights/metrics", "/ims/token/v1", "/ims/token/v2", "/ims/token/v3")
+READS = (
+    "/search",
+    "/validate",
+    "/preview",
+    "/acl/effective-policies",
+    "/insights/metrics",
+    "/ims/token/v1",
+    "/ims/token/v2",
+    "/ims/token/v3",
+)
 
 
 def test_every_route_that_changes_something_is_tried_below(face: Face) -> None:
@@ -252,16 +325,18 @@ def test_a_change_leaves_one_entry(face: Face, route: str) -> None:
     action, kind, change = MUTATIONS[route]
     answer = change(face)
     assert answer.is_success, answer.text
-    [entry] = entries(face, request_id=answer.headers["x-request-id"])
+    entry, *more = entries(face, request_id=answer.headers["x-request-id"])
+    # A reset is begun and finished, each in a transaction of its own.
+    assert [other["action"] for other in more] == (["emptied"] if action == "reset" else [])
     assert (entry["action"], entry["kind"]) == (action, kind)
     assert entry["resource_id"] in answer.request.url.path + answer.text
     assert entry["org_id"] == face.credentials.org_id
-    assert entry["sandbox_id"]
+    assert bool(entry["sandbox_id"]) is (kind != "sandboxes")
     assert entry["client"] == answer.request.headers["x-api-key"]
     assert entry["principal"] == ("hg_audited" if route == "PUT /runs/{id}" else "local@headgate")
     assert abs(entry["at"] - time.time() * 1000) < 60_000
     before, after = entry["etag_before"], entry["etag_after"]
-    assert (before is None, after is None) == (action == "create", action == "delete")
+    assert (before is None, after is None) == (action == "create", action == "delete" and kind != "sandboxes")
     assert before != after
     if "etag" in answer.headers:
         assert answer.headers["etag"] == after
