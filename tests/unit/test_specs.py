@@ -230,12 +230,13 @@ def test_what_cannot_be_read_says_so(spec_id: str, says: str) -> None:
     ("name", "params", "source"),
     [
         ("postgresql", {"connectionString": "postgresql://nobody@localhost/none"}, "PostgresSource"),
-        ("sqlite", {"path": "none.db"}, "SqliteSource"),
+        ("sqlite", {"path": "{root}/none.db"}, "SqliteSource"),
         ("local-files", {}, "LocalFiles"),
     ],
 )
 def test_what_runs_is_opened_without_being_reached(
     name: str, params: dict[str, Any], source: str, tmp_path: Path
 ) -> None:
+    params = {key: value.replace("{root}", str(tmp_path)) for key, value in params.items()}
     found = open_source(named(name).id, params, Settings(file_roots=(tmp_path,)), Tenancy("org", shared=False))
     assert type(found).__name__ == source

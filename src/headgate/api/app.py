@@ -13,6 +13,7 @@ from headgate.api import (
     batches,
     conversion,
     datasets,
+    exploring,
     export,
     health,
     ims,
@@ -43,7 +44,7 @@ _SANDBOXES = "/data/foundation/sandbox-management"
 _ACCESS = "/data/foundation/access-control"
 _ROUTERS = {
     "": (health.router, ims.router),
-    BASE: (searches.router, *specs.routers, runs.router, *resources.routers),
+    BASE: (searches.router, exploring.router, *specs.routers, runs.router, *resources.routers),
     CATALOG: (datasets.router, batches.router),
     _IMPORT: (batches.ingestion,),
     _EXPORT: (export.router,),

@@ -30,7 +30,7 @@ from headgate.errors import (
     FilterValueMissing,
 )
 
-__all__ = ["Comparison", "Group", "Op", "RowFilter", "Scalar", "comparisons", "decode_filter", "parse_filter"]
+__all__ = ["Comparison", "Group", "Op", "RowFilter", "Scalar", "comparisons", "decode_base64", "parse_filter"]
 
 DEEPEST = 32
 MOST_COMPARISONS = 1000
@@ -87,10 +87,10 @@ def comparisons(row_filter: RowFilter) -> Iterator[Comparison]:
             yield from comparisons(part)
 
 
-def decode_filter(text: str) -> RowFilter:
-    """The filter in `text`, the Base64 of its JSON; both alphabets and missing padding are taken.
+def decode_base64(text: str) -> object:
+    """The JSON of a filter in `text`, its Base64; both alphabets and missing padding are taken.
 
-    Raises FilterUndecodable, and what `parse_filter()` does.
+    Raises FilterUndecodable, BadRowFilter.
     """
     try:
         plain = text.strip().replace(" ", "+").replace("-", "+").replace("_", "/").rstrip("=")
@@ -98,10 +98,10 @@ def decode_filter(text: str) -> RowFilter:
     except (binascii.Error, UnicodeError, ValueError) as error:
         raise FilterUndecodable from error
     try:
-        value = json.loads(raw, parse_constant=_no_constant)
+        value: object = json.loads(raw, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise BadRowFilter("The row filter is no JSON, once decoded from Base64.") from error
-    return parse_filter(value)
+    return value
 
 
 def parse_filter(value: object) -> RowFilter:

@@ -14,6 +14,7 @@ from headgate.errors import (
     ConnectionInUse,
     ConnectorUnsupported,
     DatasetIdMissing,
+    FilterNotOffered,
     NotFound,
     ParameterMissing,
     TargetNotLake,
@@ -23,6 +24,7 @@ from headgate.model.lifecycle import ResourceState
 from headgate.model.patch import Operation, apply
 from headgate.model.query import Field
 from headgate.model.resources import Kind, Resource, SpecRef, WriteMode
+from headgate.model.row_filter import parse_filter
 from headgate.model.runs import Json
 from headgate.service.bodies import (
     check_id,
@@ -34,6 +36,7 @@ from headgate.service.bodies import (
     spec_ref,
     text,
 )
+from headgate.service.exploring import answering, check_selection
 from headgate.service.paging import Listings
 from headgate.service.resources import Collection, Content, see_published
 from headgate.service.specs import connection_spec
@@ -82,7 +85,8 @@ class Connections(Collection):
             raise AuthSpecImmutable
         if spec.is_source and spec.runnable:
             # Nothing is reached; the source only judges its parameters and where they lead.
-            open_source(spec.id, params or {}, self._settings, self._store.tenants.tenancy(store.scope.org_id))
+            with answering(spec, params or {}):
+                open_source(spec.id, params or {}, self._settings, self._store.tenants.tenancy(store.scope.org_id))
         content = _connection_content(body, ref, spec)
         secret = params if params is not None or before is None else {}
         return Content(name, content, secret=secret)
@@ -116,6 +120,10 @@ class SourceConnections(Collection):
     }
     changeable = frozenset({"name", "description", "data", "params", "baseConnectionId"})
 
+    def __init__(self, store: Store, listings: Listings, settings: Settings) -> None:
+        super().__init__(store, listings)
+        self._settings = settings
+
     def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:  # noqa: ARG002
         name, ref = required_name(body), spec_ref(body, "connectionSpec")
         spec = _source_spec(store, ref)
@@ -124,13 +132,27 @@ class SourceConnections(Collection):
             see_published(base)
         params = optional_object(body, "params")
         check_schema(params, spec.params_schema, "params")
+        data = _data(body, spec)
+        self._check_selection(store, spec, base, params, data)
         content = {
             **kept(body, "name", "description"),
             "connectionSpec": {"id": ref.id, "version": ref.version},
-            "data": _data(body, spec),
+            "data": data,
             "params": params,
         }
         return _with_base(name, content, base)
+
+    def _check_selection(
+        self, store: ScopedStore, spec: ConnectionSpec, base: Resource | None, params: Json, data: Json
+    ) -> None:
+        """See that what is selected can be read, as far as that can be seen now."""
+        _check_asked(spec, params)
+        if spec.runnable:
+            secret = store.secret(base.id) if base is not None else {}
+            with answering(spec, secret):
+                tenancy = self._store.tenants.tenancy(store.scope.org_id)
+                source = open_source(spec.id, secret, self._settings, tenancy)
+            check_selection(source, spec, secret, params, data)
 
     def _sketch(self, store: ScopedStore, body: Json) -> Content:
         name, ref = required_name(body), spec_ref(body, "connectionSpec")
@@ -174,6 +196,21 @@ class TargetConnections(Collection):
     def _sketch(self, store: ScopedStore, body: Json) -> Content:
         content = _target_content(store, body)
         return Content(content.get("name", ""), content)
+
+
+def _check_asked(spec: ConnectionSpec, params: Json) -> None:
+    """See that the row filter and the change data that are asked for are well formed, and offered."""
+    if spec.kind == "custom":
+        return
+    if params.get("filters") is not None:
+        if spec.kind != "table":
+            raise FilterNotOffered(f"{spec.title} cannot filter rows; leave params.filters out.", id=spec.id)
+        parse_filter(params["filters"])
+    offered = "cdcEnabled" in spec.params_schema["properties"]
+    if not offered and params.get("cdcEnabled") not in (None, False, "false"):
+        raise BadParameter(
+            f"{spec.title} offers no change data; leave params.cdcEnabled out.", parameter="params.cdcEnabled"
+        )
 
 
 def _auth_name(body: Json) -> str | None:
@@ -306,6 +343,6 @@ def _data(body: Json, spec: ConnectionSpec) -> Json:
     properties = optional_object(data, "properties")
     for holder, where in ((data, "data"), (properties, "data.properties")):
         delimiter = holder.get("columnDelimiter")
-        if delimiter is not None and (not isinstance(delimiter, str) or len(delimiter) != 1):
+        if delimiter not in (None, "\\t") and (not isinstance(delimiter, str) or len(delimiter) != 1):
             raise BadDelimiter(f"{where}.columnDelimiter is {shown(delimiter)}; send exactly one character.")
     return {**data, "format": format_}

@@ -10,6 +10,7 @@ from headgate.service.batches import Batches
 from headgate.service.connections import Connections, SourceConnections, TargetConnections
 from headgate.service.data_access import DataAccess
 from headgate.service.datasets import Datasets
+from headgate.service.exploring import Exploring
 from headgate.service.flows import Flows
 from headgate.service.identity import Identity
 from headgate.service.insights import Insights
@@ -39,7 +40,7 @@ class Service:
         self.connection_specs = Specs("connectionSpecs", connection_specs(), store)
         self.flow_specs = Specs("flowSpecs", flow_specs(), store)
         self.connections = Connections(store, listings, settings)
-        self.source_connections = SourceConnections(store, listings)
+        self.source_connections = SourceConnections(store, listings, settings)
         self.target_connections = TargetConnections(store, listings)
         self.flows = Flows(store, listings, settings)
         self._limits = Limits(settings)
@@ -51,6 +52,7 @@ class Service:
         self.batches = Batches(store, self._lake)
         self.data_access = DataAccess(store, self._lake)
         self.insights = Insights(store)
+        self.exploring = Exploring(store, settings)
         self.sandboxes = Sandboxes(store, self._lake)
 
     def authenticate(self, headers: Mapping[str, str], *, request_id: str = "", whole_org: bool = False) -> Caller:

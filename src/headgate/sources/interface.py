@@ -123,6 +123,12 @@ class Source(Protocol):
         Raises SourceError, ProviderRefusal.
         """
 
+    def detect(self, path: str) -> Mapping[str, str]:
+        """The `data` of a selection that describes the file `path`, found from its content.
+
+        Raises SourceError, DetectionNotOffered, DetectionUnsupported, DetectionFailed.
+        """
+
     def describe(self, selection: Selection) -> Relation:
         """The columns of what is selected.
 

@@ -20,6 +20,15 @@ _PERMISSIONS = {
 }
 _DRAFT = "http://json-schema.org/draft-07/schema#"
 
+_FILTER_AT_SOURCE = {
+    "enabled": True,
+    "queryLanguage": "SQL",
+    "logicalOperators": ["and", "or", "not"],
+    "comparisonOperators": ["=", "!=", "<", "<=", ">", ">=", "like", "in", "isNull"],
+    "columnNameEscapeChar": '"',
+    "valueEscapeChar": "'",
+}
+
 Kind = Literal["table", "file", "rest", "target", "custom"]
 
 
@@ -51,9 +60,9 @@ class ConnectionSpec:
     """A kind of system. `category` is the key the console groups by, `title` the name a person reads.
 
     `runnable` says whether flows on it can run; `auth_optional` whether a connection may leave `auth` out;
-    `public_id` whether the id is the public Flow Service's, else our own. A spec without `auth_specs` needs no
-    account at all. One of the kind `custom` was described by an organisation: it is only listed, and its schemas
-    tell which parameters are secrets, but judge nothing.
+    `public_id` whether the id is the public Flow Service's, else our own; `filters_rows` whether the system itself
+    applies a row filter. A spec without `auth_specs` needs no account at all. One of the kind `custom` was described
+    by an organisation: it is only listed, and its schemas tell which parameters are secrets, but judge nothing.
     """
 
     id: str
@@ -67,6 +76,7 @@ class ConnectionSpec:
     auth_optional: bool
     shape: Mapping[str, Any]
     public_id: bool = True
+    filters_rows: bool = False
     version: str = "1.0"
     provider_id: str = _PROVIDER_ID
 
@@ -148,6 +158,7 @@ class ConnectionSpec:
                 "publicId": self.public_id,
                 "description": self.description,
                 "uiAttributes": {"apiFeatures": {"explorePaginationSupported": False}},
+                **({"filterAtSource": _FILTER_AT_SOURCE} if self.filters_rows else {}),
             },
             "permissionsInfo": _PERMISSIONS,
         }
@@ -247,6 +258,7 @@ def _connection_spec(entry: Mapping[str, Any], category: str, shape: Mapping[str
         auth_optional=entry.get("authOptional", False),
         shape=_with_params(shape, entry["params"]) if "params" in entry else shape,
         public_id=entry.get("publicId", True),
+        filters_rows=entry.get("filtersRows", False),
     )
 
 

@@ -50,6 +50,8 @@ class Dialect:
         """The dialect that the `data` of a source connection describes. Raises BadDelimiter, BadParameter."""
         given = {**(data.get("properties") or {}), **data}
         delimiter = given.get("columnDelimiter", ",")
+        if delimiter == "\\t":  # clients write the tabulator as two characters
+            delimiter = "\t"
         if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '"\r\n\0':
             raise BadDelimiter(
                 f"`columnDelimiter` is {delimiter!r}; it must be one character, and no quote or line end."

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import duckdb
 
@@ -24,6 +24,7 @@ from headgate.model.lake import SOURCE_MODIFIED, Column
 from headgate.model.plain import plain
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window
 from headgate.sources.files import delimited, faults, json_files, layout, listing, parquet_files
+from headgate.sources.files.detect import detect
 from headgate.sources.files.layout import Layout
 from headgate.sources.files.text_types import FOUND, STRING, TextType, declared_types
 from headgate.sources.interface import Entry, FileRef, Preview, Reading, Relation, Selection, Split
@@ -44,9 +45,13 @@ class LocalFiles:
     """
 
     def __init__(self, auth_params: Mapping[str, Any], roots: Roots) -> None:
-        """`auth_params` may name a `folder` that paths are relative to; else it is the first of `roots`."""
+        """`auth_params` may name a `folder` that paths are relative to; else it is the first of `roots`.
+
+        Raises SourcePathForbidden.
+        """
         self._roots = roots
         self._folder = self._roots.first / str(auth_params.get("folder") or "")
+        self._roots.real(str(self._folder))
 
     def check(self) -> None:
         """List the connection's folder. Raises SourceError: missing, forbidden or not readable."""
@@ -70,13 +75,15 @@ class LocalFiles:
         base = Path(self._roots.real(str(self._folder)))
         return listing.entries(path, base=base, roots=self._roots)
 
+    def detect(self, path: str) -> Mapping[str, str]:
+        """The format of one file and, as far as it has one, its dialect."""
+        [file, *_] = self._find(Selection({"path": path, "type": "file"})) or self._none_selected()
+        return detect(file.path)
+
     def preview(self, selection: Selection, rows: int) -> Preview:
         """The columns and first rows of a file, as far as they can be told from its beginning."""
         self.validate(selection)
-        files = self._find(selection)
-        if not files:
-            raise SourceObjectMissing("No file is selected.")
-        file = files[0]
+        [file, *_] = self._find(selection) or self._none_selected()
         planned = self._read_as(selection, [file], declared_types(selection.params), glance=True)
         if not planned.scans or not rows:
             return Preview(planned.columns, ())
@@ -141,6 +148,9 @@ class LocalFiles:
     def translate(self, error: Exception) -> HeadgateError:
         """The error of our tree for `error`, with file, line and column where they can be known."""
         return faults.translate(error)
+
+    def _none_selected(self) -> NoReturn:
+        raise SourceObjectMissing("No file is selected.")
 
     def _columns_elsewhere(self, selection: Selection) -> tuple[Column, ...]:
         try:

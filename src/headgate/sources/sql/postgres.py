@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from headgate.dataplane import literal, quote
-from headgate.errors import HeadgateError, SourceObjectMissing, SourceUnreachable, UnsupportedType
+from headgate.errors import DetectionNotOffered, HeadgateError, SourceObjectMissing, SourceUnreachable, UnsupportedType
 from headgate.model.lake import Column, LakeType
 from headgate.model.plain import plain
 from headgate.model.row_filter import Comparison, RowFilter
@@ -153,6 +153,10 @@ class PostgresSource:
             rows = session.execute(_ALL_TABLES).fetchall()
         return tuple(Entry("table", f"{schema}.{name}", path_of(name, schema), bool(may)) for schema, name, may in rows)
 
+    def detect(self, path: str) -> Mapping[str, str]:  # noqa: ARG002
+        """Nothing: tables have no such properties. Raises DetectionNotOffered."""
+        raise DetectionNotOffered
+
     def preview(self, selection: Selection, rows: int) -> Preview:
         """The columns and first rows of the table."""
         with self._session() as session:
@@ -262,7 +266,7 @@ def _table(session: psycopg.Connection[tuple[Any, ...]], selection: Selection, *
         label = f"{schema}.{table}"
         columns = {found.name: found for found in (CatalogueColumn(*r) for r in session.execute(_COLUMNS, [oid]))}
         chosen_columns = chosen(selection, tuple(columns), label)
-        if not chosen_columns:
+        if not chosen_columns and not lenient:
             raise SourceObjectMissing(f"The table {label} has no columns.")
         fields, unsupported = [], {}
         for choice in chosen_columns:
@@ -275,7 +279,7 @@ def _table(session: psycopg.Connection[tuple[Any, ...]], selection: Selection, *
         where = _where(filter_of(selection), columns, label)
         return _Table(sql.Identifier(schema, table), label, tuple(fields), unsupported, where, bool(heap), size, page)
     raise SourceObjectMissing(
-        f"The database has no table or view {selection.params['tableName']!r} that this account can see."
+        f"The database has no table or view {selection.params['tableName'][:100]!r} that this account can see."
     )
 
 

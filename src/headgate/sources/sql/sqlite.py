@@ -15,6 +15,7 @@ import duckdb
 from headgate.dataplane import literal, quote
 from headgate.errors import (
     BadParameter,
+    DetectionNotOffered,
     HeadgateError,
     ParameterMissing,
     SourceAccessDenied,
@@ -81,7 +82,7 @@ class SqliteSource:
     def __init__(self, auth_params: Mapping[str, Any], roots: Roots) -> None:
         """Take `path` from the auth params; the file must lie under one of `roots`.
 
-        Raises BadParameter, ParameterMissing; every other method also SourcePathForbidden, SourceObjectMissing.
+        Raises BadParameter, ParameterMissing, SourcePathForbidden; every other method also SourceObjectMissing.
         """
         for key in auth_params:
             if key != "path":
@@ -93,6 +94,7 @@ class SqliteSource:
             raise BadParameter("path holds a zero character.", field="path")
         self._path = path
         self._roots = roots
+        self._real()
 
     def check(self) -> None:
         """Open the file and read its header."""
@@ -115,6 +117,10 @@ class SqliteSource:
                 "AND name NOT LIKE 'sqlite^_%' ESCAPE '^' ORDER BY name"
             ).fetchall()
         return tuple(Entry("table", name, path_of(name)) for (name,) in rows)
+
+    def detect(self, path: str) -> Mapping[str, str]:  # noqa: ARG002
+        """Nothing: tables have no such properties. Raises DetectionNotOffered."""
+        raise DetectionNotOffered
 
     def preview(self, selection: Selection, rows: int) -> Preview:
         """The columns and first rows of the table or view."""
@@ -182,10 +188,13 @@ class SqliteSource:
         return kind(f"SQLite: {words}")
 
     def _file(self) -> Path:
-        path = Path(self._roots.real(str(Path.cwd() / self._path)))
+        path = self._real()
         if not path.is_file():
             raise SourceObjectMissing(f"There is no file {self._path!r}.")
         return path
+
+    def _real(self) -> Path:
+        return Path(self._roots.real(str(Path.cwd() / self._path)))
 
     @contextmanager
     def _session(self) -> Iterator[sqlite3.Connection]:
@@ -238,7 +247,7 @@ def _table(session: sqlite3.Connection, selection: Selection, *, lenient: bool =
         row_filter = filter_of(selection)
         where, binds = _where(row_filter, fields, found, table, classes) if row_filter is not None else ("", ())
         return _Table(table, tuple(fields), unsupported, where, binds)
-    raise SourceObjectMissing(f"The file has no table or view {selection.params['tableName']!r}.")
+    raise SourceObjectMissing(f"The file has no table or view {selection.params['tableName'][:100]!r}.")
 
 
 def _where(
