@@ -19,10 +19,11 @@ from headgate.model.runs import Json
 from headgate.model.scope import Caller
 from headgate.service.bodies import shown
 from headgate.service.paging import Parameters, known_parameters, truth
+from headgate.store import Sandboxes as SandboxStore
 from headgate.store import Store, Taken
 from headgate.targets import Lake
 
-__all__ = ["Sandboxes", "check_new"]
+__all__ = ["Sandboxes", "check_new", "empty"]
 
 _TYPES = ("production", "development")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -81,20 +82,16 @@ class Sandboxes:
         """
         if body.get("action") != "reset":
             raise BadSandbox(f"action is {shown(body.get('action'))}; send reset.")
-        sandbox = self._not_default(caller, name, "reset")
+        sandbox = self._living(caller, name)
+        _see_not_default(sandbox, "reset")
         if _only_validated(parameters):
             return _wire(sandbox)
-        org_id = caller.scope.org_id
-        resetting = self._sandboxes.begin_reset(org_id, name, by=caller)
-        self._wait_for_its_runs(resetting)
-        for table in self._sandboxes.lake_tables(resetting):
-            self._lake.drop(table)
-        self._sandboxes.finish_reset(org_id, name, by=caller)
-        return _wire(resetting)
+        return _wire(empty(self._sandboxes, self._lake, sandbox, by=caller))
 
     def delete(self, caller: Caller, name: str, parameters: Parameters) -> Json:
         """Close a sandbox; its name stays taken. Raises SandboxUnknown, SandboxProtected."""
-        sandbox = self._not_default(caller, name, "deleted")
+        sandbox = self._living(caller, name)
+        _see_not_default(sandbox, "deleted")
         if _only_validated(parameters):
             return _wire(sandbox)
         return _wire(self._sandboxes.close(caller.scope.org_id, name, by=caller))
@@ -116,21 +113,23 @@ class Sandboxes:
             raise SandboxUnknown(f"The sandbox {shown(name)} is deleted.")
         return sandbox
 
-    def _not_default(self, caller: Caller, name: str, done: str) -> Sandbox:
-        sandbox = self._living(caller, name)
-        if sandbox.is_default:
-            raise SandboxProtected(f"The default sandbox {name!r} cannot be {done}.")
-        return sandbox
 
-    def _wait_for_its_runs(self, sandbox: Sandbox) -> None:
-        ends = time.monotonic() + _PATIENCE
-        while self._sandboxes.busy(sandbox):
-            if time.monotonic() > ends:
-                raise SandboxBusy(
-                    f"A run in the sandbox {sandbox.name!r} has not ended yet. Nobody is let in meanwhile; "
-                    "send the request again to finish the reset."
-                )
-            time.sleep(0.1)
+def empty(store: SandboxStore, lake: Lake, sandbox: Sandbox, *, by: str | Caller) -> Sandbox:
+    """Remove all that a sandbox holds, and give it as it was meanwhile. Raises SandboxProtected, SandboxBusy."""
+    _see_not_default(sandbox, "reset")
+    resetting = store.begin_reset(sandbox.org_id, sandbox.name, by=by)
+    ends = time.monotonic() + _PATIENCE
+    while store.busy(resetting):
+        if time.monotonic() > ends:
+            raise SandboxBusy(
+                f"A run in the sandbox {sandbox.name!r} has not ended yet. Nobody is let in meanwhile; "
+                "ask again to finish the reset."
+            )
+        time.sleep(0.1)
+    for table in store.lake_tables(resetting):
+        lake.drop(table)
+    store.finish_reset(sandbox.org_id, sandbox.name, by=by)
+    return resetting
 
 
 def check_new(body: Json) -> tuple[str, str, str]:
@@ -148,6 +147,11 @@ def _title(body: Json) -> str:
     if not isinstance(title, str) or not 1 <= len(title.strip()) <= len(title) <= _LONGEST_TITLE:
         raise BadSandbox(f"title is {shown(title)}; send a text of 1 to {_LONGEST_TITLE} characters.")
     return title
+
+
+def _see_not_default(sandbox: Sandbox, done: str) -> None:
+    if sandbox.is_default:
+        raise SandboxProtected(f"The default sandbox {sandbox.name!r} cannot be {done}.")
 
 
 def _only_validated(parameters: Parameters) -> bool:
