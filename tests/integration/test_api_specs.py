@@ -171,3 +171,42 @@ def test_connection_by_a_described_spec_hides_its_secrets_and_runs_nothing(face:
     for mode in ("", "?mode=draft"):
         body = face.flow_body(flowSpec={"id": flow_spec})
         assert "LedgerToAEP" in refused(face.post(f"/flows{mode}", body), 400, "CONNECTOR-1385-400")
+
+
+def test_streams_and_exports_are_described_and_refused_by_name(face: Face) -> None:
+    by_name = {spec["name"]: spec for spec in face.get("/connectionSpecs").json()["items"]}
+    stream, lake, zone = (
+        by_name[name] for name in ("Streaming Connection", "activation-datalake", "Data Landing Zone")
+    )
+    assert stream["attributes"]["frequency"] == "streaming"
+    auth = {"specName": "Streaming Connection", "params": {"sourceId": "s", "dataType": "xdm", "name": "n"}}
+    connection = face.made("/connections", {"name": "c", "connectionSpec": {"id": stream["id"]}, "auth": auth})
+    body = {"name": "s", "connectionSpec": {"id": stream["id"]}, "baseConnectionId": connection}
+    streaming = face.made("/sourceConnections", {**body, "data": {"format": "delimited"}})
+    params = {"datasets": [{"dataSetId": face.dataset("Exported")}]}
+    body = {"name": "s", "connectionSpec": {"id": lake["id"]}, "data": {"format": "json"}}
+    refused(face.post("/sourceConnections", body), 400, "CONNECTOR-1304-400")
+    exporting = face.made("/sourceConnections", {**body, "params": params})
+    base = face.made("/connections", {"name": "zone", "connectionSpec": {"id": zone["id"]}})
+    body = {"name": "t", "connectionSpec": {"id": zone["id"]}, "params": {"path": "/out"}}
+    refused(face.post("/targetConnections", {**body, "baseConnectionId": NOBODY}), 404, "FLOW-1439-404")
+    target = face.made("/targetConnections", {**body, "baseConnectionId": base})
+    [item] = face.get(f"/targetConnections/{target}").json()["items"]
+    assert item["inheritedAttributes"]["baseConnection"]["id"] == item["baseConnectionId"] == base
+
+    for source in (streaming, exporting):
+        refused(face.post("/flows", face.flow_body(sourceConnectionIds=[source])), 400, "CONNECTOR-1385-400")
+    refused(face.post("/flows", face.flow_body(targetConnectionIds=[target])), 400, "CONNECTOR-1307-400")
+    listed = [spec for spec in face.get("/flowSpecs").json()["items"] if spec["attributes"]["status"] == "listed"]
+    ids = {
+        spec["id"]: spec["name"] for spec in listed if spec["version"] == "1.0" and "publicId" not in spec["attributes"]
+    }
+    assert {"RestToAEP", "StreamingToAEP", "DatasetsToLandingZone"} <= set(ids.values())
+    for id_, name in ids.items():
+        body = {
+            "name": "f",
+            "flowSpec": {"id": id_},
+            "sourceConnectionIds": [exporting],
+            "targetConnectionIds": [target],
+        }
+        assert name in refused(face.post("/flows", body), 400, "CONNECTOR-1385-400")

@@ -29,11 +29,22 @@ OF_TABLES = {
     "payments",
     "protocols",
 }
-CATEGORIES = {*OF_TABLES, "cloudStorage", "dataAndIdentityPartners", "dataLake", "ecommerce", "localSystem"}
+CATEGORIES = {
+    *OF_TABLES,
+    "cloudStorage",
+    "dataAndIdentityPartners",
+    "dataLake",
+    "ecommerce",
+    "localSystem",
+    "streaming",
+}
 PUBLIC = {
     "amazon-redshift": "3416976c-a9ca-4bba-901a-1f08f66978ff",
     "amazon-s3": "ecadc60c-7455-4d87-84dc-2a0e293d997b",
     "azure-blob": "4c10e202-c428-4796-9208-5f1f5732b1cf",
+    "Data Landing Zone": "10440537-2a7b-4583-ac39-ed38d4b848e8",
+    "Streaming Connection": "bc7b00d6-623a-4dfc-9fdb-f1240aeadaeb",
+    "activation-datalake": "23598e46-f560-407b-88d5-ea6207e49db0",
     "datalake": DATALAKE,
     "google-big-query": "3c9b37f8-13a6-43d8-bad3-b863b941fedd",
     "landing-zone": "26f526f2-58f4-4712-961d-e41bf1ccc0e8",
@@ -66,10 +77,10 @@ def named(name: str) -> ConnectionSpec:
 
 def test_ids_and_names_are_unique_and_ids_are_uuids() -> None:
     specs = connection_specs()
-    assert len({spec.id for spec in specs}) == len({spec.name for spec in specs}) == len(specs) == 67
+    assert len({spec.id for spec in specs}) == len({spec.name for spec in specs}) == len(specs) == 70
     assert all(str(UUID(spec.id)) == spec.id for spec in specs)
     assert {spec.category for spec in specs} == CATEGORIES
-    assert {spec.provider_id for spec in specs} == {"0ed90a81-07f4-4586-8190-b40eccef1c5a"}
+    assert {spec.provider_id for spec in specs if spec.kind != "stream"} == {"0ed90a81-07f4-4586-8190-b40eccef1c5a"}
 
 
 def test_ids_are_the_public_ones_where_there_is_one() -> None:
@@ -116,7 +127,7 @@ def test_every_connection_spec_has_the_shape_of_the_contract(spec: ConnectionSpe
     assert wire["id"] == spec.id
     assert wire["version"] == "1.0"
     assert wire["attributes"]["status"] == ("runnable" if spec.runnable else "listed")
-    assert wire["attributes"]["isSource"] is (spec.kind != "target")
+    assert wire["attributes"]["isSource"] is (spec.kind not in ("target", "destination"))
     assert wire["attributes"]["description"].endswith(".")
     for member, permission in (("view", "read"), ("manage", "write")):
         about = {"@type": "lowLevel", "name": "EnterpriseSource", "permissions": [permission]}
@@ -124,7 +135,11 @@ def test_every_connection_spec_has_the_shape_of_the_contract(spec: ConnectionSpe
     jsonschema.Draft7Validator.check_schema(dict(spec.params_schema))
     if spec.is_source:
         shown = wire["sourceSpec"]["attributes"]["uiAttributes"]
-        assert (shown["category"]["key"], shown["frequency"]["key"]) == (spec.category, "batch")
+        assert (shown["category"]["key"], shown["frequency"]["key"]) == (
+            spec.category,
+            "streaming" if spec.kind == "stream" else "batch",
+        )
+    if spec.kind in ("table", "file", "rest"):
         assert wire["exploreSpec"]["type"] in {"Tabular", "FileSystem", "Resource"}
     for auth, entry in zip(spec.auth_specs, wire["authSpec"], strict=True):
         assert entry["spec"]["$schema"] == "http://json-schema.org/draft-07/schema#"
@@ -170,7 +185,14 @@ def test_local_files_take_one_optional_folder_and_no_account() -> None:
 
 
 def test_flow_specs_lead_from_every_source_of_their_kind_to_the_lake() -> None:
-    table, file, rest = flow_specs()
+    table, file, rest, *others = flow_specs()
+    assert [spec.runnable for spec in flow_specs()] == [True, True, False, False, False, False]
+    assert [(spec.name, spec.kind) for spec in others] == [
+        ("StreamingToAEP", "stream"),
+        ("StreamingWithMappingToAEP", "stream"),
+        ("DatasetsToLandingZone", "export"),
+    ]
+    assert others[-1].target_connection_spec_ids == (named("Data Landing Zone").id,)
     assert (rest.name, rest.id) == ("RestToAEP", "6499120c-0b15-42dc-936e-847ea3c24d72")
     assert {named("stripe").id, named("generic-rest").id} <= set(rest.source_connection_spec_ids)
     assert (table.name, table.id, table.needs_delta_column) == ("CRMToAEP", TABLES, True)

@@ -46,12 +46,7 @@ from headgate.store import ScopedStore, Store
 __all__ = ["MASK", "Connections", "SourceConnections", "TargetConnections"]
 
 MASK = "xxxx"  # what every answer shows in place of a secret
-_FORMATS = {
-    "table": ("tabular",),
-    "file": ("delimited", "json", "parquet"),
-    "rest": ("json",),
-    "custom": ("tabular", "delimited", "json", "parquet"),
-}
+_FORMATS = {"table": ("tabular",), "file": ("delimited", "json", "parquet"), "rest": ("json",)}
 
 _ON_CONNECTION = {
     "baseConnectionId": Field("body.baseConnectionId"),
@@ -175,8 +170,10 @@ class TargetConnections(Collection):
     changeable = frozenset({"name", "description", "data", "params"})
 
     def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:  # noqa: ARG002
-        content = _target_content(store, body)
+        content, links = _target_content(store, body)
         params = content["params"]
+        if connection_spec(content["connectionSpec"]["id"]).kind == "destination":
+            return Content(content.get("name", ""), content, links=links)
         id_ = text(params, "dataSetId", where="params.") or text(params, "datasetId", where="params.")
         if not id_:
             raise DatasetIdMissing("params.dataSetId is missing or empty.")
@@ -191,11 +188,11 @@ class TargetConnections(Collection):
         except NotFound as error:
             raise DatasetIdMissing(f"params.dataSetId {shown(id_)} names no dataset of this sandbox.") from error
         content["params"] = {**params, "dataSetId": id_, "writeMode": str(mode)}
-        return Content(content.get("name", ""), content, links=[id_])
+        return Content(content.get("name", ""), content, links=[*links, id_])
 
     def _sketch(self, store: ScopedStore, body: Json) -> Content:
-        content = _target_content(store, body)
-        return Content(content.get("name", ""), content)
+        content, links = _target_content(store, body)
+        return Content(content.get("name", ""), content, links=links)
 
 
 def _check_asked(spec: ConnectionSpec, params: Json) -> None:
@@ -259,7 +256,8 @@ def _with_base(name: str, content: Json, base: Resource | None) -> Content:
     return Content(name, {**content, "baseConnectionId": base.id}, links=[base.id])
 
 
-def _target_content(store: ScopedStore, body: Json) -> Json:
+def _target_content(store: ScopedStore, body: Json) -> tuple[Json, list[str]]:
+    """What is stored of a target connection, and the connection that it is on, which the lake has none of."""
     ref = spec_ref(body, "connectionSpec")
     spec = connection_spec(ref.id, store)
     if spec.is_source:
@@ -268,12 +266,16 @@ def _target_content(store: ScopedStore, body: Json) -> Json:
         )
     if body.get("name") is not None:
         required_name(body)
-    return {
+    content = {
         **kept(body, "name", "description"),
         "connectionSpec": {"id": ref.id, "version": ref.version},
         "data": optional_object(body, "data"),
         "params": optional_object(body, "params"),
     }
+    id_ = text(body, "baseConnectionId") if spec.kind == "destination" else None
+    if not id_:
+        return content, []
+    return {**content, "baseConnectionId": store.get(Kind.CONNECTION, check_id(id_, Kind.CONNECTION)).id}, [id_]
 
 
 def _auth_params(body: Json, spec: ConnectionSpec) -> Json | None:
@@ -334,8 +336,10 @@ def _base_connection(store: ScopedStore, body: Json, spec: ConnectionSpec) -> Re
 
 
 def _data(body: Json, spec: ConnectionSpec) -> Json:
-    """`data` with its format, which tables need not give."""
+    """`data` with its format, which tables need not give. What is never read is taken as it comes."""
     data = optional_object(body, "data")
+    if spec.kind not in _FORMATS:
+        return data
     formats = _FORMATS[spec.kind]
     format_ = data.get("format", formats[0] if len(formats) == 1 else None)
     if format_ not in formats:

@@ -152,8 +152,10 @@ def connection_spec(id_: str, store: ScopedStore | None = None) -> ConnectionSpe
 
 
 def flow_spec(id_: str, store: ScopedStore) -> FlowSpec:
-    """The flow spec with this id. Raises UnknownSpec, and SourceNotOnDemand for one that an organisation described."""
+    """The flow spec with this id. Raises UnknownSpec, and SourceNotOnDemand for one that is only listed."""
     for spec in flow_specs():
+        if spec.id == id_ and not spec.runnable:
+            raise SourceNotOnDemand(f"{spec.name} is listed in the catalogue, but this version runs no such flow.")
         if spec.id == id_:
             return spec
     if (stored := store.spec(_FLOWS, id_)) is not None:

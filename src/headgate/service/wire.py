@@ -26,7 +26,7 @@ def resource(item: Resource, last_run: Run | None = None) -> Json:
         "etag": item.etag,
     }
     match item.kind:
-        case Kind.SOURCE_CONNECTION if base_id := item.body.get("baseConnectionId"):
+        case Kind.SOURCE_CONNECTION | Kind.TARGET_CONNECTION if base_id := item.body.get("baseConnectionId"):
             base = {"id": base_id, "connectionSpec": item.body["connectionSpec"]}
             shape["inheritedAttributes"] = {"baseConnection": base}
         case Kind.FLOW:

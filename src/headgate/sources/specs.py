@@ -29,7 +29,7 @@ _FILTER_AT_SOURCE = {
     "valueEscapeChar": "'",
 }
 
-Kind = Literal["table", "file", "rest", "target", "custom"]
+Kind = Literal["table", "file", "rest", "stream", "export", "target", "destination", "custom"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,12 @@ class ConnectionSpec:
     @property
     def is_source(self) -> bool:
         """Whether it is read from."""
-        return self.kind != "target"
+        return self.kind not in ("target", "destination")
+
+    @property
+    def frequency(self) -> str:
+        """Whether records come one by one, or in batches."""
+        return "streaming" if self.kind == "stream" else "batch"
 
     @property
     def params_schema(self) -> Mapping[str, Any]:
@@ -138,7 +143,7 @@ class ConnectionSpec:
                         "icon": {"key": self.name},
                         "label": {"key": self.title},
                         "description": {"key": self.description},
-                        "frequency": {"key": "batch"},
+                        "frequency": {"key": self.frequency},
                     }
                 },
             }
@@ -153,7 +158,7 @@ class ConnectionSpec:
                 "category": self.category,
                 "connectorName": self.title,
                 "isSource": self.is_source,
-                "frequency": "batch",
+                "frequency": self.frequency,
                 "status": "runnable" if self.runnable else "listed",
                 "publicId": self.public_id,
                 "description": self.description,
@@ -166,13 +171,17 @@ class ConnectionSpec:
 
 @dataclass(frozen=True, slots=True)
 class FlowSpec:
-    """A kind of flow: from any of its source connection specs to any of its target connection specs."""
+    """A kind of flow: from any of its source connection specs to any of its target connection specs.
+
+    `runnable` says whether any of them can run; else it is only listed.
+    """
 
     id: str
     name: str
     kind: Kind
     source_connection_spec_ids: tuple[str, ...]
     target_connection_spec_ids: tuple[str, ...]
+    runnable: bool
     shape: Mapping[str, Any]
     version: str = "1.0"
     provider_id: str = _PROVIDER_ID
@@ -194,9 +203,10 @@ class FlowSpec:
             "targetConnectionSpecIds": list(self.target_connection_spec_ids),
             **self.shape,
             "attributes": {
-                "isSourceFlow": True,
+                "isSourceFlow": self.kind != "export",
                 "flacValidationSupported": False,
-                "frequency": "batch",
+                "frequency": "streaming" if self.kind == "stream" else "batch",
+                "status": "runnable" if self.runnable else "listed",
                 "notification": {"category": "sources", "flowRun": {"enabled": True}},
             },
             "permissionsInfo": _PERMISSIONS,
@@ -219,14 +229,17 @@ def connection_specs() -> tuple[ConnectionSpec, ...]:
 def flow_specs() -> tuple[FlowSpec, ...]:
     """Every flow spec."""
     about = _load("flows.json")
-    targets = tuple(spec.id for spec in connection_specs() if spec.kind == "target")
+    of_kind: dict[str, list[ConnectionSpec]] = {}
+    for spec in connection_specs():
+        of_kind.setdefault(spec.kind, []).append(spec)
     return tuple(
         FlowSpec(
             id=entry["id"],
             name=entry["name"],
             kind=entry["kind"],
-            source_connection_spec_ids=tuple(spec.id for spec in connection_specs() if spec.kind == entry["kind"]),
-            target_connection_spec_ids=targets,
+            source_connection_spec_ids=tuple(spec.id for spec in of_kind[entry["kind"]]),
+            target_connection_spec_ids=tuple(spec.id for spec in of_kind[entry.get("targets", "target")]),
+            runnable=any(spec.runnable for spec in of_kind[entry["kind"]]),
             shape=_flow_shape(entry, about),
         )
         for entry in about["specs"]
@@ -259,6 +272,7 @@ def _connection_spec(entry: Mapping[str, Any], category: str, shape: Mapping[str
         shape=_with_params(shape, entry["params"]) if "params" in entry else shape,
         public_id=entry.get("publicId", True),
         filters_rows=entry.get("filtersRows", False),
+        provider_id=entry.get("providerId", _PROVIDER_ID),
     )
 
 
