@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import shutil
+import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -80,6 +81,8 @@ def _make_files(folder: Path) -> None:
     (folder / "pipes.gz").write_bytes(gzip.compress(b"id|note\n1|x,y\n2|z,\n"))
     (folder / "flat.json").write_text('{"id": 1, "ok": true}\n{"id": 2, "ok": null}\n')
     (folder / "nested.json").write_text('[{"id": 1, "who": {"name": "a", "tags": ["x"]}}]')
+    rows = "".join(f'{n};"{"x;" * 9}\n";{n}.5\n' for n in range(20_000))
+    (folder / "long.csv").write_text(f"id;note;price\n{rows}")
     (folder / "empty.csv").write_text("")
     (folder / "many.csv").write_text("n\n" + "\n".join(map(str, range(30_000))) + "\n")
     (folder / "packed.zip").write_bytes(b"PK\x03\x04rest")
@@ -125,6 +128,22 @@ def test_a_connection_that_does_not_work_says_why_without_its_password(face: Fac
     assert "canary" not in answer.text
     message = refused(face.get(f"/connections/{id_}/explore", objectType="root"), 400, "FLOW-1100-400")
     assert "refused" in message
+
+
+def test_a_silent_server_is_not_waited_for(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headgate.service.exploring.SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        params = {"server": "127.0.0.1", "port": port, "database": "d", "username": "u", "password": "p"}
+        auth = {"specName": "Basic Authentication", "params": params}
+        id_ = face.made("/connections", {"name": "silent", "connectionSpec": {"id": POSTGRESQL}, "auth": auth})
+        answer = face.get(f"/connections/{id_}/test").json()
+        assert answer["result"] is False
+        assert "did not answer" in answer["reason"]
+        message = refused(face.get(f"/connections/{id_}/explore", objectType="root"), 400, "FLOW-1100-400")
+        assert "did not answer" in message
+        filters = pql(call("isNull", field("nope")))
+        assert _source(face, POSTGRESQL, id_, {"tableName": "t", "filters": filters}).status_code == 201
 
 
 def test_what_is_not_there_is_not_found(face: Face) -> None:
@@ -278,6 +297,7 @@ def test_folders_and_files(face: Face, connections: dict[str, str]) -> None:
         "nested.json",
         "empty.csv",
         "many.csv",
+        "long.csv",
         "packed.zip",
         "noise.bin",
         "table.parquet",
@@ -380,6 +400,7 @@ def test_nested_json_is_hierarchical(face: Face, connections: dict[str, str]) ->
             {"fileType": "delimited", "columnDelimiter": "|", "encoding": "utf-8", "compressionType": "gzip"},
         ),
         ("many.csv", {"fileType": "delimited", "columnDelimiter": ",", "encoding": "utf-8"}),
+        ("long.csv", {"fileType": "delimited", "columnDelimiter": ";", "encoding": "utf-8"}),
         ("flat.json", {"fileType": "json"}),
         ("nested.json", {"fileType": "json"}),
         ("table.parquet", {"fileType": "parquet"}),
@@ -502,6 +523,7 @@ NAME = encoded(pql(call("=", field("note"), literal("x"))))
         ("postgresql", {"objectType": "table", "object": 't"; DROP TABLE shop.orders; --'}, 404, "FLOW-1101-404"),
         ("postgresql", {"objectType": "table", "object": "a.b.c.d"}, 404, "FLOW-1101-404"),
         ("postgresql", {"objectType": "table", "object": "n" * 10_000}, 404, "FLOW-1101-404"),
+        ("postgresql", {"objectType": "table", "object": "shop." + "x" * 64}, 404, "FLOW-1101-404"),
         ("postgresql", {"objectType": "table", "object": "a\0b"}, 400, "CONNECTOR-1312-400"),
         ("files", {"objectType": "file", "object": "gone.csv", "fileType": "json"}, 404, "FLOW-1101-404"),
         ("files", {"objectType": "folder", "object": "gone"}, 404, "FLOW-1101-404"),

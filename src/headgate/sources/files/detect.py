@@ -84,19 +84,22 @@ def _is_json(text: str, whole: bool) -> bool:
 
 def _delimiter(text: str, whole: bool) -> str:
     """The delimiter by which the records have the most fields, each the same number; a comma when there is none."""
-    lines = text if whole else text[: text.rfind("\n") + 1] or text
-    widths = {sign: _widths(lines, sign) for sign in _DELIMITERS}
+    widths = {sign: _widths(text, whole, sign) for sign in _DELIMITERS}
     even = {sign: found[0] for sign, found in widths.items() if found and len(set(found)) == 1 and found[0] > 1}
     return max(even, key=lambda sign: even[sign], default=",")
 
 
-def _widths(text: str, delimiter: str) -> Sequence[int]:
+def _widths(text: str, whole: bool, delimiter: str) -> Sequence[int]:
+    """How many fields each of the first records has; none when this cannot be the delimiter."""
     found = []
+    records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        for record in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True):
+        for record in records:
             found.append(len(record))
             if len(found) == _RECORDS:
-                break
-    except csv.Error:
-        return ()
-    return found
+                return found
+    except csv.Error as error:
+        if whole or "unexpected end of data" not in str(error):
+            return ()
+        return found
+    return found if whole or len(found) < 2 else found[:-1]  # the last one may go on

@@ -260,7 +260,7 @@ def _table(session: psycopg.Connection[tuple[Any, ...]], selection: Selection, *
     for name in table_names(selection):
         identifier = _identifier(name)
         row = session.execute(_TABLE, [identifier.as_string(session)]).fetchone()
-        if row is None:
+        if row is None or row[2] != name.table:  # the server cuts names of more than 63 bytes
             continue
         oid, schema, table, heap, size, page = row
         label = f"{schema}.{table}"
