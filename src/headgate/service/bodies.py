@@ -56,7 +56,8 @@ def optional_object(holder: Mapping[str, Any], name: str) -> Json:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise BadParameter(f"{name} is {shown(value)}; send an object.", parameter=name)
+        # Not quoted: what stands in the place of credentials may be one.
+        raise BadParameter(f"{name} is no object; send an object.", parameter=name)
     return value
 
 
