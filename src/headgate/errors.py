@@ -557,6 +557,12 @@ class SandboxNotFound(InvalidRequest):
     title = "Resource not found"
 
 
+class DefaultSandboxMissing(SandboxNotFound):
+    """The organisation has no default sandbox here. Name one by x-sandbox-name."""
+
+    code = "FLOW-2106-404"
+
+
 class SandboxMismatch(InvalidRequest):
     """x-sandbox-id and x-sandbox-name do not name the same sandbox."""
 

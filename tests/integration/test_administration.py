@@ -67,6 +67,17 @@ def test_an_organisation_from_nothing_to_its_first_call(face: Face, run: Run) ->
     assert {"principal": made["clientId"], "kind": "service", **everywhere} in grants
 
 
+def test_a_person_queries_the_lake_of_their_organisation(face: Face, run: Run) -> None:
+    made = shown(run("orgs", "add", "Fifth", "--admin", "root@example.com", "--output", "json"))
+    org_id = made["orgId"]
+    client = with_token(face, signed_in(face, made, org_id), org_id, made["clientId"])
+    client.post("/data/foundation/catalog/dataSets", {"name": "Only theirs"})
+    assert "only_theirs" not in run("query", "SHOW TABLES")
+    run("login", "--user", "root@example.com", "--org", org_id)
+    assert "only_theirs" in run("query", "SHOW TABLES")
+    run("logout")
+
+
 def test_a_secret_is_shown_once(run: Run) -> None:
     made = shown(run("clients", "add", "loader", "--role", "viewer", "--output", "json"))
     everything = "".join(run(*command.split()) for command in ("clients list", "orgs list", "roles grants"))

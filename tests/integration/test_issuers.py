@@ -243,6 +243,8 @@ FORGED: dict[str, Callable[[Issuer], str]] = {
     "no exp": lambda issuer: signed(issuer, exp=None),
     "no nbf": lambda issuer: signed(issuer, nbf=None),
     "exp is a text": lambda issuer: signed(issuer, exp="tomorrow"),
+    "exp is not a number": lambda issuer: signed(issuer, exp=float("nan")),
+    "exp is never": lambda issuer: signed(issuer, exp=float("inf")),
     "another audience": lambda issuer: signed(issuer, aud="elsewhere"),
     "no audience": lambda issuer: signed(issuer, aud=None),
     "audience is a number": lambda issuer: signed(issuer, aud=1),
@@ -264,7 +266,7 @@ FORGED: dict[str, Callable[[Issuer], str]] = {
     "cut": lambda issuer: signed(issuer)[:-9],
     "four parts": lambda issuer: signed(issuer) + ".x",
     "no base64": lambda _issuer: "a!b.c?d.e",
-    "20 kB": lambda issuer: signed(issuer, filler="x" * 15_000),
+    "13 kB": lambda issuer: signed(issuer, filler="x" * 9_500),
 }
 
 
@@ -406,6 +408,10 @@ def test_organisations_by_claim_and_by_grant(tmp_path_factory: pytest.TempPathFa
             named: dict[str, Any] = {"https://example.com/orgs": [ORG]}
             assert asking(face, signed(by_claim, RSA, None, **named)).status_code == 200
             assert asking(face, signed(by_claim)).json()["error_code"] == "403025"
+            headers = {"x-api-key": "spa", "x-gw-ims-org-id": "UNKNOWN"}
+            token = signed(by_claim, RSA, None, **{"https://example.com/orgs": ["UNKNOWN"]})
+            answer = face.http.get(f"{BASE}/flows", headers={**headers, "Authorization": f"Bearer {token}"})
+            refused(answer, 404, "FLOW-2106-404")
             tenants.remove_client("spa")
             tenants.add_client(Client("spa", ORG, "web", by_grant.url), None)
             assert asking(face, signed(by_grant, email="b@example.com")).json()["error_code"] == "403025"

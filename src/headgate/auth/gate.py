@@ -8,6 +8,7 @@ from headgate.errors import (
     ApiKeyInvalid,
     ApiKeyMissing,
     CrossSandboxForbidden,
+    DefaultSandboxMissing,
     OrgForbidden,
     OrgMissing,
     SandboxIdForbidden,
@@ -118,10 +119,11 @@ class Gate:
         if self._strict and name is None and id_ is None and not call.whole_org:
             raise SandboxMissing
         scope = self._tenants.scope(call.org_id, name, id_)
+        if scope is None and name is None and id_ is None:
+            raise DefaultSandboxMissing  # as where a token of another issuer names an organisation unknown here
         if scope is None:
             raise SandboxNotFound(
-                f"No sandbox {(name or id_ or 'by default')[:80]!r} exists in the organisation.",
-                sandboxName=(name or "")[:80],
+                f"No sandbox {(name or id_ or '')[:80]!r} exists in the organisation.", sandboxName=(name or "")[:80]
             )
         if id_ is not None and scope.sandbox_id != id_:
             raise SandboxMismatch

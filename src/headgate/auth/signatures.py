@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from headgate.errors import TokenInvalid
 __all__ = ["LEEWAY", "LONGEST", "Unverified", "VerifyingKey", "check_claims", "read_unverified", "verified"]
 
 LEEWAY = 60  # seconds by which the clocks of issuer and verifier may differ
-LONGEST = 16_384  # characters; a token of ours has about 600
+LONGEST = 12_288  # characters; a token of ours has about 600, and all headers together may have 16 KiB
 _RSA_BITS = 2048
 _KINDS: Mapping[tuple[Any, Any], tuple[type[RSAKey | ECKey | OKPKey], tuple[str, ...], tuple[str, ...]]] = {
     ("RSA", None): (RSAKey, ("kty", "n", "e"), ("RS256",)),
@@ -104,6 +105,8 @@ def check_claims(claims: Mapping[str, Any], *, issuers: Sequence[str], audiences
         rules.validate(dict(claims))
     except JoseError as error:
         raise TokenInvalid from error
+    if not math.isfinite(claims["exp"]) or not math.isfinite(claims["nbf"]):  # JSON as Python reads it has NaN
+        raise TokenInvalid
 
 
 class _Registry(JWSRegistry):

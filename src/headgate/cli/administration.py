@@ -47,6 +47,7 @@ def add_org(name: str, id_: str | None, admins: tuple[str, ...], data: Path | No
 
     with administering(data) as administration:
         _show_one(administration.add_org(name, id_, admins), output)
+    click.echo("With several organisations, connections reach only what HEADGATE_ALLOWED_HOSTS lists.", err=True)
 
 
 @click.group()

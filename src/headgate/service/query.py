@@ -10,7 +10,6 @@ import duckdb
 import pyarrow as pa
 
 from headgate import dataplane
-from headgate.auth import local_credentials
 from headgate.config import Settings
 from headgate.dataplane import literal, quote
 from headgate.errors import InvalidRequest
@@ -18,7 +17,7 @@ from headgate.model.lake import Column
 from headgate.model.query import Place, Query
 from headgate.model.resources import Kind
 from headgate.model.scope import Scope
-from headgate.service.local import must_exist, settings_for
+from headgate.service.local import credentials, settings_for
 from headgate.store import Store, open_store
 from headgate.targets import Lake
 
@@ -30,19 +29,18 @@ class QueryRefused(InvalidRequest):
 
 
 def query(data: Path | None, statement: str) -> pa.Table:
-    """Run one SQL statement over the datasets of the local organisation's default sandbox.
+    """Run one SQL statement over the datasets of the sandbox that `credentials()` names.
 
     Each dataset is a view under its SQL-safe name; one that no run has filled yet has no rows. Nothing can
     be written. Raises QueryRefused with DuckDB's reason.
     """
     settings = settings_for(data)
-    must_exist(settings)
+    known = credentials(data, create=False)
     store = open_store(settings)
     try:
-        credentials = local_credentials(settings, store)
-        scope = store.tenants.scope(credentials.org_id, credentials.sandbox)
+        scope = store.tenants.scope(known["orgId"], known["sandbox"])
         if scope is None:
-            raise QueryRefused(f"The organisation {credentials.org_id} has no sandbox {credentials.sandbox}.")
+            raise QueryRefused(f"The organisation {known['orgId']} has no sandbox {known['sandbox']}.")
         with _views(settings, store, scope) as connection:
             return _run(connection, statement)
     finally:
