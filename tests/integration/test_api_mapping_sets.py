@@ -325,3 +325,11 @@ def test_required_fields_are_mapped(face: Face) -> None:
     whole = make(face, attribute("id", "_id"), attribute("updated_at", "timestamp"), to=to)
     flow = face.flow(transformations=[transformation(whole)])
     assert frozen(face, flow)["schema"]["required"] == ["_id", "timestamp"]
+
+
+def test_a_set_that_does_not_fit_the_source_is_refused_at_the_first_run(face: Face) -> None:
+    flow = face.flow(transformations=[transformation(make(face, attribute("gone", "x")))])
+    answer = face.run(flow, deltaColumn={"name": "updated_at"})
+    assert "the source has no 'gone'; there it has: 'id', 'updated_at'" in refused(answer, 400, "FLOW-1419-400")
+    fits = face.flow(transformations=[transformation(make(face, attribute("id", "x")))])
+    assert face.run(fits, deltaColumn={"name": "updated_at"}).status_code == 201

@@ -165,7 +165,8 @@ class Attempt:
                 source.prepare(connection, reading)
                 with self.lease.breaking(connection.interrupt):
                     _check_types(connection, split.relation, reading.columns)
-                    _check_types(connection, f"SELECT {landing.sql} FROM ({split.relation})", landing.columns)
+                    if landing.rules is not None:
+                        _check_types(connection, f"SELECT {landing.sql} FROM ({split.relation})", landing.columns)
                     connection.execute(
                         f"COPY (SELECT {landing.sql}, {literal(self.run.flow_id)} AS {quote(FLOW_ID)}, "
                         f"{literal(self.run.id)} AS {quote(RUN_ID)} FROM ({split.relation})) "

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from headgate.dataplane import quote
 from headgate.errors import MappingFailed
-from headgate.mapping import Rule, Shape, Unmappable, compiled, held, rule_of, shape_of
+from headgate.mapping import Rule, Shape, Unmappable, compiled, held, thawed
 from headgate.model.lake import PROVENANCE, Column, LakeType, column_named, kept_delta
 from headgate.model.resources import WriteMode
 from headgate.model.runs import Json
@@ -39,10 +39,9 @@ class Landing:
         if about is None:
             return cls(None, Shape(), keeps)
         try:
-            rules = tuple(rule_of(mapping) for mapping in about["mappings"])
+            return cls(*thawed(about), keeps)
         except Unmappable as error:
             raise MappingFailed(str(error)) from error
-        return cls(rules, shape_of(about.get("schema") or {}), keeps)
 
     def held(self, columns: Sequence[Column]) -> Mapping[str, LakeType]:
         """The types that columns of the source should take, where the data allows, to fit a table of `columns`."""

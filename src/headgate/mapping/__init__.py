@@ -1,6 +1,6 @@
 """Mapping sets: what becomes of each record on its way to the lake, compiled to SQL and never evaluated."""
 
-from headgate.mapping.compiler import Projection, compiled
+from headgate.mapping.compiler import Projection, compiled, thawed
 from headgate.mapping.faults import rejection
 from headgate.mapping.held import held
 from headgate.mapping.rules import Rule, Unmappable, rule_of
@@ -19,5 +19,6 @@ __all__ = [
     "rejection",
     "rule_of",
     "shape_of",
+    "thawed",
     "unmapped",
 ]

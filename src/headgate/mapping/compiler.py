@@ -7,15 +7,16 @@ places. An object copied whole brings its members along; a rule for one of them 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from headgate.dataplane import literal, quote
 from headgate.mapping.casts import cast
 from headgate.mapping.faults import misfit, missing
-from headgate.mapping.rules import EACH, Path, Rule, SourceType, Step, Unmappable, shown_path
-from headgate.mapping.shapes import ANY, Shape
+from headgate.mapping.rules import EACH, Path, Rule, SourceType, Step, Unmappable, rule_of, shown_path
+from headgate.mapping.shapes import ANY, Shape, shape_of
 from headgate.model.lake import Column, LakeType
 
-__all__ = ["Projection", "compiled"]
+__all__ = ["Projection", "compiled", "thawed"]
 
 _STRING = LakeType("string")
 
@@ -76,6 +77,11 @@ def compiled(rules: Sequence[Rule], columns: Sequence[Column], schema: Shape = A
         tuple(Column(name, value.type) for name, value in members.items()),
         tuple(value.sql for value in members.values()),
     )
+
+
+def thawed(frozen: Mapping[str, Any]) -> tuple[tuple[Rule, ...], Shape]:
+    """The rules and the schema of a mapping set as a flow keeps it. Raises Unmappable."""
+    return tuple(rule_of(mapping) for mapping in frozen["mappings"]), shape_of(frozen.get("schema") or {})
 
 
 def _members(scope: _Value, parts: Sequence[_Part], shape: Shape, place: Path, depth: int) -> dict[str, _Value]:

@@ -9,6 +9,7 @@ from typing import Any
 from headgate.config import Settings
 from headgate.errors import (
     ActionUnsupported,
+    BadMapping,
     BadRunParams,
     DeltaColumnDiffers,
     DeltaColumnMissing,
@@ -28,6 +29,7 @@ from headgate.errors import (
     VersionConflict,
     WindowReversed,
 )
+from headgate.mapping import Unmappable, compiled, thawed
 from headgate.model.lifecycle import folded
 from headgate.model.query import Field
 from headgate.model.resources import Kind, Resource, new_etag, now_ms
@@ -263,20 +265,32 @@ class Runs:
         return run, changed
 
     def _try_delta(self, store: ScopedStore, flow: Resource, delta: DeltaColumn) -> None:
-        """See that the source is there and `delta` orders its rows. Raises RunRefused, BadRunParams."""
+        """See that the source is there, `delta` orders its rows and the mapping set fits its columns.
+
+        Raises RunRefused, BadRunParams, BadMapping.
+        """
         about = flow.frozen["source"]
         secret = store.secret(about["connectionId"]) if about["connectionId"] else {}
         try:
             source = open_source(
                 about["specId"], secret, self._settings, self._store.tenants.tenancy(store.scope.org_id)
             )
-            reason = source.delta_error(source.describe(Selection(about["params"], about["data"])), delta)
+            relation = source.describe(Selection(about["params"], about["data"]))
+            reason = source.delta_error(relation, delta)
         except SourceError as error:
             names = {name for auth in connection_spec(about["specId"]).auth_specs for name in auth.secrets}
             text = redact(error.detail, [str(value) for name, value in secret.items() if name in names])
             raise RunRefused(f"The source cannot be read: {text}", reason=error.code) from error
         if reason is not None:
             raise BadRunParams(reason, deltaColumn=shown(delta.name))
+        if (mapping := flow.frozen.get("mapping")) is not None:
+            try:
+                rules, schema = thawed(mapping)
+                compiled(rules, relation.columns, schema)
+            except Unmappable as error:
+                raise BadMapping(
+                    f"The flow's mapping set does not fit its source. {error}", id=mapping["id"]
+                ) from error
 
 
 def window_asked(params: Json) -> Window:
