@@ -5,9 +5,11 @@ from typing import Any
 
 import aepp
 import pytest
-from aepp import classmanager, dataprep, fieldgroupmanager, schemamanager
+from aepp import catalog, classmanager, dataprep, fieldgroupmanager, schemamanager
 from aepp import schema as registry
 
+from headgate.engine.attempt import Attempt
+from headgate.targets import Lake
 from tests.integration.face import Face
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the client's own, about its libraries
@@ -134,3 +136,25 @@ def test_mapping_sets(schemas: registry.Schema, made: Json) -> None:
     assert prep.validateExpression("concat(a, b)") is False
     assert prep.deleteMappingSet(id_) == 204
     assert prep.getMappingSet(id_)["status"] == 404
+
+
+def test_the_parts_of_a_mapping_error_are_read(face: Face, schemas: registry.Schema) -> None:
+    tenant = schemas.getTenantId()
+    fields = {f"_{tenant}": {"type": "object", "properties": {"day": {"type": "string", "format": "date"}}}}
+    group = schemas.createFieldGroup({"title": "Days", "type": "object", "definitions": {}, "properties": fields})
+    schema = schemas.createProfileSchema(name="Days", fieldGroupIds=[group["$id"]])
+    rules = [{"sourceType": "ATTRIBUTE", "source": "updated_at", "destination": f"_{tenant}.day"}]
+    mapping = dataprep.DataPrep().createMappingSet(schemaId=schema["$id"], mappingList=rules)["id"]
+    flow = face.flow(transformations=[{"name": "Mapping", "params": {"mappingId": mapping, "mappingVersion": "0"}}])
+    assert face.run(flow, deltaColumn={"name": "updated_at"}).status_code == 201
+    claim = face.store.queue.claim("test", lease=15)
+    assert claim is not None
+    lake = Lake(face.settings.warehouse)
+    Attempt(claim, face.store, lake, face.settings).execute()
+    lake.close()
+    found = catalog.Catalog().getMapperErrors()
+    [error] = found.to_dict("records")
+    assert (error["errorCode"], error["flowId"]) == ("DPMAPPER-3700-400", flow)
+    assert (error["expectedType"], error["actualType"]) == ("DATE", "TIMESTAMP")
+    assert (error["sourceField"], error["destinationField"]) == ("updated_at", f"_{tenant}.day")
+    assert error["destinationPath"] == f"_{tenant}.day"
