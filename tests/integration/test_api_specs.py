@@ -188,6 +188,10 @@ def test_streams_and_exports_are_described_and_refused_by_name(face: Face) -> No
     refused(face.post("/sourceConnections", body), 400, "CONNECTOR-1304-400")
     exporting = face.made("/sourceConnections", {**body, "params": params})
     base = face.made("/connections", {"name": "zone", "connectionSpec": {"id": zone["id"]}})
+    keys = {"specName": "Access Key", "params": {"s3AccessKey": "a", "s3SecretKey": "b"}}
+    bucket = {"name": "out", "connectionSpec": {"id": by_name["amazon-s3-destination"]["id"]}}
+    refused(face.post("/connections", bucket), 400, "CONNECTOR-1304-400")
+    face.made("/connections", {**bucket, "auth": keys})
     body = {"name": "t", "connectionSpec": {"id": zone["id"]}, "params": {"path": "/out"}}
     refused(face.post("/targetConnections", {**body, "baseConnectionId": NOBODY}), 404, "FLOW-1439-404")
     target = face.made("/targetConnections", {**body, "baseConnectionId": base})

@@ -40,6 +40,9 @@ CATEGORIES = {
 }
 PUBLIC = {
     "amazon-redshift": "3416976c-a9ca-4bba-901a-1f08f66978ff",
+    "amazon-s3-destination": "4fce964d-3f37-408f-9778-e597338a21ee",
+    "azure-blob-destination": "6d6b59bf-fb58-4107-9064-4d246c0e5bb2",
+    "profile-store": "8a9c3494-9708-43d7-ae3f-cda01e5030e1",
     "amazon-s3": "ecadc60c-7455-4d87-84dc-2a0e293d997b",
     "azure-blob": "4c10e202-c428-4796-9208-5f1f5732b1cf",
     "Data Landing Zone": "10440537-2a7b-4583-ac39-ed38d4b848e8",
@@ -77,7 +80,7 @@ def named(name: str) -> ConnectionSpec:
 
 def test_ids_and_names_are_unique_and_ids_are_uuids() -> None:
     specs = connection_specs()
-    assert len({spec.id for spec in specs}) == len({spec.name for spec in specs}) == len(specs) == 70
+    assert len({spec.id for spec in specs}) == len({spec.name for spec in specs}) == len(specs) == 73
     assert all(str(UUID(spec.id)) == spec.id for spec in specs)
     assert {spec.category for spec in specs} == CATEGORIES
     assert {spec.provider_id for spec in specs if spec.kind != "stream"} == {"0ed90a81-07f4-4586-8190-b40eccef1c5a"}
@@ -192,7 +195,10 @@ def test_flow_specs_lead_from_every_source_of_their_kind_to_the_lake() -> None:
         ("StreamingWithMappingToAEP", "stream"),
         ("DatasetsToLandingZone", "export"),
     ]
-    assert others[-1].target_connection_spec_ids == (named("Data Landing Zone").id,)
+    assert set(others[-1].target_connection_spec_ids) == {
+        named(name).id
+        for name in ("Data Landing Zone", "amazon-s3-destination", "azure-blob-destination", "profile-store")
+    }
     assert (rest.name, rest.id) == ("RestToAEP", "6499120c-0b15-42dc-936e-847ea3c24d72")
     assert {named("stripe").id, named("generic-rest").id} <= set(rest.source_connection_spec_ids)
     assert (table.name, table.id, table.needs_delta_column) == ("CRMToAEP", TABLES, True)

@@ -12,7 +12,7 @@ from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.runs import Json, Run, RunState
 from headgate.model.scope import Caller, Scope
 from headgate.model.windows import DeltaColumn, Window
-from headgate.store import schedules, tables
+from headgate.store import schedules, specs, tables
 from headgate.store.listing import Page, list_page
 from headgate.store.transactions import Transactions
 from headgate.store.vault import Place, Vault
@@ -195,36 +195,22 @@ class ScopedStore:
 
     def specs(self, collection: str) -> tuple[Json, ...]:
         """All specs of `collection`, oldest first."""
-        table = tables.specs
         with self._transactions.read() as connection:
-            rows = connection.execute(sa.select(table.c.body).where(*self._specs(collection)).order_by(table.c.seq))
-            return tuple(rows.scalars())
+            return specs.all_of(connection, self.scope.org_id, collection)
 
     def spec(self, collection: str, id_: str) -> Json | None:
         """The spec with this id."""
-        table = tables.specs
         with self._transactions.read() as connection:
-            chosen = sa.select(table.c.body).where(*self._specs(collection), table.c.id == id_)
-            return connection.execute(chosen).scalar()
+            return specs.one(connection, self.scope.org_id, collection, id_)
 
     def put_spec(self, collection: str, body: Json) -> None:
         """Store a spec under the id in `body`, in place of the one with that id if there is one."""
-        table, id_ = tables.specs, str(body["id"])
-        present, who = now_ms(), self._caller.principal if self._caller else None
-        user, client = (who.user_id, who.client_id) if who else (_ITSELF, _ITSELF)
-        etag = new_etag(present)
-        values = {"body": body, "updated_at": present, "updated_by": user, "updated_client": client, "etag": etag}
+        principal = self._caller.principal if self._caller else None
+        who = (principal.user_id, principal.client_id) if principal else (_ITSELF, _ITSELF)
         with self._transactions.write() as connection:
-            chosen = sa.select(table.c.etag).where(*self._specs(collection), table.c.id == id_).with_for_update()
-            before = connection.execute(chosen).scalar()
-            if before is None:
-                made = {"created_at": present, "created_by": user, "created_client": client}
-                place = {"org_id": self.scope.org_id, "collection": collection, "id": id_}
-                connection.execute(sa.insert(table).values(**place, **made, **values))
-            else:
-                connection.execute(sa.update(table).where(*self._specs(collection), table.c.id == id_).values(values))
+            before, after = specs.put(connection, self.scope.org_id, collection, body, who)
             action = "create" if before is None else "update"
-            self._record(connection, action, collection, id_, before=before, after=etag)
+            self._record(connection, action, collection, body["id"], before=before, after=after)
 
     # -- runs ------------------------------------------------------------------------------------
 
@@ -404,9 +390,6 @@ class ScopedStore:
 
     def _mine(self, table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
         return (table.c.org_id == self.scope.org_id, table.c.sandbox_id == self.scope.sandbox_id)
-
-    def _specs(self, collection: str) -> tuple[sa.ColumnElement[bool], ...]:
-        return (tables.specs.c.org_id == self.scope.org_id, tables.specs.c.collection == collection)
 
     def _resources(self, kind: Kind) -> sa.Select[Any]:
         table = tables.resources
