@@ -204,3 +204,16 @@ def test_a_code_is_exchanged_for_a_persons_token(face: Face, run: Run) -> None:
     assert eve.get("/flows").status_code == 403
     run("roles", "grant", "viewer", "--user", "eve@example.com")
     assert eve.get("/flows").status_code == 200
+
+
+def test_a_code_of_a_client_is_its_own_and_stays_good(face: Face, run: Run) -> None:
+    known = face.credentials
+    code = run("clients", "code", known.client_id, "--days", "2").strip()
+    fields = {"grant_type": "authorization_code", "code": code}
+    fields |= {"client_id": known.client_id, "client_secret": known.client_secret}
+    for _ in range(2):
+        service = with_token(face, face.http.post("/ims/token/v1", data=fields), known.org_id, known.client_id)
+        prod = service.get("/data/foundation/sandbox-management/sandboxes/prod").json()["id"]
+        assert service.send("GET", "/flows", x_sandbox_id=prod).status_code == 200  # as services may
+    run("clients", "add", "spa", "--id", "spa", "--issuer", "https://login.example.com")
+    assert "another issuer's" in run("clients", "code", "spa", fails=2)

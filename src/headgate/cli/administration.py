@@ -160,6 +160,19 @@ def rotate_client(client_id: str, overlap: int, org: str | None, data: Path | No
         _show_one(administration.rotate(client_id, overlap), output)
 
 
+@clients.command("code")
+@click.argument("client_id")
+@click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="How long it is good.")
+@org_option
+@data_option
+def code_of_client(client_id: str, days: int, org: str | None, data: Path | None) -> None:
+    """Print an authorization code for programs that sign in as a service by code and secret."""
+    from headgate.service.administration import administering
+
+    with administering(data, org) as administration:
+        click.echo(administration.code_of_client(client_id, days))
+
+
 @clients.command("remove")
 @click.argument("client_id")
 @org_option

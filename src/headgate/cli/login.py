@@ -30,7 +30,7 @@ def login(data: Path | None, user: str, org: str | None, sandbox: str | None, cl
     if code:
         with administering(data, org) as administration:
             client = client or administration.clients()[0]["clientId"]
-            click.echo(administration.code(user, client))
+            click.echo(administration.code_of_person(user, client))
         return
     known = log_in(data, user, org_id=org, sandbox=sandbox, client_id=client)
     ends = datetime.fromtimestamp(known["expiresAt"], UTC).isoformat(sep=" ", timespec="minutes")

@@ -173,10 +173,20 @@ class Administration:
         """Take a role. Raises NotFound."""
         self._tenants.revoke(self.org_id, grant, by=self._by)
 
-    def code(self, user: str, client_id: str) -> str:
+    def code_of_person(self, user: str, client_id: str) -> str:
         """A code by which `user` gets a token, once and within CODE_SECONDS, through a client. Raises NotFound."""
-        code, ends = new_code(), int((time.time() + CODE_SECONDS) * 1000)
-        self._tenants.add_code(sha256(code), self._client(client_id), user, expires_at=ends, by=self._by)
+        return self._code(user, self._client(client_id), CODE_SECONDS)
+
+    def code_of_client(self, client_id: str, days: int) -> str:
+        """A code by which a client gets tokens of its own, as often as it likes for `days`. Raises NotFound."""
+        client = self._client(client_id)
+        return self._code(client.id, client, days * 86_400)
+
+    def _code(self, user: str, client: Client, seconds: int) -> str:
+        if client.issuer:
+            raise BadParameter(f"The client {client.id!r} is another issuer's; its codes are not made here.")
+        code, ends = new_code(), int((time.time() + seconds) * 1000)
+        self._tenants.add_code(sha256(code), client, user, expires_at=ends, by=self._by)
         return code
 
     def _client(self, client_id: str) -> Client:

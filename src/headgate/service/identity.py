@@ -27,8 +27,8 @@ class Identity:
     def token(self, fields: Sequence[tuple[str, str]]) -> Json:
         """`{"access_token","token_type","expires_in"}` for the fields of a token request; seconds.
 
-        By `client_credentials` the token is the client's own; by `authorization_code` it is that of the person
-        who was given the code. Raises TokenRefused.
+        By `client_credentials` the token is the client's own; by `authorization_code` it is that of whom the
+        code was made for, a person or the client itself. Raises TokenRefused.
         """
         given = dict(fields)
         if len(given) < len(fields):
@@ -40,10 +40,8 @@ class Identity:
             raise GrantTypeUnsupported(f"`grant_type` is {grant_type[:80]!r}; send {_CLIENT} or {_CODE}.")
         client = self._client(given.get("client_id", ""), given.get("client_secret", ""))
         orgs = frozenset({client.org_id})
-        if grant_type == _CLIENT:
-            principal = Principal(client.id, client.id, "service", orgs)
-        else:
-            principal = Principal(self._person(given.get("code", ""), client), client.id, "user", orgs)
+        user = client.id if grant_type == _CLIENT else self._whom(given.get("code", ""), client)
+        principal = Principal(user, client.id, "service" if user == client.id else "user", orgs)
         token = self._tokens.issue(principal, self._lifetime)
         return {"access_token": token, "token_type": "bearer", "expires_in": self._lifetime}
 
@@ -84,7 +82,7 @@ class Identity:
             raise ClientRefused
         return client
 
-    def _person(self, code: str, client: Client) -> str:
+    def _whom(self, code: str, client: Client) -> str:
         user = self._tenants.take_code(sha256(code), client.id)
         if user is None:
             raise CodeRefused

@@ -163,7 +163,7 @@ class Tenants:
             change.record("rotate", "clients", client_id)
 
     def add_code(self, sha256: str, client: Client, user_id: str, *, expires_at: int, by: str = SETUP) -> None:
-        """Store a sign-in code that one person may use once, through one client."""
+        """Store a sign-in code of a client, for a person or, with its own id as `user_id`, for the client itself."""
         with changing(self._transactions, client.org_id, by) as change:
             change.connection.execute(sa.delete(tables.codes).where(tables.codes.c.expires_at <= change.at))
             change.insert(
@@ -177,14 +177,17 @@ class Tenants:
             change.record("create", "codes", user_id)
 
     def take_code(self, sha256: str, client_id: str) -> str | None:
-        """The person whom a sign-in code of this client stands for; the code is used up. None when it is not valid."""
+        """Whom a sign-in code of this client stands for, None when it is not valid.
+
+        A person's code is used up; the client's own stays good until it ends.
+        """
         table = tables.codes
+        mine = (table.c.sha256 == sha256, table.c.client_id == client_id, table.c.expires_at > now_ms())
         with self._transactions.write() as connection:
-            return connection.execute(
-                sa.delete(table)
-                .where(table.c.sha256 == sha256, table.c.client_id == client_id, table.c.expires_at > now_ms())
-                .returning(table.c.user_id)
-            ).scalar()
+            user = connection.execute(sa.select(table.c.user_id).where(*mine)).scalar()
+            if user is None or user == client_id:
+                return user
+            return user if connection.execute(sa.delete(table).where(*mine)).rowcount else None
 
     # -- roles and grants --------------------------------------------------------------------------
 
