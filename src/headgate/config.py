@@ -238,9 +238,13 @@ class Settings(BaseSettings):
     @property
     def private(self) -> tuple[Path, ...]:
         """The service's own files, and those that hold secrets: no source may read them wherever the roots are."""
-        names = ("keys", "warehouse", "metadata.db", "metadata.db-wal", "metadata.db-shm", "service.json")
-        secret = (self.secret_files.expanduser().resolve(),) if self.secret_files else ()
-        return (*(self.data.resolve() / name for name in names), *secret)
+        own = [self.data.resolve() / name for name in ("keys", "warehouse", "service.json")]
+        if self.metadata.startswith("sqlite"):
+            database = Path(self.metadata.partition("///")[2].partition("?")[0]).resolve()
+            own += [database.with_name(database.name + end) for end in ("", "-wal", "-shm", "-journal")]
+        if self.secret_files is not None:
+            own.append(self.secret_files.expanduser().resolve())
+        return tuple(own)
 
     @property
     def address_note(self) -> Path:

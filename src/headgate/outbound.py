@@ -15,7 +15,7 @@ import re
 import socket
 import threading
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from headgate.config import Settings
 from headgate.errors import HostNotAllowed
@@ -23,6 +23,7 @@ from headgate.errors import HostNotAllowed
 __all__ = ["Endpoint", "Outbound"]
 
 _RESOLVE_SECONDS = 5
+_SOCKETS = "/var/run/postgresql"  # where libpq looks when no host is named
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}(%[A-Za-z0-9._-]{1,16})?")
 _METADATA = frozenset(
     ipaddress.ip_address(text) for text in ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "192.0.0.192")
@@ -88,6 +89,21 @@ class Outbound:
                 f"The socket folder {folder[:80]!r} is not listed in HEADGATE_ALLOWED_HOSTS.", host=folder[:80]
             )
 
+    def judge_database(self, host: str, port: int, name: str) -> None:
+        """Raises HostNotAllowed when the PostgreSQL database `name` there is the one that holds our metadata.
+
+        `host` may be a socket's folder. Whoever runs the service may be let in there without a password.
+        """
+        parts = urlsplit(self._settings.metadata_url)
+        if not parts.scheme.startswith("postgresql"):
+            return
+        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        own = query.get("host") or parts.hostname or _SOCKETS
+        if name != unquote(parts.path[1:]) or port != int(query.get("port") or parts.port or 5432):
+            return
+        if own == host or (_local(own) and _local(host)) or set(_resolve(own)) & set(_resolve(host)):
+            raise HostNotAllowed(f"The database {name!r} at {host!r} is this service's own.", host=host)
+
     def _must_be_listed(self, host: str, port: int, addresses: tuple[_Address, ...]) -> None:
         rules = self._settings.allowed_hosts
         named = any(rule.admits_name(host, port) for rule in rules)
@@ -119,6 +135,11 @@ class Outbound:
             return urlsplit(str(json.loads(note.read_text())["baseUrl"])).port
         except FileNotFoundError:
             return None
+
+
+def _local(host: str) -> bool:
+    """Whether a host, or a folder of sockets, is on this machine; a server may be reached by several of its names."""
+    return host.startswith("/") or any(ipaddress.ip_address(text).is_loopback for text in _resolve(host))
 
 
 def _unlisted(host: str, port: int) -> HostNotAllowed:

@@ -7,11 +7,12 @@ import pytest
 from pydantic import ValidationError
 
 from headgate.config import Settings
-from headgate.errors import HostNotAllowed, InvalidRequest
+from headgate.errors import HostNotAllowed, InvalidRequest, SourcePathForbidden
 from headgate.model.scope import Tenancy
 from headgate.outbound import Outbound
 from headgate.service.local import remember_address
 from headgate.sources import open_source
+from headgate.sources.roots import Roots
 
 POSTGRESQL = "74a1c565-4e59-48d7-9d67-7c03b8a13137"
 
@@ -211,6 +212,51 @@ def test_every_form_of_entry(monkeypatch: pytest.MonkeyPatch) -> None:
         ("", "::1/128", None, ""),
         ("", "None", None, "/run"),
     ]
+
+
+OWN = "postgresql+psycopg://hg:pw@localhost:5433/headgate"
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "name", "own"),
+    [
+        (OWN, "localhost", 5433, "headgate", True),
+        (OWN, "127.0.0.1", 5433, "headgate", True),
+        (OWN, "127.1", 5433, "headgate", True),
+        (OWN, "::1", 5433, "headgate", True),
+        (OWN, "/run/postgresql", 5433, "headgate", True),
+        (OWN, "localhost", 5433, "shop", False),
+        (OWN, "localhost", 5432, "headgate", False),
+        (OWN, "192.0.2.1", 5433, "headgate", False),
+        ("postgresql+psycopg://hg@/headgate?host=/run/pg", "/run/pg", 5432, "headgate", True),
+        ("postgresql+psycopg://hg@/head%20gate?host=/run/pg&port=5", "localhost", 5, "head gate", True),
+        ("postgresql+psycopg://hg@/headgate", "/var/run/postgresql", 5432, "headgate", True),
+        ("postgresql+psycopg://hg@192.0.2.1/headgate", "192.0.2.1", 5432, "headgate", True),
+        ("postgresql+psycopg://hg@192.0.2.1/headgate", "localhost", 5432, "headgate", False),
+        ("", "localhost", 5432, "headgate", False),
+    ],
+)
+def test_the_metadata_database_is_no_source(url: str, host: str, port: int, name: str, own: bool) -> None:
+    policy = Outbound(Settings(metadata_url=url), shared=False)
+    if not own:
+        policy.judge_database(host, port, name)
+        return
+    with pytest.raises(HostNotAllowed, match="this service's own"):
+        policy.judge_database(host, port, name)
+    with pytest.raises(HostNotAllowed):
+        open_source(
+            POSTGRESQL,
+            {"server": host, "port": str(port), "database": name, "username": "u"},
+            Settings(metadata_url=url),
+            Tenancy("o", shared=False),
+        )
+
+
+def test_a_sqlite_metadata_file_elsewhere_is_no_source(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data", file_roots=(tmp_path,), metadata_url=f"sqlite:///{tmp_path}/own.db")
+    (tmp_path / "own.db").touch()
+    with pytest.raises(SourcePathForbidden, match="belongs to the service"):
+        Roots.of(settings).real(str(tmp_path / "own.db"))
 
 
 CONNECTION = {"database": "d", "username": "u"}

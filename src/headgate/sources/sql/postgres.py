@@ -122,6 +122,7 @@ class PostgresSource:
         """
         self._address = Address.of(auth_params)
         self._reached: tuple[str, ...] = ()
+        outbound.judge_database(self._address.host, self._address.port, self._address.dbname)
         if self._address.is_socket:
             outbound.judge_socket(self._address.host)
         else:
