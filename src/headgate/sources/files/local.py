@@ -142,8 +142,8 @@ class LocalFiles:
         Raises UnreadableRecord for a Parquet file whose pages do not have the checksums they carry.
         """
         for file in split.files:
-            parquet_files.check_pages(file)
             listing.changed(file)
+            parquet_files.check_pages(file)
 
     def translate(self, error: Exception) -> HeadgateError:
         """The error of our tree for `error`, with file, line and column where they can be known."""
