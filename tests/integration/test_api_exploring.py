@@ -61,6 +61,7 @@ def _make_tables(server: psycopg.Connection[Any]) -> None:
         "(2, NULL, NULL, 0.1, NULL, NULL, '2024-02-29', NULL, NULL, NULL, NULL, NULL, NULL, NULL)"
     )
     server.execute("CREATE TABLE shop.many AS SELECT n FROM generate_series(1, 250) AS n")
+    server.execute("CREATE TABLE shop.long AS SELECT repeat('é', 20000) AS t, repeat('x', 20000)::bytea AS b")
     server.execute("CREATE TABLE shop.shapes (id int, place point)")
     server.execute("INSERT INTO shop.shapes VALUES (1, '(1,2)')")
     server.execute("CREATE TABLE shop.empty ()")
@@ -160,7 +161,7 @@ def test_what_is_not_there_is_not_found(face: Face) -> None:
 def test_the_tables_of_postgresql(face: Face, connections: dict[str, str]) -> None:
     entries = explore(face, connections["postgresql"], objectType="ROOT")
     assert {entry["name"] for entry in entries} == {
-        *(f"shop.{name}" for name in ("orders", "many", "shapes", "empty", "paid", *HOSTILE))
+        *(f"shop.{name}" for name in ("orders", "many", "long", "shapes", "empty", "paid", *HOSTILE))
     }
     assert {frozenset(entry) for entry in entries} == {
         frozenset({"type", "name", "path", "canPreview", "canFetchSchema"})
@@ -275,6 +276,20 @@ def test_a_column_that_the_lake_cannot_hold_is_named_beside_the_others(face: Fac
     assert "point" in unsupported["reason"]
 
 
+def test_long_texts_are_cut(face: Face, connections: dict[str, str], tmp_path: Path) -> None:
+    found = explore(face, connections["postgresql"], objectType="table", object="shop.long", preview="true")
+    assert found["data"] == [{"t": "é" * 10_000 + "…", "b": "78" * 5_000 + "…"}]
+
+    with closing(sqlite3.connect(face.folder / "long.db")) as database:
+        database.execute("CREATE TABLE t (t TEXT, b BLOB, short TEXT)")
+        database.execute("INSERT INTO t VALUES (?, ?, ?)", ("é" * 20_000, b"x" * 20_000, "é" * 10_000))
+        database.commit()
+    auth = {"specName": "Database File", "params": {"path": str(face.folder / "long.db")}}
+    id_ = face.made("/connections", {"name": "long", "connectionSpec": {"id": SQLITE}, "auth": auth})
+    found = explore(face, id_, objectType="table", object="t", preview="true")
+    assert found["data"] == [{"t": "é" * 10_000 + "…", "b": "78" * 5_000 + "…", "short": "é" * 10_000}]
+
+
 def test_rows_of_a_preview_are_filtered(face: Face, connections: dict[str, str]) -> None:
     node = encoded(pql(call("in", field("n"), literal([3, 200, 999]))))
     found = explore(
@@ -360,7 +375,7 @@ def test_a_delimited_file_in_every_spelling_of_the_parameters(
             [{"id": 1, "name": "café"}],
         ),
         (
-            {"object": "pipes.gz", "fileType": "delimited", "columnDelimiter": "|", "compressionType": "gzip"},
+            {"object": "pipes.gz", "fileType": "delimited", "columnDelimiter": "|", "compressionType": "GZip"},
             [{"id": 1, "note": "x,y"}, {"id": 2, "note": "z,"}],
         ),
         ({"object": "flat.json", "fileType": "json"}, [{"id": 1, "ok": True}, {"id": 2, "ok": None}]),
@@ -393,14 +408,14 @@ def test_nested_json_is_hierarchical(face: Face, connections: dict[str, str]) ->
 @pytest.mark.parametrize(
     ("name", "properties"),
     [
-        ("orders.csv", {"fileType": "delimited", "columnDelimiter": ",", "encoding": "utf-8"}),
-        ("latin.txt", {"fileType": "delimited", "columnDelimiter": "\t", "encoding": "latin-1"}),
+        ("orders.csv", {"fileType": "delimited", "columnDelimiter": ",", "encoding": "UTF-8"}),
+        ("latin.txt", {"fileType": "delimited", "columnDelimiter": "\t", "encoding": "ISO-8859-1"}),
         (
             "pipes.gz",
-            {"fileType": "delimited", "columnDelimiter": "|", "encoding": "utf-8", "compressionType": "gzip"},
+            {"fileType": "delimited", "columnDelimiter": "|", "encoding": "UTF-8", "compressionType": "gzip"},
         ),
-        ("many.csv", {"fileType": "delimited", "columnDelimiter": ",", "encoding": "utf-8"}),
-        ("long.csv", {"fileType": "delimited", "columnDelimiter": ";", "encoding": "utf-8"}),
+        ("many.csv", {"fileType": "delimited", "columnDelimiter": ",", "encoding": "UTF-8"}),
+        ("long.csv", {"fileType": "delimited", "columnDelimiter": ";", "encoding": "UTF-8"}),
         ("flat.json", {"fileType": "json"}),
         ("nested.json", {"fileType": "json"}),
         ("table.parquet", {"fileType": "parquet"}),

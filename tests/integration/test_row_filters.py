@@ -1,5 +1,6 @@
 """Row filters on real tables: what is taken is what the filter says, in a preview, in a split and through a run."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -8,6 +9,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from headgate import dataplane
 from headgate.config import Settings
@@ -252,6 +255,93 @@ def test_a_filter_that_does_not_fit_the_table_is_refused(source: Source, node: d
             attempt(selection)
         assert caught.value.code == f"CONNECTOR-{code}-400"
     assert split_ids(source, Selection({"tableName": table(source)})) == sorted(ALL)
+
+
+def test_the_largest_filters(source: Source) -> None:
+    for node, expected in (
+        (f("in", "n", list(range(-4, 9_996))), [1, 5, 6, 8, 9]),
+        (f("in", "name", ["50%", *(f"O'{at}" for at in range(9_999))]), [4]),
+        (call("or", *(f("=", "seen", f"2024-01-01T10:{at // 60:02}:{at % 60:02}Z") for at in range(500))), [1, 2]),
+        (deep(31), [3]),
+        (f("like", "name", "%" * 1000), [1, 2, 3, 4, 5, 6, 7, 9]),
+    ):
+        selection = Selection({"tableName": table(source), "filters": pql(node)})
+        assert sorted(row[0] for row in source.preview(selection, 100).rows) == expected
+        assert split_ids(source, selection) == expected
+
+
+def deep(levels: int) -> dict[str, Any]:
+    node = f("=", "id", 3)
+    for level in range(levels):
+        node = call("and", node, f("!=", "id", 4)) if level % 2 else call("or", node, f("=", "id", 3))
+    return node
+
+
+_TEXTS = [row[1] for row in ROWS if row[1] is not None]
+_NUMBERS = [1, BIG, BIG - 1, -5, 0, 7, 8.5]
+
+
+@st.composite
+def comparisons_of_rows(draw: st.DrawFn) -> dict[str, Any]:
+    op = draw(st.sampled_from(["=", "!=", "in", "isNull", "<", ">=", "like"]))
+    column = "name" if op == "like" else draw(st.sampled_from(["n"] if op in ("<", ">=") else ["n", "name"]))
+    literals = st.sampled_from(_NUMBERS if column == "n" else _TEXTS)
+    if op == "isNull":
+        node = f(op, column)
+    elif op == "in":
+        node = f(op, column, draw(st.lists(literals, min_size=1, max_size=3)))
+    elif op == "like":
+        node = f(op, column, draw(st.text(st.sampled_from("a0_%n5Aé ż"), max_size=4)))
+    else:
+        node = f(op, column, draw(literals))
+    return call("not", node) if draw(st.booleans()) else node
+
+
+def groups_of(parts: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.builds(
+        lambda name, chosen: call(name, *chosen),
+        st.sampled_from(["and", "or"]),
+        st.lists(parts, min_size=1, max_size=3),
+    )
+
+
+def holds(node: dict[str, Any], row: dict[str, Any]) -> bool | None:
+    """What SQL's three-valued logic makes of a filter: the oracle."""
+    name, params = node["fnName"], node["params"]
+    if name in ("and", "or"):
+        found = [holds(part, row) for part in params]
+        deciding = name == "or"
+        return deciding if deciding in found else None if None in found else not deciding
+    if name == "not":
+        inner = holds(params[0], row)
+        return None if inner is None else not inner
+    value, literals = row[params[0]["fieldName"]], [part["value"] for part in params[1:]]
+    if name == "isNull":
+        return value is None
+    if value is None:
+        return None
+    [wanted] = literals
+    match name:
+        case "=":
+            return bool(value == wanted)
+        case "!=":
+            return bool(value != wanted)
+        case "<":
+            return bool(value < wanted)
+        case ">=":
+            return bool(value >= wanted)
+        case "in":
+            return value in wanted
+    pattern = "".join({"%": ".*", "_": "."}.get(sign, re.escape(sign)) for sign in wanted)
+    return re.fullmatch(pattern, value, re.DOTALL) is not None
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(node=st.recursive(comparisons_of_rows(), groups_of, max_leaves=6))
+def test_any_filter_takes_the_rows_that_its_logic_does(source: Source, node: dict[str, Any]) -> None:
+    taken = [row[0] for row in ROWS if holds(node, {"name": row[1], "n": row[2]})]
+    found = source.preview(Selection({"tableName": table(source), "filters": pql(node)}), 100)
+    assert sorted(row[0] for row in found.rows) == taken
 
 
 def test_types_that_only_postgresql_has(postgres: str) -> None:

@@ -33,8 +33,9 @@ from headgate.errors import (
 __all__ = ["Comparison", "Group", "Op", "RowFilter", "Scalar", "comparisons", "decode_base64", "parse_filter"]
 
 DEEPEST = 32
-MOST_COMPARISONS = 1000
+MOST_COMPARISONS = 500
 MOST_VALUES = 10_000
+LONGEST_PATTERN = 1000
 
 Scalar = bool | int | float | str
 
@@ -118,6 +119,8 @@ def parse_filter(value: object) -> RowFilter:
     written = list(comparisons(found))
     if len(written) > MOST_COMPARISONS:
         raise BadRowFilter(f"The row filter has {len(written)} comparisons; {MOST_COMPARISONS} are allowed.")
+    if (values := sum(len(comparison.values) for comparison in written)) > MOST_VALUES:
+        raise BadRowFilter(f"The row filter has {values} literals; {MOST_VALUES} are allowed.")
     return found
 
 
@@ -172,8 +175,6 @@ def _comparison(op: Op, params: Sequence[object]) -> Comparison:
         raise FilterValueMissing(f"{op.value!r} on {name[:80]!r} has no literal to compare with.", column=name[:80])
     if len(values) > 1 and op is not Op.IN:
         raise FilterOperatorMisused(f"{op.value!r} on {name[:80]!r} takes one literal.", operator=op)
-    if len(values) > MOST_VALUES:
-        raise BadRowFilter(f"'in' on {name[:80]!r} has {len(values)} values; {MOST_VALUES} are allowed.")
     if op is Op.LIKE:
         _check_pattern(values[0], name)
     return Comparison(name, op, values)
@@ -204,6 +205,8 @@ def _check_pattern(pattern: Scalar, column: str) -> None:
         raise FilterTypeClash(
             f"'like' compares {column[:80]!r} with {_shown(pattern)}; send a text.", column=column[:80]
         )
+    if len(pattern) > LONGEST_PATTERN:
+        raise BadRowFilter(f"A pattern has {len(pattern)} characters; {LONGEST_PATTERN} are allowed.")
     if (len(pattern) - len(pattern.rstrip("\\"))) % 2:
         raise FilterOperatorMisused(
             f"The pattern {pattern[:80]!r} ends in a single backslash, which takes away the meaning of nothing.",

@@ -44,7 +44,7 @@ from headgate.model.scope import Caller
 from headgate.service.bodies import check_id, shown
 from headgate.service.paging import Parameters, truth
 from headgate.service.specs import connection_spec
-from headgate.sources import ConnectionSpec, Entry, Preview, Selection, Source, open_source
+from headgate.sources import LONGEST_SHOWN, ConnectionSpec, Entry, Preview, Selection, Source, open_source
 from headgate.store import ScopedStore, Store
 from headgate.telemetry import redact
 
@@ -349,10 +349,21 @@ def _shown(found: Preview, preview: bool) -> Json:
     )
     if preview:
         names = [column.name for column in found.columns]
-        shape["data"] = [dict(zip(names, row, strict=True)) for row in found.rows]
+        shape["data"] = [dict(zip(names, map(_cut, row), strict=True)) for row in found.rows]
     if found.unsupported:
         shape["unsupported"] = [{"name": name, "reason": reason} for name, reason in found.unsupported.items()]
     return shape
+
+
+def _cut(value: Any) -> Any:
+    match value:
+        case str() if len(value) > LONGEST_SHOWN:
+            return f"{value[:LONGEST_SHOWN]}…"
+        case list():
+            return [_cut(part) for part in value]
+        case dict():
+            return {name: _cut(part) for name, part in value.items()}
+    return value
 
 
 def _nested(type_: LakeType) -> bool:

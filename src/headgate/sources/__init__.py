@@ -5,12 +5,23 @@ the lake will hold them; it can be retried alone, on any worker that can reach t
 finds the source for a connection spec; nothing outside this package knows which sources there are.
 """
 
-from headgate.sources.interface import Entry, FileRef, Preview, Reading, Relation, Selection, Source, Split
+from headgate.sources.interface import (
+    LONGEST_SHOWN,
+    Entry,
+    FileRef,
+    Preview,
+    Reading,
+    Relation,
+    Selection,
+    Source,
+    Split,
+)
 from headgate.sources.references import is_reference
 from headgate.sources.registry import open_source
 from headgate.sources.specs import ConnectionSpec, FlowSpec, connection_specs, flow_specs
 
 __all__ = [
+    "LONGEST_SHOWN",
     "ConnectionSpec",
     "Entry",
     "FileRef",

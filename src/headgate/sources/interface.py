@@ -11,7 +11,11 @@ from headgate.errors import HeadgateError
 from headgate.model.lake import Column, LakeType
 from headgate.model.windows import Bounds, DeltaColumn, Window
 
-__all__ = ["Entry", "FileRef", "Preview", "Reading", "Relation", "Selection", "Source", "Split"]
+__all__ = ["LONGEST_SHOWN", "Entry", "FileRef", "Preview", "Reading", "Relation", "Selection", "Source", "Split"]
+
+
+LONGEST_SHOWN = 10_000
+"""A preview shows at most so many characters of a text; a source need not fetch more than one of those that follow."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ class Dialect:
         header = {"true": True, "false": False}.get(str(given.get("header", True)).lower())
         if header is None:
             raise BadParameter("`header` must be true or false.", parameter="header")
-        packing = given.get("compressionType") or "none"
+        packing = str(given.get("compressionType") or "none").lower()
         if packing not in ("none", "gzip"):
             raise BadParameter(f"`compressionType` is {packing!r}; gzip can be read.", parameter="compressionType")
         return cls(delimiter, encoding, packing == "gzip", header)

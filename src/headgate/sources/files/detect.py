@@ -64,9 +64,9 @@ def _decoded(head: bytes, whole: bool, path: str) -> tuple[str, str]:
     if b"\0" in head:
         raise DetectionFailed(f"{path} does not hold text.", path=path)
     try:  # the head may end within a character
-        return codecs.getincrementaldecoder("utf-8-sig")().decode(head, final=whole), "utf-8"
+        return codecs.getincrementaldecoder("utf-8-sig")().decode(head, final=whole), "UTF-8"
     except UnicodeDecodeError:
-        return head.decode("latin-1"), "latin-1"
+        return head.decode("latin-1"), "ISO-8859-1"
 
 
 def _is_json(text: str, whole: bool) -> bool:

@@ -20,7 +20,7 @@ from headgate.model.plain import plain
 from headgate.model.row_filter import Comparison, RowFilter
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window, text_regex
 from headgate.outbound import Outbound
-from headgate.sources.interface import Entry, Preview, Reading, Relation, Selection, Split
+from headgate.sources.interface import LONGEST_SHOWN, Entry, Preview, Reading, Relation, Selection, Split
 from headgate.sources.sql import postgres_errors
 from headgate.sources.sql.attach import ATTACHED, attach
 from headgate.sources.sql.delta import delta_column, delta_error, epoch_bounds, is_utc, text_bounds
@@ -413,8 +413,11 @@ def _head(table: _Table, rows: int) -> sql.Composed:
     values = []
     for at, field in enumerate(table.fields):
         value: sql.Composable = sql.Identifier(field.column.name)
-        if field.column.type.kind == "string":
-            value += sql.SQL("::text")
+        match field.column.type.kind:
+            case "string":
+                value = sql.SQL("left({}::text, {})").format(value, sql.Literal(LONGEST_SHOWN + 1))
+            case "binary":
+                value = sql.SQL("substring({} from 1 for {})").format(value, sql.Literal(LONGEST_SHOWN))
         values.append(sql.SQL("{} AS {}").format(value, sql.Identifier(_alias(at))))
     query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(values), table.name)
     if table.where is not None:

@@ -29,7 +29,7 @@ from headgate.model.lake import Column, LakeType
 from headgate.model.plain import plain
 from headgate.model.row_filter import Comparison, RowFilter, comparisons
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window, text_regex
-from headgate.sources.interface import Entry, Preview, Reading, Relation, Selection, Split
+from headgate.sources.interface import LONGEST_SHOWN, Entry, Preview, Reading, Relation, Selection, Split
 from headgate.sources.roots import Roots
 from headgate.sources.sql.attach import ATTACHED, attach
 from headgate.sources.sql.delta import delta_column, delta_error, epoch_bounds, is_utc, text_bounds
@@ -128,7 +128,7 @@ class SqliteSource:
             session.text_factory = _readable
             table = _table(session, selection, lenient=True)
             columns = table.relation.columns
-            names = ", ".join(quote(column.name) for column in columns)
+            names = ", ".join(_head(column) for column in columns)
             where = f"WHERE {table.where} " if table.where else ""
             query = f"SELECT {names} FROM main.{quote(table.name)} {where}LIMIT ?"
             found = session.execute(query, [*table.binds, rows]).fetchall() if rows and columns else []
@@ -284,6 +284,12 @@ def _briefly(session: sqlite3.Connection) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def _head(column: Column) -> str:
+    """A column, of whose texts and blobs no more than can be shown."""
+    name = quote(column.name)
+    return f"substr({name}, 1, {LONGEST_SHOWN + 1})" if column.type.kind in ("string", "binary") else name
 
 
 def _readable(text: bytes) -> str:
