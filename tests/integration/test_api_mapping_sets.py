@@ -163,7 +163,7 @@ def test_sets_are_listed_newest_first(face: Face) -> None:
 )
 def test_what_is_no_set_is_refused(face: Face, wrong: Json) -> None:
     before = face.get(SETS, limit="1000").json()["_page"]
-    answer = face.post(f"{SETS}?validate={wrong.pop('validate', False)}", wrong)
+    answer = face.post(f"{SETS}?validate={wrong.get('validate', False)}", wrong)
     assert answer.status_code == 400, answer.text
     assert face.get(SETS, limit="1000").json()["_page"] == before
 
@@ -206,6 +206,7 @@ def test_a_preview_answers_in_the_form_it_was_asked(face: Face) -> None:
     assert several["data"] == [{space: {"id": "1"}}, {space: {"id": "2"}}]
     assert [error["source"] for error in several["errors"]] == ["when", "x"]
     refusable: tuple[Any, ...] = (None, [], [1], "a", [{}] * 101)
+    refusable += ({"a": 1, "A": 2}, {"": 1}, {"n": 2**63}, {"_headgate_place": 1})
     for wrong in refusable:
         assert face.post(f"{SETS}/preview", {"data": wrong, "mappingSet": about}).status_code == 400
 
@@ -333,3 +334,10 @@ def test_a_set_that_does_not_fit_the_source_is_refused_at_the_first_run(face: Fa
     assert "the source has no 'gone'; there it has: 'id', 'updated_at'" in refused(answer, 400, "FLOW-1419-400")
     fits = face.flow(transformations=[transformation(make(face, attribute("id", "x")))])
     assert face.run(fits, deltaColumn={"name": "updated_at"}).status_code == 201
+
+
+@pytest.mark.parametrize("id_", ["%00", "x" * 2000, "..%2f", "%F0%9F%99%82", "0" * 32])
+def test_ids_of_any_form_are_404(face: Face, id_: str) -> None:
+    for path in (f"{SETS}/{id_}", f"{REGISTRY}/tenant/schemas/{id_}", f"{REGISTRY}/tenant/descriptors/{id_}"):
+        assert face.get(path).status_code == 404
+        assert face.delete(path).status_code == 404

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 
-from headgate.model.lake import PROVENANCE, SOURCE_FILE
+from headgate.model.lake import PROVENANCE, SOURCE_FILE, Column, LakeType, kept_delta
 from headgate.model.runs import Json, Run, RunState
 from headgate.sources import connection_specs
 from tests.deployment import POSTGRESQL, Deployment, at, multiset
@@ -256,3 +256,36 @@ def test_a_window_without_files_needs_no_columns(deployment: Deployment, tmp_pat
     (tmp_path / "in").mkdir()
     run = deployment.run(_files(deployment, tmp_path, "delimited", _mapping({"a": "b"})), *DAYS[:2])
     assert run.state is RunState.SUCCESS, run.metrics
+
+
+def test_columns_that_change_names_take_their_own_values(
+    deployment: Deployment, source: tuple[str, dict[str, str]]
+) -> None:
+    swapped = {"id": "amount", "amount": "id", "name": "at", "at": "name"}
+    flow = deployment.flow(*source, {"tableName": "events"}, mapping=_mapping(swapped))
+    for _ in range(2):
+        _run(deployment, flow, *DAYS[:2])
+    rows = [{name: row[name] for name in swapped.values()} for row in deployment.arrow().to_pylist()]
+    expected = [{"amount": n, "id": amount, "at": name, "name": at} for n, at, amount, name in _between(*DAYS[:2])]
+    assert multiset(tuple(row.values()) for row in rows) == multiset(tuple(row.values()) for row in expected)
+
+
+@pytest.mark.parametrize("name", ["a b", 'a"b', "a'b", "naïve 🙂", "SELECT", "a/b", "{}", "x" * 200])
+def test_destinations_may_have_any_name(deployment: Deployment, tmp_path: Path, name: str) -> None:
+    _write(tmp_path / "in" / "a.csv", "n\n1\n", DAYS[0])
+    flow = _files(deployment, tmp_path, "delimited", _mapping({"n": f"{name}.{name}"}))
+    for _ in range(2):
+        _run(deployment, flow, *DAYS[:2])
+    assert deployment.arrow()[name].to_pylist() == [{name: 1}]
+
+
+def test_two_runs_give_a_table_the_column_they_both_need(deployment: Deployment, tmp_path: Path) -> None:
+    _write(tmp_path / "in" / "a.csv", "n\n1\n", DAYS[0])
+    _run(deployment, _files(deployment, tmp_path, "delimited", _mapping({"n": "n"})), *DAYS[:2])
+    columns = (Column(kept_delta("date"), LakeType("date")),)
+    first, second = (deployment.lake.find(("org", "prod", "target")) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    for table in (first, second):
+        table.take_up(columns)
+        assert columns[0] in table.columns

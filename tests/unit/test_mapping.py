@@ -443,3 +443,12 @@ def test_sources_that_find_types_are_told_which_to_take() -> None:
         "b": DOUBLE,
     }
     assert held([attribute("a", "s.t"), attribute("a", "l[0]")], table, Shape()) == {}
+
+
+def test_lists_of_lists_are_gone_through_level_by_level() -> None:
+    columns = [Column("x", list_of(list_of(struct(a=LONG))))]
+    rules = [attribute("x[*][*].a", "y[*][*].b"), attribute("x[*][0].a", "z[*]")]
+    assert mapped(rules, "[[{'a': 1::BIGINT}, {'a': 2::BIGINT}], NULL, []] AS x", columns) == {
+        "y": [[{"b": 1}, {"b": 2}], None, []],
+        "z": [1, None, None],
+    }

@@ -39,12 +39,18 @@ def unmapped(rules: Sequence[Rule], schema: Shape) -> str | None:
 
 
 def preview(rules: Sequence[Rule], records: Sequence[dict[str, Any]], schema: Shape = ANY) -> Preview:
-    """What `rules` make of `records`. A mapping that fails on one of them is left out and named."""
+    """What `rules` make of `records`. A mapping that fails on one of them is left out and named.
+
+    Raises Unmappable for records that no table can hold, as those with members that differ by letter case only.
+    """
     columns = _columns(records)
     optional = _optional(schema)
     failed: list[tuple[Rule, str]] = []
     with dataplane.opened(memory="64MB") as connection:
-        _fill(connection, records, columns)
+        try:
+            _fill(connection, records, columns)
+        except duckdb.Error as error:
+            raise Unmappable(f"The records cannot be read: {str(error).splitlines()[0][:200]}") from error
         good: list[Rule] = []
         for rule in rules:
             if (reason := _failure(connection, [rule], columns, optional)) is None:
@@ -161,6 +167,8 @@ def _type(value: object) -> LakeType:
         case bool():
             return LakeType("boolean")
         case int():
+            if not -(2**63) <= value < 2**63:
+                raise Unmappable(f"The number {value} has more than 64 bits.")
             return LakeType("long")
         case float():
             return LakeType("double")

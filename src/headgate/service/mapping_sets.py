@@ -1,5 +1,7 @@
 """Data preparation: mapping sets, their versions, and trying them out."""
 
+import json
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,6 +11,7 @@ from headgate.errors import (
     BadFilterValue,
     BadMapping,
     BadParameter,
+    BodyTooLarge,
     MappingSetNotFound,
     NotFound,
     SchemaNotFound,
@@ -31,7 +34,7 @@ from headgate.store import InUse, ScopedStore, Store
 __all__ = ["MappingSets", "frozen_mapping"]
 
 _MOST_MAPPINGS, _MOST_VERSIONS, _MOST_RECORDS = 1000, 200, 100
-_MOST_SETS, _TRIES = 1000, 5
+_MOST_SETS, _LONGEST_NAME, _LARGEST, _TRIES = 1000, 1000, 1024 * 1024, 5
 _CONTENT_TYPE = "application/vnd.adobe.xed-full+json;version=1"
 _ORDERS = {"createdDate": Field("created_at", number=True), "modifiedDate": Field("updated_at", number=True)}
 
@@ -183,7 +186,10 @@ class MappingSets:
         store = self._store.scoped(caller)
         content = _content(store, about)
         given = {rule_of(mapping): mapping for mapping in content["mappings"]}
-        made = preview(list(given), records, _shape(store, content.get("outputSchema")))
+        try:
+            made = preview(list(given), records, _shape(store, content.get("outputSchema")))
+        except Unmappable as error:
+            raise BadParameter(f"data: {error.reason}", parameter="data") from error
         errors = [_problem(given[rule], reason) for rule, reason in made.failed]
         return {"data": made.records if isinstance(data, list) else made.records[0], "errors": errors}
 
@@ -203,7 +209,7 @@ class MappingSets:
         for _ in range(_TRIES):
             found = _get(store, id_)
             older = [*found.frozen.get("versions", ()), found.body]
-            if len(older) > _MOST_VERSIONS:
+            if len(older) > _MOST_VERSIONS or len(json.dumps(older)) > 8 * _LARGEST:
                 raise BadMapping(f"The mapping set has {len(older)} versions already. Make a new one.", id=found.id)
             content = _content(store, changed(found.body))
             present = now_ms()
@@ -274,7 +280,8 @@ def frozen_mapping(store: ScopedStore, params: Json, dataset: Resource) -> Json:
 def _content(store: ScopedStore, body: Json, *, validate: bool = False) -> Json:
     """A set's body in the one shape it is kept in. Raises BadMapping, BadParameter."""
     content = kept(body, "name", "description", "inputSchema", "allowNullValues")
-    text(content, "name")
+    if len(text(content, "name") or "") > _LONGEST_NAME:
+        raise BadParameter(f"name is longer than {_LONGEST_NAME} characters.", parameter="name")
     output = _output_schema(body)
     shape = _shape(store, output)
     if output is not None:
@@ -307,7 +314,10 @@ def _content(store: ScopedStore, body: Json, *, validate: bool = False) -> Json:
         for rule, reason in zip(rules, check(rules, shape), strict=True):
             if reason is not None:
                 raise BadMapping(str(Unmappable(reason, rule)))
-    return {**content, "mappings": mappings}
+    content["mappings"] = mappings
+    if len(json.dumps(content)) > _LARGEST:
+        raise BodyTooLarge("The mapping set would be larger than 1 MiB.")
+    return content
 
 
 def _listed(body: Json) -> list[Json]:
@@ -366,10 +376,13 @@ def _pruned(schema: Mapping[str, Any], paths: Sequence[tuple[Any, ...]]) -> Json
 
 
 def _get(store: ScopedStore, id_: str) -> Resource:
+    missing = MappingSetNotFound(f"No mapping set {shown(id_)} exists in this sandbox.", id=id_[:80])
+    if not re.fullmatch("[0-9a-f]{32}", id_):
+        raise missing
     try:
         return store.get(Kind.MAPPING_SET, id_)
     except NotFound as error:
-        raise MappingSetNotFound(f"No mapping set {shown(id_)} exists in this sandbox.", id=id_[:80]) from error
+        raise missing from error
 
 
 def _version(found: Resource, number: int) -> Json | None:

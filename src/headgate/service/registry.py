@@ -2,6 +2,8 @@
 
 import copy
 import hashlib
+import json
+import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -10,6 +12,7 @@ from headgate.errors import (
     BadFilterValue,
     BadParameter,
     BadSchema,
+    BodyTooLarge,
     NotFound,
     RouteNotFound,
     SchemaInUse,
@@ -62,7 +65,7 @@ _OWNED = frozenset(
         "meta:descriptors",
     )
 )
-_LONGEST_TITLE = 1000
+_LONGEST_TITLE, _LARGEST = 1000, 1024 * 1024
 _MOST = 300
 _WHOLE, _FULL = xdm.Form(), xdm.Form(full=True)
 
@@ -189,6 +192,8 @@ class Registry:
 
     def _content(self, store: ScopedStore, kind: Kind, id_: str, body: Json) -> tuple[Json, list[str]]:
         """What is kept of a document's body, and the ids of the documents it refers to."""
+        if len(json.dumps(body)) > _LARGEST:
+            raise BodyTooLarge("The document would be larger than 1 MiB.")
         if kind is Kind.DESCRIPTOR:
             return _descriptor(body), []
         title = text(body, "title")
@@ -275,6 +280,8 @@ def _get(store: ScopedStore, kind: Kind, id_: str) -> Resource:
     if any(id_ in (found["$id"], found["meta:altId"]) for found in xdm.STANDARD.values()):
         raise SchemaReadOnly
     last = id_.rpartition("/")[2] if id_.startswith("https://") else id_.rpartition(".")[2]
+    if not re.fullmatch("[0-9a-f]{32}", last):
+        raise _unknown(id_)
     try:
         found = store.get(kind, last)
     except NotFound as error:
@@ -327,8 +334,8 @@ def _with_own_space(content: Json, id_: str) -> Json:
 
 def _descriptor(body: Json) -> Json:
     for name in ("@type", "xdm:sourceSchema"):
-        if not text(body, name):
-            raise BadSchema(f"{name} is missing or empty; a descriptor says what it is of which schema.")
+        if not 0 < len(text(body, name) or "") <= _LONGEST_TITLE:
+            raise BadSchema(f"{name} is missing, empty or too long; a descriptor says what it is of which schema.")
     return {name: value for name, value in body.items() if name != "@id" and name not in _OWNED}
 
 

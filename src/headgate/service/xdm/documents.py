@@ -3,6 +3,7 @@
 import copy
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from headgate.errors import BadSchema
@@ -92,7 +93,7 @@ class _Resolver:
     """Puts documents together, with an end to it."""
 
     def __init__(self, lookup: Callable[[str], Mapping[str, Any]]) -> None:
-        self._lookup = lookup
+        self._lookup = cache(lookup)
         self._fields = 0
 
     def whole(self, node: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> Json:
