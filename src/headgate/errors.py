@@ -1168,16 +1168,19 @@ class UnsupportedType(SourceError):
     code = "CONNECTOR-1330-400"
 
 
+RECORD_ERROR = "CONNECTOR-2001-400"  # the code of what is about one record, and names it
+
+
 class UnholdableValue(SourceError):
     """A value of the source cannot be held by its column in the lake."""
 
-    code = "CONNECTOR-2001-400"
+    code = RECORD_ERROR
 
 
 class UnreadableRecord(SourceError):
     """A file holds something that its format does not allow."""
 
-    code = "CONNECTOR-2001-400"
+    code = RECORD_ERROR
 
 
 class MappingFailed(RunError):

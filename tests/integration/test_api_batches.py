@@ -16,7 +16,7 @@ from headgate.engine import Worker
 from headgate.model.lake import RUN_ID
 from headgate.model.plain import plain
 from tests.deployment import multiset
-from tests.integration.face import CATALOG, NOBODY, WINDOW, Face, Json, refused, second_org
+from tests.integration.face import CATALOG, FILES, NOBODY, WINDOW, Face, Json, refused, second_org
 from tests.integration.lake_story import EVERYTHING, Story, ended, tell, working
 from tests.integration.test_api_datasets import catalog_error
 
@@ -248,7 +248,9 @@ def test_errors_of_a_batch(face: Face, story: Story) -> None:
     assert len(lines.content) == int(entry["length"])
     [record] = [json.loads(line) for line in lines.text.splitlines()]
     assert "bad.json" in record["_errors"][0]["message"]
-    assert face.get(meta, path="row_errors_sample.json").text == lines.text
+    [run] = face.get(f"/runs/{story.failed}").json()["items"]
+    sample = run["activities"][-1]["statusSummary"]["extensions"]["manifest"]["sampleErrors"]
+    assert face.send("GET", sample).text == lines.text
     assert face.get(meta, path="input_files").json()["data"] == []
     assert face.get(meta, path="row_errors/other.json").status_code == 404
     of_good = f"{EXPORT}/batches/{story.brought}/meta"
@@ -256,6 +258,23 @@ def test_errors_of_a_batch(face: Face, story: Story) -> None:
     assert face.get(of_good, path="row_errors").json()["data"] == []
     assert face.get(f"{EXPORT}/batches/{story.failed}/failed").json()["data"] == []
     assert face.get(f"{EXPORT}/batches/{story.failed}/failed", path="x").status_code == 404
+
+
+def test_input_files_of_a_batch(face: Face, worker: Worker) -> None:
+    for name in ("in-1.csv", "in-2.csv"):
+        (face.folder / name).write_text("id,note\n1,a\n2,b\n")
+    source = [face.file_source("in-*.csv")]
+    target = [face.target(face.dataset("From files"))]
+    flow = face.flow(flowSpec={"id": FILES}, sourceConnectionIds=source, targetConnectionIds=target)
+    run = ended(face, worker, face.run(flow, **EVERYTHING))
+    [item] = face.get(f"/runs/{run}").json()["items"]
+    address = item["activities"][-1]["fileSummary"]["extensions"]["manifest"]["fileInfo"]
+    assert address == f"{EXPORT}/batches/{run}/meta?path=input_files"
+    [entry] = face.send("GET", address).json()["data"]
+    lines = face.send("GET", entry["_links"]["self"]["href"])
+    assert len(lines.content) == int(entry["length"])
+    paths = [json.loads(line)["path"] for line in lines.text.splitlines()]
+    assert paths == [str(face.folder / name) for name in ("in-1.csv", "in-2.csv")]
 
 
 # -- datasets ----------------------------------------------------------------------------------------

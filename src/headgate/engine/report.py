@@ -6,7 +6,7 @@ Times are milliseconds since the epoch, sizes bytes.
 
 from dataclasses import dataclass, field
 
-from headgate.errors import HeadgateError
+from headgate.errors import RECORD_ERROR, HeadgateError
 from headgate.model.resources import now_ms
 from headgate.model.runs import Json, Run, RunState
 
@@ -97,7 +97,7 @@ class Report:
     def _copy(self, state: RunState, error: HeadgateError | None) -> Json:
         extensions: Json = {"type": "one-time", "attempt": self.run.attempt}
         if error is not None and state is not RunState.SUCCESS:
-            extensions["errors"] = [_error(error)]
+            extensions |= self._diagnostics(error)
         return {
             "id": "copyActivity",
             "name": "Copy from the source to staged files",
@@ -127,7 +127,7 @@ class Report:
         if self.snapshot_id:
             extensions["snapshotId"] = self.snapshot_id
         if error is not None:
-            extensions["errors"] = [_error(error)]
+            extensions |= self._diagnostics(error)
         return {
             "id": "promotionActivity",
             "name": "Commit of the staged files to the table",
@@ -144,6 +144,7 @@ class Report:
             "fileSummary": {
                 "inputFileCount": self.staged_files,
                 "outputFileCount": self._landed(self.staged_files),
+                **self._manifest(),
             },
             "statusSummary": {"status": state.value, "extensions": extensions},
             "targetInfo": [
@@ -154,6 +155,23 @@ class Report:
                 }
             ],
         }
+
+    def _manifest(self) -> Json:
+        """Where the files that were read are listed, when it was files that were read."""
+        if self.input_files is None or not self.snapshot_id:
+            return {}
+        return {"extensions": {"manifest": {"fileInfo": f"{self._meta}?path=input_files"}}}
+
+    def _diagnostics(self, error: HeadgateError) -> Json:
+        """The error, and where the record is shown when it is about one."""
+        found: Json = {"errors": [_error(error)]}
+        if error.code == RECORD_ERROR:
+            found["manifest"] = {"sampleErrors": f"{self._meta}?path=row_errors_sample.json"}
+        return found
+
+    @property
+    def _meta(self) -> str:
+        return f"/data/foundation/export/batches/{self.run.id}/meta"
 
     @property
     def _source_id(self) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from headgate.errors import BadFilterValue, FileNotFound, NotFound
+from headgate.errors import RECORD_ERROR, BadFilterValue, FileNotFound, NotFound
 from headgate.model.plain import plain
 from headgate.model.runs import Json, Run
 from headgate.model.scope import Caller
@@ -19,7 +19,7 @@ from headgate.service.catalog_wire import errors_of
 from headgate.service.datasets import dataset_of
 from headgate.service.paging import Parameters, known_parameters
 from headgate.store import CatalogStore, Store
-from headgate.targets import BroughtFile, Lake, brought_files, first_rows
+from headgate.targets import BroughtFile, Lake, brought_files, first_rows, source_files
 
 __all__ = ["DataAccess"]
 
@@ -27,9 +27,9 @@ _BASE = "/data/foundation/export"
 _FILE_ID = re.compile(r"(?P<batch>[0-9a-f-]{36})-(?P<number>[1-9][0-9]{0,5})")
 _DEFAULT_LIMIT, _MAX_LIMIT = 100, 1000
 _PREVIEW_ROWS = 100
-_ROW_CODE = "CONNECTOR-2001-400"  # the errors that name a record
 _ROW_ERRORS = "parsing_errors_0.json"
 _SAMPLE = "row_errors_sample.json"
+_INPUT_FILES = "input_files/fileMetaData1.json"
 
 
 class DataAccess:
@@ -93,7 +93,10 @@ class DataAccess:
                 items = [_part(f"row_errors/{_ROW_ERRORS}", size, at)] if lines else []
                 return _answer(items, start, limit, at)
             case "input_files":
-                return _answer([], start, limit, at)
+                size = len(self._input_files(run).encode())
+                return _answer([_part(_INPUT_FILES, size, at)] if size else [], start, limit, at)
+            case name if name == _INPUT_FILES and (paths := self._input_files(run)):
+                return paths
             case name if lines and name in (_SAMPLE, f"row_errors/{_ROW_ERRORS}"):
                 return lines
         raise FileNotFound(f"The batch {batch_id} has no file {shown(path)} about it.", id=batch_id)
@@ -114,6 +117,12 @@ class DataAccess:
     def _files(self, run: Run) -> Sequence[BroughtFile]:
         table = self._lake.find(tuple(run.frozen["target"]["table"]))
         return brought_files(table, run.id) if table is not None else ()
+
+    def _input_files(self, run: Run) -> str:
+        """One line of JSON for every file that the batch's rows come from; empty when they come from a table."""
+        table = self._lake.find(tuple(run.frozen["target"]["table"]))
+        paths = source_files(table, run.id) if table is not None else []
+        return "".join(json.dumps({"path": path}, ensure_ascii=False) + "\n" for path in paths)
 
     def _file(self, caller: Caller, file_id: str) -> BroughtFile:
         if found := _FILE_ID.fullmatch(file_id):
@@ -169,7 +178,7 @@ def _row_errors(run: Run) -> str:
     records = [
         {"_errors": [{"code": error["code"], "message": error["description"]}], "_filename": _ROW_ERRORS}
         for error in errors_of(run)
-        if error["code"] == _ROW_CODE
+        if error["code"] == RECORD_ERROR
     ]
     return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
 

@@ -1,7 +1,7 @@
 """What can be written: Iceberg tables."""
 
 from headgate.targets.iceberg import Lake, LakeTable, Landed, Replacement, Staged
-from headgate.targets.reading import BroughtFile, TableState, brought_files, first_rows, state_of
+from headgate.targets.reading import BroughtFile, TableState, brought_files, first_rows, source_files, state_of
 
 __all__ = [
     "BroughtFile",
@@ -13,5 +13,6 @@ __all__ = [
     "TableState",
     "brought_files",
     "first_rows",
+    "source_files",
     "state_of",
 ]

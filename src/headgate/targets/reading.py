@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
 from pyiceberg.manifest import ManifestContent, ManifestEntryStatus
 
 from headgate import dataplane
-from headgate.model.lake import RUN_ID
+from headgate.dataplane import quote
+from headgate.model.lake import RUN_ID, SOURCE_FILE
 from headgate.targets.iceberg import LakeTable, local_path, snapshot_of
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-__all__ = ["BroughtFile", "TableState", "brought_files", "first_rows", "state_of"]
+__all__ = ["BroughtFile", "TableState", "brought_files", "first_rows", "source_files", "state_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,17 @@ def first_rows(table: LakeTable, limit: int) -> list[dict[str, Any]]:
             if len(rows) >= limit:
                 break
     return rows
+
+
+def source_files(table: LakeTable, run_id: str) -> list[str]:
+    """The source's files that the rows of a run come from, as its data files that are still there name them."""
+    paths = (file.path for file in brought_files(table, run_id) if file.path.is_file())
+    named = [str(path) for path in paths if SOURCE_FILE in pq.read_schema(path).names]
+    if not named:
+        return []
+    query = f"SELECT DISTINCT {quote(SOURCE_FILE)} FROM read_parquet($1) ORDER BY 1"
+    with dataplane.opened() as connection:
+        return [path for (path,) in connection.execute(query, [named]).fetchall()]
 
 
 def _manifests(iceberg: "Table", snapshot: "Snapshot") -> "Iterator[ManifestFile]":
