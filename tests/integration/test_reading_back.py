@@ -14,7 +14,7 @@ from pyiceberg.exceptions import CommitFailedException
 from headgate.model.lake import RUN_ID
 from headgate.model.runs import RunState
 from headgate.sources import connection_specs
-from headgate.targets import LakeTable, brought_files, first_rows, state_of
+from headgate.targets import LakeTable, TableStates, brought_files, first_rows, state_of
 from tests.deployment import Deployment, multiset
 
 SQLITE = next(spec.id for spec in connection_specs() if spec.name == "sqlite")
@@ -137,6 +137,21 @@ def test_first_rows(deployment: Deployment, flow: str) -> None:
     with duckdb.connect() as connection:
         expected = connection.execute("SELECT * FROM read_parquet($1)", [paths]).to_arrow_table().to_pylist()
     assert multiset(tuple(row.values()) for row in everything) == multiset(tuple(row.values()) for row in expected)
+
+
+def test_states_are_remembered_until_the_table_changes(deployment: Deployment, flow: str) -> None:
+    states, name = TableStates(deployment.lake), ("org", "prod", "target")
+    assert states.of(name) is None
+    deployment.run(flow, *FIRST_DAY, "at")
+    first = states.of(name)
+    assert first is not None
+    assert (first.rows, first.location) == (240, table_of(deployment).location)
+    assert states.of(name) is first
+    deployment.run(flow, *WHOLE, "at")
+    second = states.of(name)
+    assert second == state_of(table_of(deployment)) != first
+    deployment.lake.drop(name)
+    assert states.of(name) is None
 
 
 def test_an_empty_table_has_no_rows(deployment: Deployment, flow: str) -> None:

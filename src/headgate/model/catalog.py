@@ -21,13 +21,15 @@ from headgate.errors import (
     UnknownParameter,
 )
 
-__all__ = ["BatchStatus", "CatalogQuery", "Condition", "Grammar", "Member"]
+__all__ = ["LONGEST_MATCHED", "BatchStatus", "CatalogQuery", "Condition", "Grammar", "Member"]
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 _FARTHEST = 10**9
 _LONGEST = 200
 _MOST_VALUES = 100
-_MOST_STARS = 3  # each more makes the worst name a thousand times slower to look at
+# Each more makes the worst text as many times slower to look at as it has characters, so both are bounded.
+_MOST_QUANTIFIERS, _MOST_STARS = 2, 3
+LONGEST_MATCHED = 256  # characters of a text that is held against a pattern
 _PROPERTY = re.compile(r"(?P<name>[A-Za-z_][\w.]*)(?P<op>==|!=|<=|>=|~|<|>)(?P<value>.*)", re.DOTALL)
 _BARE = re.compile(r"(?P<absent>!?)(?P<name>[A-Za-z_][\w.]*)")
 _TIMES = {"created": "created", "start": "started", "end": "completed"}
@@ -236,7 +238,9 @@ def _names(text: str) -> tuple[str, ...]:
 def _pattern(text: str) -> str:
     """A pattern that every database reads alike and none takes long over."""
     plain = re.sub(r"\[[^\]]*\]|\\.", "", text)
-    fits = 0 < len(text) <= _LONGEST and _PATTERN.fullmatch(text) and len(re.findall(r"[*+?]", plain)) <= _MOST_STARS
+    fits = (
+        0 < len(text) <= _LONGEST and _PATTERN.fullmatch(text) and len(re.findall(r"[*+?]", plain)) <= _MOST_QUANTIFIERS
+    )
     try:
         re.compile(text if fits else "")
     except re.error:
@@ -244,6 +248,6 @@ def _pattern(text: str) -> str:
     if not fits:
         raise BadFilterValue(
             f"The pattern {text[:80]!r} cannot be used: it may hold ^, $, ., character classes, escapes, at most "
-            f"{_MOST_STARS} of *, + and ?, and {_LONGEST} characters."
+            f"{_MOST_QUANTIFIERS} of *, + and ?, and {_LONGEST} characters."
         )
     return text

@@ -19,7 +19,7 @@ from headgate.service.dataset_body import WRITABLE, dataset_content, lenient, me
 from headgate.service.paging import Parameters
 from headgate.service.resources import new_resource
 from headgate.store import CatalogStore, InUse, NameTaken, Store
-from headgate.targets import Lake, state_of
+from headgate.targets import Lake, TableStates
 
 __all__ = ["Datasets", "dataset_of"]
 
@@ -59,6 +59,7 @@ class Datasets:
     def __init__(self, store: Store, lake: Lake) -> None:
         self._store = store
         self._lake = lake
+        self._states = TableStates(lake)
 
     def create(self, caller: Caller, body: Json) -> str:
         """Make a dataset and give its id. Its table takes its columns from the first run.
@@ -182,16 +183,15 @@ class Datasets:
     def _extensions(self, item: Resource) -> Json:
         """`extensions`: what was stored of them, with what the table holds and where it is."""
         stored: Json = item.body.get("extensions", {})
-        table = self._lake.find(tuple(item.frozen["table"]))
-        if table is None:
+        state = self._states.of(tuple(item.frozen["table"]))
+        if state is None:
             return {"extensions": stored} if stored else {}
-        state = state_of(table)
         house = {
             **stored.get("adobe_lakeHouse", {}),
             "metrics": {"rowCount": state.rows, "storageSize": state.size},
             "tableHealthMetrics": {"noOfFilesTotal": state.files},
         }
-        lake = {"location": str(table.location), "format": "iceberg", "metadataFile": str(table.metadata_file)}
+        lake = {"location": str(state.location), "format": "iceberg", "metadataFile": str(state.metadata_file)}
         if state.snapshot_id is not None:
             lake["snapshotId"] = str(state.snapshot_id)
         return {"extensions": {**stored, "adobe_lakeHouse": house, "lake": lake}}

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from headgate.model.catalog import BatchStatus, CatalogQuery, Condition, Member
+from headgate.model.catalog import LONGEST_MATCHED, BatchStatus, CatalogQuery, Condition, Member
 from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.runs import Run, RunState
 from headgate.store import tables
@@ -166,7 +166,7 @@ class _Asked:
             case "not in":
                 return sa.or_(column.is_(None), sa.not_(_any_of(column, member, values)))
             case "~":
-                return column.regexp_match(f"(?s){values[0]}")
+                return _matches(column, f"(?s){values[0]}")
             case op:
                 return column.bool_op(op)(values[0])
 
@@ -211,8 +211,13 @@ def _any_of(column: _Sql, member: Member, values: Sequence[str | int]) -> _Truth
     if not member.wildcards:
         return column.in_(values)
     plain = [str(value).replace("**", "*") for value in values if not _has_wildcard(str(value))]
-    patterns = [column.regexp_match(_regex(str(value))) for value in values if _has_wildcard(str(value))]
+    patterns = [_matches(column, _regex(str(value))) for value in values if _has_wildcard(str(value))]
     return sa.or_(column.in_(plain), *patterns)
+
+
+def _matches(column: _Sql, pattern: str) -> _Truth:
+    """Whether a text has the pattern; one that is too long to try has none."""
+    return sa.case((sa.func.length(column) <= LONGEST_MATCHED, column.regexp_match(pattern)), else_=sa.false())
 
 
 def _has_wildcard(text: str) -> bool:

@@ -1,7 +1,15 @@
 """What can be written: Iceberg tables."""
 
 from headgate.targets.iceberg import Lake, LakeTable, Landed, Replacement, Staged
-from headgate.targets.reading import BroughtFile, TableState, brought_files, first_rows, source_files, state_of
+from headgate.targets.reading import (
+    BroughtFile,
+    TableState,
+    TableStates,
+    brought_files,
+    first_rows,
+    source_files,
+    state_of,
+)
 
 __all__ = [
     "BroughtFile",
@@ -11,6 +19,7 @@ __all__ = [
     "Replacement",
     "Staged",
     "TableState",
+    "TableStates",
     "brought_files",
     "first_rows",
     "source_files",

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow.parquet as pq
-from pyiceberg.catalog.sql import SqlCatalog
+import sqlalchemy as sa
+from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
 from pyiceberg.exceptions import (
     CommitFailedException,
     NoSuchTableError,
@@ -132,6 +133,22 @@ class Lake:
                 return LakeTable(self._catalog, identifier, self._catalog.load_table(identifier))
         except NoSuchTableError:
             return None
+
+    def version(self, identifier: tuple[str, ...]) -> str | None:
+        """The address of the file that describes the table's present state; None when there is no table.
+
+        It is another one after every change, and much cheaper to ask for than the table.
+        """
+        *namespace, name = identifier
+        rows = IcebergTables.__table__.c
+        chosen = sa.select(rows.metadata_location).where(
+            rows.catalog_name == self._catalog.name,
+            rows.table_namespace == ".".join(namespace),
+            rows.table_name == name,
+        )
+        with _answering(), self._catalog.engine.connect() as connection:
+            version: str | None = connection.execute(chosen).scalar()
+        return version
 
     def drop(self, identifier: tuple[str, ...]) -> None:
         """Take the table and all its files away; nothing happens when there is none."""
