@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headgate.errors import BadFilterValue, BadOrderBy, BadOrderByPrefix, UnknownParameter
+from headgate.errors import BadFilterValue, BadOrderBy, BadOrderByPrefix, LimitWithCount, UnknownParameter
 from headgate.model.query import Field, Filter, Place
 from headgate.model.runs import Json
 from headgate.model.scope import Scope
@@ -34,6 +34,16 @@ def test_token_brings_the_query_back(tmp_path: Path) -> None:
     assert query.filters == (Filter(FIELDS["name"], "==", ("a", "b")),)
     assert query.projection == ("name",)
     assert (query.limit, query.after, query.order.ascending, query.count) == (5, (1710230000100, 7), True, False)
+
+
+def test_count_with_limit_is_refused_by_the_strict(tmp_path: Path) -> None:
+    parameters = [("count", "true"), ("limit", "1")]
+    assert Listings(tmp_path).read(SCOPE, "flows", parameters, FIELDS).count
+    strict = Listings(tmp_path, strict=True)
+    with pytest.raises(LimitWithCount):
+        strict.read(SCOPE, "flows", parameters, FIELDS)
+    for passing in ([("count", "true")], [("count", "false"), ("limit", "1")]):
+        strict.read(SCOPE, "flows", passing, FIELDS)
 
 
 def test_last_page_has_no_link(tmp_path: Path) -> None:

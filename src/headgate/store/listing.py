@@ -13,12 +13,14 @@ import sqlalchemy as sa
 from headgate.model.query import Field, Filter, Place, Query, Value
 from headgate.store import tables
 
-__all__ = ["Members", "Page", "list_page", "members"]
+__all__ = ["Members", "Page", "list_page", "members", "newest_run"]
 
 T = TypeVar("T")
 _Sql = sa.ColumnElement[Any]
 _Truth = sa.ColumnElement[bool]
 _SCOPE = ("org_id", "sandbox_id")
+_LITTLE = 5000
+_DAY = 86_400_000
 _LAST_RUN = "last_run"  # the column of flows that their newest runs hold
 
 
@@ -36,13 +38,15 @@ def list_page(
 ) -> Page[T]:
     """One page of the rows of `table` for which `where` and the query's filters hold, each of them `read`."""
     listing = _Listing(table, members(connection))
-    where = (*where, *(listing.condition(filter_) for filter_ in query.filters))
     if query.count:
-        total = connection.execute(sa.select(sa.func.count()).select_from(table).where(*where)).scalar()
+        conditions = [*where, *(listing.condition(filter_) for filter_ in query.filters)]
+        total = connection.execute(sa.select(sa.func.count()).select_from(table).where(*conditions)).scalar()
         return Page((), None, total)
+    conditions = [*where, *listing.conditions(connection, where, query)]
     rows: list[Any] = []
     for stretch in listing.stretches(query):
-        rows += connection.execute(stretch.where(*where).limit(query.limit + 1 - len(rows))).all()
+        chosen, missing = stretch.where(*conditions), query.limit + 1 - len(rows)
+        rows += connection.execute(listing.whole(chosen, missing, ascending=query.order.ascending)).all()
         if len(rows) > query.limit:
             break
     items = tuple(read(row) for row in rows[: query.limit])
@@ -55,19 +59,33 @@ def members(connection: sa.Connection) -> "Members":
     return _Sqlite() if connection.dialect.name == "sqlite" else _Postgresql()
 
 
+def newest_run(column: str) -> sa.ScalarSelect[Any]:
+    """A column of the newest run of the flow that a row of the resources table holds."""
+    flows, runs = tables.resources, tables.runs.alias("newest")
+    return (
+        sa.select(runs.c[column])
+        .where(runs.c.flow_id == flows.c.id, *(runs.c[name] == flows.c[name] for name in _SCOPE))
+        .order_by(runs.c.created_at.desc(), runs.c.seq.desc())
+        .limit(1)
+        .correlate(flows)
+        .scalar_subquery()
+    )
+
+
 class _Listing:
     """How one table is filtered and ordered."""
 
     def __init__(self, table: sa.Table, json: "Members") -> None:
         self._table, self._json = table, json
 
-    def condition(self, filter_: Filter) -> _Truth:
-        """What `filter_` says."""
+    def condition(self, filter_: Filter, *, hidden: bool = False) -> _Truth:
+        """What `filter_` says; `hidden` from the indexes of its column."""
         field = filter_.field
         if field.always is not None:
             holds = (str(field.always).lower() in filter_.values) == (filter_.op == "==")
             return sa.true() if holds else sa.false()
         if (column := self._column(field)) is not None:
+            column = sa.UnaryExpression(column, operator=sa.sql.operators.custom_op("+")) if hidden else column
             return _compared(column, filter_.op, filter_.values, folded=field.folded)
         root, *names = field.column.split(".")
         if root.endswith("[]"):
@@ -76,34 +94,83 @@ class _Listing:
         found = self._any(lambda below: self._json.member(document, below), names, filter_)
         return ~sa.func.coalesce(found, sa.false()) if filter_.op == "!=" else found
 
-    def stretches(self, query: Query) -> Iterator[sa.Select[Any]]:
-        """The query's entries in order, without the filters: one select after the other.
+    def conditions(self, connection: sa.Connection, where: Sequence[_Truth], query: Query) -> Iterator[_Truth]:
+        """What the filters say, written so that the index the database takes is the one that is quick.
 
-        What has no value comes before the smallest. Were it in one select with the rest, no index would
-        find the place where the previous page ended.
+        It does not know how filters and order go together. What is found by an index of another order than the
+        pages' is looked up there when it is little; when it is much, some of it soon comes up in the order of
+        the pages, if these begin where it can begin.
+        """
+        hidden: set[str] = set()
+        for columns in (("started_at",), ("completed_at",), ("flow_id", "state")):
+            own = [each for each in query.filters if each.field.column in columns and each.op != "!="]
+            if {each.field.column for each in own} != set(columns) or query.order.field.column in columns:
+                continue
+            probe = sa.select(self._table.c.seq).where(*(self.condition(filter_) for filter_ in own))
+            if columns[0] != "flow_id":  # a flow's id is of one scope, and the index has no other column
+                probe = probe.where(*where)
+            found = connection.execute(probe.limit(_LITTLE + 1)).scalars().all()
+            if len(found) <= _LITTLE:
+                yield self._table.c.seq.in_(sa.bindparam(columns[0], found, expanding=True, literal_execute=True))
+            hidden |= {columns[0]} - {"flow_id"}
+        for filter_ in query.filters:
+            yield self.condition(filter_, hidden=filter_.field.column in hidden)
+        if query.order.field.column == "created_at" and (latest := self._latest(connection, where, query)) is not None:
+            yield self._table.c.created_at <= _bound(latest)
+
+    def _latest(self, connection: sa.Connection, where: Sequence[_Truth], query: Query) -> int | None:
+        """When what the filters find was made at the latest, by what they say of later times.
+
+        Nothing happens to an entry before it is made, but for clocks that differ by less than a day.
+        """
+        uppers = [
+            filter_
+            for filter_ in query.filters
+            if filter_.field.column in ("started_at", "completed_at", "updated_at") and filter_.op in ("==", "<", "<=")
+        ]
+        if not uppers:
+            return None
+        if any(filter_.field.column != "updated_at" for filter_ in uppers):
+            early = sa.select(self._table.c.seq).where(*where, sa.text(tables.EARLY)).limit(1)
+            if connection.execute(early).first() is not None:
+                return None
+        return min(int(max(filter_.numbers)) for filter_ in uppers) + _DAY
+
+    def stretches(self, query: Query) -> Iterator[sa.Select[Any]]:
+        """The numbers of the query's entries in order, without the filters: one select after the other.
+
+        What has no value comes last. Were it in one select with the rest, no index would find the place where
+        the previous page ended.
         """
         key, seq, after = self._key(query.order.field), self._table.c.seq, query.after
         direction = sa.asc if query.order.ascending else sa.desc
-        chosen = sa.select(self._table, key.label("place"))
+        chosen = sa.select(seq, key.label("place"))
         if query.offset:
-            order = (direction(key.is_not(None)), direction(key), direction(seq))
-            yield chosen.order_by(*order).offset(query.offset)
+            yield chosen.order_by(key.is_(None), direction(key), direction(seq)).offset(query.offset)
             return
-        parts = [False]  # whether the key is NULL in this part
-        if getattr(key, "nullable", True):
-            parts = [True, False] if query.order.ascending else [False, True]
-        begun = after is not None
-        if after is not None:
-            parts = parts[parts.index(after[0] is None) :]
+        named = any(each.field == query.order.field and each.op != "!=" for each in query.filters)
+        nullable = getattr(key, "nullable", True)
+        parts = [False, True] if nullable and not named else [False]  # whether the key is NULL in this part
+        if after is not None and after[0] is None:
+            parts = [True]
         for empty in parts:
             stretch = chosen.order_by(*(direction(part) for part in ([seq] if empty else [key, seq])))
-            if len(parts) > 1 or empty:
+            if nullable:
                 stretch = stretch.where(key.is_(None) if empty else key.is_not(None))
-            if begun and after is not None:
+            if after is not None and (after[0] is None) == empty:
                 ended, place = (seq, _bound(after[1])) if empty else (sa.tuple_(key, seq), _place(after))
                 stretch = stretch.where(ended > place if query.order.ascending else ended < place)
-                begun = False
             yield stretch
+
+    def whole(self, stretch: sa.Select[Any], limit: int, *, ascending: bool) -> sa.Select[Any]:
+        """The rows of the first `limit` of a stretch: where it must be sorted, only numbers are."""
+        first = stretch.limit(limit).subquery()
+        direction = sa.asc if ascending else sa.desc
+        return (
+            sa.select(self._table, first.c.place)
+            .join(first, first.c.seq == self._table.c.seq)
+            .order_by(first.c.place.is_(None), direction(first.c.place), direction(first.c.seq))
+        )
 
     def _key(self, field: Field) -> _Sql:
         column = self._column(field)
@@ -117,14 +184,7 @@ class _Listing:
         """The column that holds a field; None for one that a JSON column holds."""
         root, *names = field.column.split(".")
         if root == _LAST_RUN:
-            flows, runs = self._table, tables.runs
-            return (
-                sa.select(runs.c[names[0]])
-                .where(runs.c.flow_id == flows.c.id, *(runs.c[name] == flows.c[name] for name in _SCOPE))
-                .order_by(runs.c.seq.desc())
-                .limit(1)
-                .scalar_subquery()
-            )
+            return newest_run(names[0])
         column = self._table.c[root.removesuffix("[]")]
         return None if isinstance(column.type, sa.JSON) else column
 

@@ -13,7 +13,7 @@ from headgate.model.runs import Json, Run, RunState
 from headgate.model.scope import Caller, Scope
 from headgate.model.windows import DeltaColumn, Window
 from headgate.store import schedules, specs, tables
-from headgate.store.listing import Page, list_page
+from headgate.store.listing import Page, list_page, newest_run
 from headgate.store.transactions import Transactions
 from headgate.store.vault import Place, Vault
 
@@ -299,21 +299,17 @@ class ScopedStore:
             row = connection.execute(
                 sa.select(table)
                 .where(*self._mine(table), table.c.flow_id == flow_id, *chosen)
-                .order_by(table.c.seq.desc())
+                .order_by(table.c.created_at.desc(), table.c.seq.desc())
                 .limit(1)
             ).first()
         return run_of(row) if row else None
 
     def last_runs(self, flow_ids: Sequence[str]) -> dict[str, Run]:
         """The newest run of each of these flows that has any, by flow id."""
-        table = tables.runs
-        newest = (
-            sa.select(sa.func.max(table.c.seq))
-            .where(*self._mine(table), table.c.flow_id.in_(flow_ids))
-            .group_by(table.c.flow_id)
-        )
+        runs, flows = tables.runs, tables.resources
+        newest = sa.select(newest_run("seq")).where(*self._mine(flows), flows.c.id.in_(flow_ids))
         with self._transactions.read() as connection:
-            rows = connection.execute(sa.select(table).where(table.c.seq.in_(newest))).all()
+            rows = connection.execute(sa.select(runs).where(*self._mine(runs), runs.c.seq.in_(newest))).all()
         return {row.flow_id: run_of(row) for row in rows}
 
     def cancel_run(self, id_: str, *, etag: str | None = None) -> Run:

@@ -17,6 +17,7 @@ from sqlalchemy import (
 )
 
 __all__ = [
+    "EARLY",
     "audit",
     "client_secrets",
     "clients",
@@ -47,6 +48,14 @@ metadata = MetaData(
 
 # SQLite counts rows by itself only in a column that is exactly INTEGER PRIMARY KEY.
 _Sequence = BigInteger().with_variant(Integer(), "sqlite")
+
+
+# Of a run: that it says to have begun or ended well before it was made, as providers may tell of theirs.
+EARLY = "(started_at < created_at - 86400000 OR completed_at < created_at - 86400000)"
+
+
+def _partial(name: str, where: str, *columns: str) -> Index:
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
 def _scope() -> tuple[Column[str], Column[str]]:
@@ -236,8 +245,14 @@ runs = Table(
     Column("due_at", BigInteger),
     Column("extra", JSON, nullable=False),
     *_audit(),
-    Index("ix_runs_listing", "org_id", "sandbox_id", "seq"),
-    Index("ix_runs_flow", "flow_id", "seq"),
+    # Listings: each in the order of its pages, then with what is often filtered by besides.
+    Index("ix_runs_created", "org_id", "sandbox_id", "created_at", "seq", "state"),
+    Index("ix_runs_created_by", "org_id", "sandbox_id", "created_by", "created_at", "seq", "state"),
+    Index("ix_runs_flow", "org_id", "sandbox_id", "flow_id", "created_at", "seq", "state"),
+    Index("ix_runs_state", "org_id", "sandbox_id", "state", "created_at", "seq"),
+    _partial("ix_runs_started_at", "started_at IS NOT NULL", "org_id", "sandbox_id", "started_at", "seq"),
+    _partial("ix_runs_completed_at", "completed_at IS NOT NULL", "org_id", "sandbox_id", "completed_at", "seq"),
+    _partial("ix_runs_early", EARLY, "org_id", "sandbox_id"),
     Index("ix_runs_flow_state", "flow_id", "state", "seq"),  # whether an earlier run of a flow is unfinished
     Index("ix_runs_queue", "state", "start_at"),
     Index("ix_runs_parent", "parent_id"),
