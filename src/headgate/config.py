@@ -90,6 +90,7 @@ class IssuerSettings(BaseModel):
         default_factory=dict,
         description="Claims that mark a service's token. Default: the subject is the client.",
     )
+    iat_for_nbf: bool = Field(default=False, description="Take `iat` where a token has no `nbf`.")
     org: str = Field(default="", description="The one organisation the issuer is for.")
     orgs: str = Field(default="", description="Claim with organisations. Without both, grants decide.")
     roles: str = Field(default="", description="Claim with names that `role_map` knows.")

@@ -126,6 +126,9 @@ def test_a_sandbox_is_made_and_reset(face: Face, run: Run) -> None:
     run("sandboxes", "reset", "trial", "--yes")
     assert trial.get("/connections").json()["items"] == []
     assert "cannot be reset" in run("sandboxes", "reset", "prod", "--yes", fails=2)
+    run("sandboxes", "delete", "trial", "--yes")
+    assert trial.get("/connections").status_code == 404
+    assert "cannot be deleted" in run("sandboxes", "delete", "prod", "--yes", fails=2)
 
 
 @pytest.mark.parametrize(

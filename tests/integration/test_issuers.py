@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,6 +21,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 from headgate.auth import keys as issuer_keys
+from headgate.auth.issuers import RemoteIssuer
 from headgate.auth.keys import IssuerKeys, IssuerUnreachable
 from headgate.config import IssuerSettings, Settings
 from headgate.errors import TokenInvalid
@@ -422,6 +424,20 @@ def test_organisations_by_claim_and_by_grant(tmp_path_factory: pytest.TempPathFa
             assert asking(face, signed(by_grant, idtyp="app")).status_code == 200
 
 
+def test_an_issuer_may_leave_nbf_out_if_so_agreed() -> None:
+    now = int(time.time())
+    with issuing() as issuer:
+        strict = RemoteIssuer(IssuerSettings(url=issuer.url, audience=(AUDIENCE,)))
+        agreed = RemoteIssuer(IssuerSettings(url=issuer.url, audience=(AUDIENCE,), iat_for_nbf=True))
+        without = signed(issuer, nbf=None, iat=now)
+        assert agreed.verify(without, "rsa").user_id == "u-17"
+        with pytest.raises(TokenInvalid):
+            strict.verify(without, "rsa")
+        for changes in ({"iat": now + 90}, {"iat": None}, {"iat": "now"}, {"iat": now, "nbf": now + 90}):
+            with pytest.raises(TokenInvalid):
+                agreed.verify(signed(issuer, RSA, None, **{"nbf": None, **changes}), "rsa")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -446,3 +462,19 @@ def test_issuers_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
         ("headgate",),
         ("client_id", "azp"),
     )
+
+
+def test_issuers_come_from_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The example of the documentation, word for word."""
+    page = (Path(__file__).parents[2] / "docs/settings.md").read_text()
+    (tmp_path / "headgate.toml").write_text(page.split("```toml\n")[1].split("```")[0])
+    monkeypatch.chdir(tmp_path)
+    [issuer] = Settings().issuers
+    assert issuer.audience == ("headgate",)
+    assert issuer.role_map == {"data-engineers": "developer", "analysts": "operator@dev"}
+
+
+@pytest.mark.parametrize("member", IssuerSettings.model_fields)
+def test_every_setting_of_an_issuer_is_documented(member: str) -> None:
+    page = (Path(__file__).parents[2] / "docs/settings.md").read_text()
+    assert f"`{member}`" in page.split("## Issuers")[1]

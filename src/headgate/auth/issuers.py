@@ -43,6 +43,8 @@ class RemoteIssuer:
         """The principal that a token of this issuer names. Raises TokenInvalid, IssuerUnreachable."""
         settings = self._settings
         claims = verified(token, self._keys.find(key_id))
+        if settings.iat_for_nbf and "nbf" not in claims:
+            claims = {**claims, "nbf": claims.get("iat")}
         check_claims(claims, issuers=[settings.url], audiences=settings.audience)
         client = _id(_first(claims, settings.client), "client")
         service = self._is_service(claims, client)

@@ -98,6 +98,22 @@ def reset_sandbox(name: str, yes: bool, org: str | None, data: Path | None) -> N
     click.echo(f"The sandbox {name} is empty.")
 
 
+@sandboxes.command("delete")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@org_option
+@data_option
+def delete_sandbox(name: str, yes: bool, org: str | None, data: Path | None) -> None:
+    """Close a sandbox for good; its name stays taken. The default sandbox cannot be deleted."""
+    from headgate.service.administration import administering
+
+    if not yes:
+        click.confirm(f"Let nobody into the sandbox {name} any more?", abort=True)
+    with administering(data, org) as administration:
+        administration.delete_sandbox(name)
+    click.echo(f"The sandbox {name} is closed.")
+
+
 @click.group()
 def clients() -> None:
     """Look after the client applications of an organisation."""

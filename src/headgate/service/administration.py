@@ -17,7 +17,7 @@ from headgate.model.orgs import Client, Grant, Org
 from headgate.model.permissions import Permission
 from headgate.model.runs import Json
 from headgate.service.local import settings_for
-from headgate.service.sandboxes import check_new, empty
+from headgate.service.sandboxes import check_new, empty, see_not_default
 from headgate.store import Store, Taken, open_store
 from headgate.targets import Lake
 
@@ -97,6 +97,11 @@ class Administration:
             empty(self._store.sandboxes, lake, self._store.sandboxes.get(self.org_id, name), by=self._by)
         finally:
             lake.close()
+
+    def delete_sandbox(self, name: str) -> None:
+        """Close a sandbox for good; its name stays taken. Raises NotFound, SandboxProtected."""
+        see_not_default(self._store.sandboxes.get(self.org_id, name), "deleted")
+        self._store.sandboxes.close(self.org_id, name, by=self._by)
 
     # -- clients -------------------------------------------------------------------------------------
 

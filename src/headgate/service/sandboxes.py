@@ -23,7 +23,7 @@ from headgate.store import Sandboxes as SandboxStore
 from headgate.store import Store, Taken
 from headgate.targets import Lake
 
-__all__ = ["Sandboxes", "check_new", "empty"]
+__all__ = ["Sandboxes", "check_new", "empty", "see_not_default"]
 
 _TYPES = ("production", "development")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -83,7 +83,7 @@ class Sandboxes:
         if body.get("action") != "reset":
             raise BadSandbox(f"action is {shown(body.get('action'))}; send reset.")
         sandbox = self._living(caller, name)
-        _see_not_default(sandbox, "reset")
+        see_not_default(sandbox, "reset")
         if _only_validated(parameters):
             return _wire(sandbox)
         return _wire(empty(self._sandboxes, self._lake, sandbox, by=caller))
@@ -91,7 +91,7 @@ class Sandboxes:
     def delete(self, caller: Caller, name: str, parameters: Parameters) -> Json:
         """Close a sandbox; its name stays taken. Raises SandboxUnknown, SandboxProtected."""
         sandbox = self._living(caller, name)
-        _see_not_default(sandbox, "deleted")
+        see_not_default(sandbox, "deleted")
         if _only_validated(parameters):
             return _wire(sandbox)
         return _wire(self._sandboxes.close(caller.scope.org_id, name, by=caller))
@@ -116,7 +116,7 @@ class Sandboxes:
 
 def empty(store: SandboxStore, lake: Lake, sandbox: Sandbox, *, by: str | Caller) -> Sandbox:
     """Remove all that a sandbox holds, and give it as it was meanwhile. Raises SandboxProtected, SandboxBusy."""
-    _see_not_default(sandbox, "reset")
+    see_not_default(sandbox, "reset")
     resetting = store.begin_reset(sandbox.org_id, sandbox.name, by=by)
     ends = time.monotonic() + _PATIENCE
     while store.busy(resetting):
@@ -149,7 +149,8 @@ def _title(body: Json) -> str:
     return title
 
 
-def _see_not_default(sandbox: Sandbox, done: str) -> None:
+def see_not_default(sandbox: Sandbox, done: str) -> None:
+    """Raise SandboxProtected when the sandbox that is to be `done` away with is the default one."""
     if sandbox.is_default:
         raise SandboxProtected(f"The default sandbox {sandbox.name!r} cannot be {done}.")
 
