@@ -153,8 +153,9 @@ class Settings(BaseSettings):
     )
     file_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(),
-        description="Folders that local files and SQLite databases may be read from, separated by colons. "
-        "Default: the working directory and the data folder.",
+        description="Folders that local files and SQLite databases may be read from, separated by colons; {org} in one "
+        "stands for the organisation's id. Default: the working directory and the data folder while there is one "
+        "organisation, none when there are several.",
     )
     allowed_hosts: Annotated[tuple[AllowedHost, ...], NoDecode] = Field(
         default=(),
@@ -230,10 +231,13 @@ class Settings(BaseSettings):
             return tuple(AllowedHost.of(part.strip()) if isinstance(part, str) else part for part in value if part)
         return value
 
-    @property
-    def roots(self) -> tuple[Path, ...]:
-        """The folders local sources may be read from, resolved."""
-        roots = self.file_roots or (Path.cwd(), self.data)
+    def roots(self, org: str, *, shared: bool) -> tuple[Path, ...]:
+        """The folders that an organisation's local sources may be read from, resolved.
+
+        `org` is the organisation's id as a folder's name; `shared` says that there are others.
+        """
+        default = () if shared else (Path.cwd(), self.data)
+        roots = [Path(str(root).replace("{org}", org)) for root in self.file_roots or default]
         return tuple(root.expanduser().resolve() for root in roots)
 
     @property

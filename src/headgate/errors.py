@@ -266,6 +266,13 @@ class FinalizeInState(InvalidRequest):
     code = "FLOW-1409-400"
 
 
+class PathNotAllowed(InvalidRequest):
+    """No folder of this machine is open to this organisation. The operator names some in HEADGATE_FILE_ROOTS."""
+
+    code = "FLOW-EXT-PATH-400"
+    title = "Path not allowed"
+
+
 class ReferenceRefused(InvalidRequest):
     """The reference `env:NAME` or `file:PATH` in place of a secret leads to nothing that may be used."""
 

@@ -136,7 +136,7 @@ def test_the_services_own_files_are_no_secrets_of_connections(folder: Path) -> N
 
 
 def test_no_source_reads_the_files_that_hold_secrets(folder: Path) -> None:
-    roots = Roots.of(Settings(file_roots=(folder.parent,), data=folder.parent / "data", secret_files=folder))
+    roots = Roots.of(Settings(file_roots=(folder.parent,), data=folder.parent / "data", secret_files=folder), ALONE)
     with pytest.raises(SourcePathForbidden, match="belongs to the service"):
         roots.real(str(folder / "pg"))
 

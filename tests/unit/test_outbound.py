@@ -7,13 +7,15 @@ import pytest
 from pydantic import ValidationError
 
 from headgate.config import Settings
-from headgate.errors import HostNotAllowed, InvalidRequest, SourcePathForbidden
+from headgate.errors import HostNotAllowed, InvalidRequest, PathNotAllowed, SourcePathForbidden
 from headgate.model.scope import Tenancy
 from headgate.outbound import Outbound
 from headgate.service.local import remember_address
 from headgate.sources import open_source
 from headgate.sources.roots import Roots
 
+SQLITE = "6f2d5c0e-7c1b-4d0a-9a53-0b7e4f1c2a11"
+LOCAL_FILES = "c3a1b7e4-5d92-4f86-8e0b-2a6d91f47c52"
 POSTGRESQL = "74a1c565-4e59-48d7-9d67-7c03b8a13137"
 
 
@@ -256,7 +258,27 @@ def test_a_sqlite_metadata_file_elsewhere_is_no_source(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path / "data", file_roots=(tmp_path,), metadata_url=f"sqlite:///{tmp_path}/own.db")
     (tmp_path / "own.db").touch()
     with pytest.raises(SourcePathForbidden, match="belongs to the service"):
-        Roots.of(settings).real(str(tmp_path / "own.db"))
+        Roots.of(settings, Tenancy("o", shared=False)).real(str(tmp_path / "own.db"))
+
+
+def test_files_of_an_organisation(tmp_path: Path) -> None:
+    """With several, only folders that are named are open; one may be each organisation's own."""
+    alone, shared = Tenancy("A1@AdobeOrg", shared=False), Tenancy("A1@AdobeOrg", shared=True)
+    for org in ("A1@AdobeOrg", "B2@AdobeOrg"):
+        (tmp_path / org).mkdir()
+        (tmp_path / org / "own.db").touch()
+    unnamed, named = Settings(data=tmp_path), Settings(data=tmp_path / "data", file_roots=(tmp_path / "{org}",))
+    Roots.of(unnamed, alone).real(str(tmp_path / "B2@AdobeOrg" / "own.db"))
+    for spec in (SQLITE, LOCAL_FILES):
+        with pytest.raises(PathNotAllowed, match="HEADGATE_FILE_ROOTS"):
+            open_source(spec, {"path": "own.db"} if spec == SQLITE else {}, unnamed, shared)
+    for odd in ("..", "../B2@AdobeOrg", "/", ""):
+        with pytest.raises(SourcePathForbidden):
+            Roots.of(named, Tenancy(odd, shared=True)).real(str(tmp_path / "B2@AdobeOrg" / "own.db"))
+    for tenancy in (alone, shared):
+        Roots.of(named, tenancy).real(str(tmp_path / "A1@AdobeOrg" / "own.db"))
+        with pytest.raises(SourcePathForbidden, match="outside"):
+            Roots.of(named, tenancy).real(str(tmp_path / "B2@AdobeOrg" / "own.db"))
 
 
 CONNECTION = {"database": "d", "username": "u"}

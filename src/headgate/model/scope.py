@@ -1,5 +1,6 @@
 """Who calls, and in which organisation and sandbox everything happens."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +25,11 @@ class Tenancy:
 
     org_id: str
     shared: bool
+
+    @property
+    def folder(self) -> str:
+        """The organisation's id as the name of a folder, which no id leads out of."""
+        return re.sub(r"[^A-Za-z0-9@_-]", "_", self.org_id) or "_"
 
 
 @dataclass(frozen=True, slots=True)

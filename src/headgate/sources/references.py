@@ -68,7 +68,7 @@ def _file(path: str, settings: Settings, tenancy: Tenancy) -> str:
     if settings.secret_files is None:
         raise ReferenceRefused(f"{reference} is refused: no folder is named by HEADGATE_SECRET_FILES.")
     root = settings.secret_files.expanduser().resolve()
-    folder = root / tenancy.org_id if tenancy.shared else root
+    folder = root / tenancy.folder if tenancy.shared else root
     real = Path(os.path.realpath(folder / path)) if path and "\0" not in path else folder
     inside = real != folder and real.is_relative_to(folder.resolve())
     if not inside or any(real.is_relative_to(private) for private in settings.private if private != root):

@@ -20,7 +20,7 @@ def open_source(spec_id: str, auth_params: Mapping[str, Any], settings: Settings
 
     References in place of secrets are followed. Nothing is reached yet, but where the source would reach to is
     judged; `tenancy` is from `Store.tenants.tenancy()`. Raises SourceNotOnDemand for a spec that is unknown, a
-    target, or only listed; ReferenceRefused; HostNotAllowed.
+    target, or only listed; ReferenceRefused; HostNotAllowed; PathNotAllowed.
     """
     spec = next((spec for spec in connection_specs() if spec.id == spec_id), None)
     if spec is not None:
@@ -34,11 +34,11 @@ def open_source(spec_id: str, auth_params: Mapping[str, Any], settings: Settings
         case "sqlite":
             from headgate.sources.sql import SqliteSource
 
-            return SqliteSource(auth_params, Roots.of(settings))
+            return SqliteSource(auth_params, Roots.of(settings, tenancy))
         case "local-files":
             from headgate.sources.files import LocalFiles
 
-            return LocalFiles(auth_params, Roots.of(settings))
+            return LocalFiles(auth_params, Roots.of(settings, tenancy))
     if spec is None:
         raise SourceNotOnDemand(f"No connection spec has the id {spec_id!r}, so nothing can be read through it.")
     if not spec.is_source:

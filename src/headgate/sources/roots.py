@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Self
 
 from headgate.config import Settings
-from headgate.errors import SourcePathForbidden
+from headgate.errors import PathNotAllowed, SourcePathForbidden
+from headgate.model.scope import Tenancy
 
 __all__ = ["Roots"]
 
@@ -19,9 +20,12 @@ class Roots:
         self._private = tuple(path.resolve() for path in private)
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """The roots that the settings name, without the data folder's own files."""
-        return cls(settings.roots, settings.private)
+    def of(cls, settings: Settings, tenancy: Tenancy) -> Self:
+        """The roots that an organisation has, without the service's own files. Raises PathNotAllowed for none."""
+        roots = settings.roots(tenancy.folder, shared=tenancy.shared)
+        if not roots:
+            raise PathNotAllowed
+        return cls(roots, settings.private)
 
     @property
     def first(self) -> Path:
