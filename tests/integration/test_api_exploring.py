@@ -645,7 +645,7 @@ def test_files_that_no_run_could_read_are_refused_at_once(face: Face, params: Js
 def test_a_path_outside_the_roots_is_refused_when_the_connection_is_made(face: Face) -> None:
     for spec, name, params in (
         (SQLITE, "Database File", {"path": "/etc/other.db"}),
-        (SQLITE, "Database File", {"path": str(face.folder / "data" / "metadata.db")}),
+        (SQLITE, "Database File", {"path": str(face.folder / "data" / "keys" / "any.db")}),
         (LOCAL_FILES, "Folder", {"folder": "/etc"}),
         (LOCAL_FILES, "Folder", {"folder": str(face.folder / ".." / "..")}),
     ):
