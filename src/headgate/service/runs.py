@@ -116,7 +116,7 @@ class Runs:
             except NotFound as error:
                 raise UnknownFlow(flowId=flow.id) from error
             self._wake()
-            return _superset(store, run)
+            return wire.run_superset(wire.run(run))
         raise RunRefused("The flow kept changing while the run was checked; nothing was stored. Try again.")
 
     def listing(self, caller: Caller, parameters: Parameters) -> Json:
