@@ -6,7 +6,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.integration.face import CATALOG, Face, refused, second_org
+from tests.integration.face import CATALOG, NOBODY, Face, refused, second_org
 
 REGISTRY = "/data/foundation/schemaregistry"
 PROFILE = "https://ns.adobe.com/xdm/context/profile"
@@ -340,3 +340,27 @@ def test_another_organisation_and_sandbox_see_nothing(face: Face) -> None:
         answer = other.post(url("schemas"), {"title": "x", "allOf": [{"$ref": PROFILE}, {"$ref": made["$id"]}]})
         refused(answer, 400, "XDM-1020-400")
     assert face.get(url("schemas", made["$id"])).status_code == 200
+
+
+def test_a_schema_is_made_from_what_a_source_connection_reads(face: Face) -> None:
+    source = face.source(face.connection())
+    made = face.post(f"{REGISTRY}/tenant/schemas?fromSource={source}", {"title": "From orders"})
+    assert made.status_code == 201, made.text
+    schema = made.json()
+    assert (schema["title"], schema["meta:class"], schema["leftOut"]) == ("From orders", RECORD, ["payload"])
+    full = read(face, url("schemas", schema["$id"]), FULL).json()
+    fields = full["properties"][schema["meta:tenantNamespace"]]["properties"]
+    assert {name: field["meta:xdmType"] for name, field in fields.items()} == {
+        "id": "long",
+        "updated_at": "date-time",
+        "created": "date",
+        "total": "number",
+    }
+    mapping = schema["mappingSet"]
+    flow = face.flow(
+        sourceConnectionIds=[source],
+        transformations=[{"name": "Mapping", "params": {"mappingId": mapping["id"], "mappingVersion": 0}}],
+    )
+    assert face.run(flow, deltaColumn={"name": "updated_at"}).status_code == 201
+    assert face.post(f"{REGISTRY}/tenant/schemas?fromSource={NOBODY}", {}).status_code == 404
+    assert face.post(f"{REGISTRY}/tenant/fieldgroups?fromSource={source}", {"title": "x"}).status_code == 400

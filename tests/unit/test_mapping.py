@@ -12,7 +12,7 @@ import pytest
 from headgate import dataplane
 from headgate.mapping import Rule, Shape, Unmappable, compiled, held, preview, rejection, rule_of, shape_of, unmapped
 from headgate.mapping import check as check_all
-from headgate.mapping.rules import EACH, SourceType, shown_path
+from headgate.mapping.rules import EACH, SourceType, written_path
 from headgate.model.lake import Column, LakeType
 
 STRING, LONG, DOUBLE = LakeType("string"), LakeType("long"), LakeType("double")
@@ -80,7 +80,7 @@ def mapped(rules: Sequence[Rule], source: str, columns: Sequence[Column], shape:
 )
 def test_paths_are_read_and_written(text: str, path: tuple[Any, ...]) -> None:
     assert attribute(text, "x").source_path == path
-    assert attribute(shown_path(path), "x").source_path == path
+    assert attribute(written_path(path), "x").source_path == path
 
 
 @pytest.mark.parametrize(
@@ -380,7 +380,7 @@ def test_the_schema_bounds_the_destinations() -> None:
 
 @pytest.mark.parametrize("name", ['a"b', "a'b", "a;drop table x", "{0}", "%s", ":x", "🙂", "select", "a\\b", "x" * 300])
 def test_hostile_names_are_names(name: str) -> None:
-    path = shown_path((name,))
+    path = written_path((name,))
     columns = [Column(name, struct(**{name: STRING}))]
     row = mapped(
         [attribute(f"{path}.{path}", f"{path}.{path}")], f"{{{_text(name)}: 'v'}} AS {dataplane.quote(name)}", columns

@@ -11,11 +11,19 @@ from starlette.responses import JSONResponse, Response
 from headgate.api import schemas
 from headgate.api.requests import Bare, Body, Calling, Patch, Serving, needs, parameters
 from headgate.model.permissions import Permission
+from headgate.service.paging import known_parameters
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["schemaregistry"])
 _VIEW, _MANAGE = needs(Permission.VIEW_SCHEMAS), needs(Permission.MANAGE_SCHEMAS)
+_FROM_SOURCE = {
+    "name": "fromSource",
+    "in": "query",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "The source connection whose columns become the schema's fields; schemas of the tenant only.",
+}
 _ONE = "/{container}/{collection}/{id}"
 
 
@@ -49,14 +57,19 @@ def get_document(
 @router.post(
     "/{container}/{collection}",
     status_code=201,
-    dependencies=[_MANAGE, Bare],
-    openapi_extra=schemas.body(schemas.DOCUMENT),
+    dependencies=[_MANAGE],
+    openapi_extra={**schemas.body(schemas.DOCUMENT), "parameters": [_FROM_SOURCE]},
 )
 def create_document(
     container: str, collection: str, request: Request, service: Serving, caller: Calling, body: Body
 ) -> Response:
-    """Make a document; the answer is the whole of it."""
-    made = service.registry.create(caller, container, collection, body)
+    """Make a document; the answer is the whole of it. Schemas can be made from what a source connection reads."""
+    of_schemas = (container, collection) == ("tenant", "schemas")
+    _, single = known_parameters(parameters(request), ("fromSource",) if of_schemas else ())
+    if source_id := single.get("fromSource"):
+        made = service.schema_import.create(caller, source_id, body)
+    else:
+        made = service.registry.create(caller, container, collection, body)
     id_ = quote(made.get("$id") or made["@id"], safe="")
     return JSONResponse(made, 201, headers={"Location": f"{request.url.path}/{id_}"})
 

@@ -3,7 +3,7 @@
 from headgate.mapping.compiler import Projection, compiled, thawed
 from headgate.mapping.faults import rejection
 from headgate.mapping.held import held
-from headgate.mapping.rules import Rule, Unmappable, rule_of
+from headgate.mapping.rules import Rule, Unmappable, rule_of, written_path
 from headgate.mapping.shapes import Shape, shape_of
 from headgate.mapping.trial import check, preview, unmapped
 
@@ -21,4 +21,5 @@ __all__ = [
     "shape_of",
     "thawed",
     "unmapped",
+    "written_path",
 ]

@@ -12,7 +12,7 @@ from typing import Any
 from headgate.dataplane import literal, quote
 from headgate.mapping.casts import cast
 from headgate.mapping.faults import misfit, missing
-from headgate.mapping.rules import EACH, Path, Rule, SourceType, Step, Unmappable, rule_of, shown_path
+from headgate.mapping.rules import EACH, Path, Rule, SourceType, Step, Unmappable, rule_of, written_path
 from headgate.mapping.shapes import ANY, Shape, shape_of
 from headgate.model.lake import Column, LakeType
 
@@ -95,17 +95,17 @@ def _members(scope: _Value, parts: Sequence[_Part], shape: Shape, place: Path, d
     for name, group in groups.items():
         if shape.fields and name not in shape.fields:
             raise Unmappable(
-                f"the schema has no field {shown_path((*place, name))!r}; there it has: "
+                f"the schema has no field {written_path((*place, name))!r}; there it has: "
                 f"{', '.join(sorted(shape.fields)[:20])}.",
                 group[0].rule,
             )
         if (other := folded.setdefault(name.lower(), name)) != name:
             raise Unmappable(
-                f"{shown_path((*place, name))!r} differs from {other!r} by letter case only.", group[0].rule
+                f"{written_path((*place, name))!r} differs from {other!r} by letter case only.", group[0].rule
             )
     for name, field in shape.fields.items():
         if field.required and name not in groups:
-            raise Unmappable(f"The schema requires {shown_path((*place, name))!r}, which no mapping gives.")
+            raise Unmappable(f"The schema requires {written_path((*place, name))!r}, which no mapping gives.")
     return {
         name: _required(
             _node(scope, group, shape.fields.get(name, ANY), (*place, name), depth),
@@ -130,14 +130,16 @@ def _node(scope: _Value, parts: Sequence[_Part], shape: Shape, place: Path, dept
     first = [part.destination[0] for part in inner]
     if all(isinstance(step, str) for step in first):
         if shape.xdm not in ("", "object"):
-            raise Unmappable(f"{shown_path(place)!r} is of the type {shape.xdm}, which has no members.", inner[0].rule)
+            raise Unmappable(
+                f"{written_path(place)!r} is of the type {shape.xdm}, which has no members.", inner[0].rule
+            )
         return _packed(_members(scope, inner, shape, place, depth))
     if any(isinstance(step, str) for step in first) or (EACH in first and any(step is not EACH for step in first)):
         raise Unmappable(
-            f"{shown_path(place)!r} cannot be an object and a list, or [*] and [0], at once.", inner[-1].rule
+            f"{written_path(place)!r} cannot be an object and a list, or [*] and [0], at once.", inner[-1].rule
         )
     if shape.xdm not in ("", "array"):
-        raise Unmappable(f"{shown_path(place)!r} is of the type {shape.xdm}, no list.", inner[0].rule)
+        raise Unmappable(f"{written_path(place)!r} is of the type {shape.xdm}, no list.", inner[0].rule)
     make = _each if EACH in first else _placed
     return make(scope, [replace(p, destination=p.destination[1:]) for p in inner], first, shape, place, depth)
 
@@ -153,11 +155,13 @@ def _each(
         elif not part.static:
             raise Unmappable("[*] in the destination goes with [*] in the source.", part.rule)
     if len(lists) != 1:
-        raise Unmappable(f"{shown_path((*place, EACH))!r} needs mappings from one list of the source.", parts[-1].rule)
+        raise Unmappable(
+            f"{written_path((*place, EACH))!r} needs mappings from one list of the source.", parts[-1].rule
+        )
     [(path, rule)] = lists.items()
     found = _read(scope, path, rule)
     if found.type.element is None:
-        raise Unmappable(f"{shown_path(path)!r} is of the type {found.type}, no list.", rule)
+        raise Unmappable(f"{written_path(path)!r} is of the type {found.type}, no list.", rule)
     element = _Value(f"_headgate_e{depth}", found.type.element)
     below = [part if part.static else replace(part, source=part.source[len(path) + 1 :]) for part in parts]
     made = _node(element, below, shape.element or ANY, (*place, EACH), depth + 1)
@@ -184,7 +188,9 @@ def _placed(
     types = {value.type for value in made.values()}
     if len(types) > 1:
         shown = " and ".join(sorted(map(str, types)))
-        raise Unmappable(f"The elements of {shown_path(place)!r} would be of different types: {shown}.", parts[-1].rule)
+        raise Unmappable(
+            f"The elements of {written_path(place)!r} would be of different types: {shown}.", parts[-1].rule
+        )
     [type_] = types
     nothing = f"CAST(NULL AS {type_.sql})"
     elements = [made[index].sql if index in made else nothing for index in range(max(made) + 1)]
@@ -217,12 +223,12 @@ def _read(scope: _Value, path: Path, rule: Rule) -> _Value:
     for at, step in enumerate(path):
         if isinstance(step, int):
             if value.type.element is None:
-                raise Unmappable(f"{shown_path(path[:at])!r} is of the type {value.type}, no list.", rule)
+                raise Unmappable(f"{written_path(path[:at])!r} is of the type {value.type}, no list.", rule)
             value = _Value(f"({value.sql})[{step + 1}]", value.type.element)
             continue
         assert isinstance(step, str)  # noqa: S101 - the caller has split the path at every EACH
         if value.type.kind != "struct":
-            raise Unmappable(f"{shown_path(path[:at])!r} is of the type {value.type}, which has no members.", rule)
+            raise Unmappable(f"{written_path(path[:at])!r} is of the type {value.type}, which has no members.", rule)
         members = dict(value.type.fields)
         if step not in members:
             raise Unmappable(_unknown(path[: at + 1], members, value is scope), rule)
@@ -232,9 +238,9 @@ def _read(scope: _Value, path: Path, rule: Rule) -> _Value:
 
 
 def _unknown(path: Path, members: Mapping[str, LakeType], top: bool) -> str:
-    name = shown_path(path)
+    name = written_path(path)
     dotted = next((member for member in members if "." in member and member.split(".")[0] == path[-1]), None)
-    hint = f" A dot inside a name is written {shown_path((dotted,))}." if dotted else ""
+    hint = f" A dot inside a name is written {written_path((dotted,))}." if dotted else ""
     known = ", ".join(repr(member) for member in list(members)[:20])
     return f"{'the source' if top else 'the record'} has no {name!r}; there it has: {known or 'nothing'}.{hint}"
 
@@ -303,5 +309,5 @@ def _required(value: _Value, field: Shape, place: Path, group: Sequence[_Part]) 
     if not field.required:
         return value
     rule = group[0].rule if len(group) == 1 else None
-    fail = missing(shown_path(place), rule)
+    fail = missing(written_path(place), rule)
     return _Value(f"coalesce({value.sql}, CAST({fail} AS {value.type.sql}))", value.type)

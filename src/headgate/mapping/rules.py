@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["EACH", "Path", "Rule", "SourceType", "Step", "Unmappable", "rule_of", "shown_path"]
+__all__ = ["EACH", "Path", "Rule", "SourceType", "Step", "Unmappable", "rule_of", "written_path"]
 
 EACH = None
 Step = str | int | None
@@ -101,7 +101,7 @@ def rule_of(mapping: Mapping[str, Any]) -> Rule:
     return Rule(SourceType(type_), str(source), str(destination))
 
 
-def shown_path(path: Path) -> str:
+def written_path(path: Path) -> str:
     """A path as it is written."""
     text = ""
     for step in path:

@@ -11,7 +11,7 @@ from headgate import dataplane
 from headgate.dataplane import quote
 from headgate.mapping.compiler import compiled
 from headgate.mapping.faults import rejection
-from headgate.mapping.rules import EACH, Path, Rule, SourceType, Unmappable, shown_path
+from headgate.mapping.rules import EACH, Path, Rule, SourceType, Unmappable, written_path
 from headgate.mapping.shapes import ANY, Shape
 from headgate.model.lake import Column, LakeType
 
@@ -116,7 +116,7 @@ def _lacking(paths: Sequence[Path], shape: Shape, place: Path) -> str | None:
     for name, field in shape.fields.items():
         below = [path[1:] for path in paths if path and path[0] == name]
         if not below and field.required:
-            return shown_path((*place, name))
+            return written_path((*place, name))
         if below and all(below) and (found := _lacking(below, field, (*place, name))):
             return found
     return None

@@ -123,6 +123,18 @@ class Exploring:
         with self._of_spec(caller, id_) as (source, spec):
             return _within(SECONDS, lambda: _configs(source, spec, asked))
 
+    def columns(self, caller: Caller, source_id: str) -> tuple[str, tuple[Column, ...]]:
+        """The name of a source connection, and the columns it reads. Raises NotFound, InvalidRequest."""
+        store = self._store.scoped(caller)
+        found = store.get(Kind.SOURCE_CONNECTION, check_id(source_id, Kind.SOURCE_CONNECTION))
+        spec = connection_spec(found.spec.id, store)
+        connection_id = found.body.get("baseConnectionId")
+        secret = store.secret(connection_id) if connection_id else {}
+        with answering(spec, secret):
+            source = self._opened(caller, spec, secret)
+            selection = Selection(found.params, found.body["data"])
+            return found.name, _within(SECONDS, lambda: source.describe(selection)).columns
+
     @contextmanager
     def _of_connection(self, caller: Caller, id_: str) -> Iterator[tuple[Source, ConnectionSpec]]:
         store = self._store.scoped(caller)

@@ -20,6 +20,7 @@ from headgate.service.paging import Listings
 from headgate.service.registry import Registry
 from headgate.service.runs import Runs
 from headgate.service.sandboxes import Sandboxes
+from headgate.service.schema_import import SchemaImport
 from headgate.service.specs import Specs
 from headgate.sources import connection_specs, flow_specs
 from headgate.store import Store
@@ -53,6 +54,7 @@ class Service:
         self.data_access = DataAccess(store, self._lake)
         self.insights = Insights(store)
         self.exploring = Exploring(store, settings)
+        self.schema_import = SchemaImport(self.registry, self.mapping_sets, self.exploring)
         self.sandboxes = Sandboxes(store, self._lake)
 
     def authenticate(self, headers: Mapping[str, str], *, request_id: str = "", whole_org: bool = False) -> Caller:

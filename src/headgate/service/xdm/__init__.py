@@ -11,13 +11,14 @@ from headgate.service.xdm.documents import (
     without_text,
 )
 from headgate.service.xdm.forms import Form, form_asked
-from headgate.service.xdm.standard import ADHOC, BEHAVIORS, CLASSES, STANDARD
+from headgate.service.xdm.standard import ADHOC, BEHAVIORS, CLASSES, RECORD, STANDARD
 
 __all__ = [
     "ADHOC",
     "BEHAVIORS",
     "CLASSES",
     "NAMESPACE",
+    "RECORD",
     "STANDARD",
     "Form",
     "alt_id",

@@ -6,9 +6,9 @@ from typing import Any
 from headgate.model.runs import Json
 from headgate.service.xdm.documents import NAMESPACE, alt_id
 
-__all__ = ["ADHOC", "BEHAVIORS", "CLASSES", "STANDARD"]
+__all__ = ["ADHOC", "BEHAVIORS", "CLASSES", "RECORD", "STANDARD"]
 
-_RECORD, _TIME_SERIES, ADHOC = (f"{NAMESPACE}/xdm/data/{name}" for name in ("record", "time-series", "adhoc"))
+RECORD, _TIME_SERIES, ADHOC = (f"{NAMESPACE}/xdm/data/{name}" for name in ("record", "time-series", "adhoc"))
 _ID: Json = {
     "title": "Identifier",
     "type": "string",
@@ -53,7 +53,7 @@ def _document(
 BEHAVIORS: Mapping[str, Json] = {
     document["$id"]: document
     for document in (
-        _document(_RECORD, "behaviors", "Record", "What a thing is like.", [], {"_id": _ID}),
+        _document(RECORD, "behaviors", "Record", "What a thing is like.", [], {"_id": _ID}),
         _document(
             _TIME_SERIES,
             "behaviors",
@@ -70,13 +70,13 @@ BEHAVIORS: Mapping[str, Json] = {
 CLASSES: Mapping[str, Json] = {
     document["$id"]: document
     for document in (
-        {**BEHAVIORS[_RECORD], "meta:resourceType": "classes", "meta:extends": [_RECORD]},
+        {**BEHAVIORS[RECORD], "meta:resourceType": "classes", "meta:extends": [RECORD]},
         _document(
             f"{NAMESPACE}/xdm/context/profile",
             "classes",
             "Individual profile",
             "What is known of a person.",
-            [_RECORD],
+            [RECORD],
             {},
         ),
         _document(
