@@ -299,6 +299,35 @@ def test_another_organisation_has_its_own(face: Face) -> None:
     assert other.get(f"{ALL}/prod").json()["id"] != face.get(f"{ALL}/prod").json()["id"]
 
 
+def test_a_sandbox_of_another_organisation_is_none_by_its_id_too(face: Face) -> None:
+    client_id, org_id = face.credentials.client_id, face.credentials.org_id
+    token = Tokens(face.settings.keys).issue(Principal(client_id, client_id, "service", frozenset({org_id})), 600)
+    service = Face(face.http, replace(face.credentials, access_token=token), face.settings, face.store)
+    theirs = second_org(face).get(f"{ALL}/prod").json()["id"]
+    for id_ in (theirs, str(uuid.uuid4())):
+        headers = {key: value for key, value in service.headers.items() if key != "x-sandbox-name"}
+        answer = face.http.get("/data/foundation/flowservice/flows", headers={**headers, "x-sandbox-id": id_})
+        assert id_ in refused(answer, 404, "FLOW-2100-404")
+
+
+def test_a_run_that_came_in_late_is_waited_for(face: Face) -> None:
+    """A worker takes a run after the sandbox was seen to be free, and before it is emptied."""
+    name = made(face)
+    flow, run, _ = filled(face.of(name))
+    store, org_id = face.store.sandboxes, face.credentials.org_id
+    engine = sa.create_engine(face.metadata)
+    with engine.begin() as database:
+        database.execute(sa.text("UPDATE runs SET state = 'inProgress' WHERE id = :id"), {"id": run})
+    assert not store.finish_reset(org_id, name)
+    assert face.of(name).get(f"/flows/{flow}").status_code == 200
+    with engine.begin() as database:
+        assert database.execute(sa.text("SELECT cancel_requested FROM runs WHERE id = :id"), {"id": run}).scalar()
+        database.execute(sa.text("UPDATE runs SET state = 'cancelled' WHERE id = :id"), {"id": run})
+    engine.dispose()
+    assert store.finish_reset(org_id, name)
+    assert face.of(name).get("/flows").json()["items"] == []
+
+
 def test_headers_are_checked_in_the_gateways_envelope(face: Face) -> None:
     answer = face.http.get(BASE)
     assert (answer.status_code, answer.json()["error_code"]) == (403, "403010")

@@ -83,11 +83,12 @@ def log_in(
         if not grants:
             raise NotFound(f"{user} has no role in {org_id}. Give one by `headgate roles grant ROLE --user {user}`.")
         places = {grant.sandbox for grant in grants}
-        scope = store.tenants.scope(org_id, sandbox or (None if None in places else min(filter(None, places))))
+        chosen = sandbox or (None if None in places else min(filter(None, places)))
+        scope = store.tenants.scope(org_id, chosen)
     finally:
         store.close()
     if scope is None:
-        raise NotFound(f"No sandbox {sandbox!r} exists in the organisation.")
+        raise NotFound(f"No sandbox {chosen!r} can be used in the organisation. Name another by --sandbox.")
     known = {
         "orgId": org_id,
         "sandbox": scope.sandbox_name,

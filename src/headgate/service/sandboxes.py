@@ -119,17 +119,20 @@ def empty(store: SandboxStore, lake: Lake, sandbox: Sandbox, *, by: str | Caller
     see_not_default(sandbox, "reset")
     resetting = store.begin_reset(sandbox.org_id, sandbox.name, by=by)
     ends = time.monotonic() + _PATIENCE
-    while store.busy(resetting):
+    while store.busy(resetting) or not _emptied(store, lake, resetting, by):
         if time.monotonic() > ends:
             raise SandboxBusy(
                 f"A run in the sandbox {sandbox.name!r} has not ended yet. Nobody is let in meanwhile; "
                 "ask again to finish the reset."
             )
         time.sleep(0.1)
-    for table in store.lake_tables(resetting):
-        lake.drop(table)
-    store.finish_reset(sandbox.org_id, sandbox.name, by=by)
     return resetting
+
+
+def _emptied(store: SandboxStore, lake: Lake, sandbox: Sandbox, by: str | Caller) -> bool:
+    for table in store.lake_tables(sandbox):
+        lake.drop(table)
+    return store.finish_reset(sandbox.org_id, sandbox.name, by=by)
 
 
 def check_new(body: Json) -> tuple[str, str, str]:

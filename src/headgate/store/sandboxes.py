@@ -73,14 +73,8 @@ class Sandboxes:
 
     def busy(self, sandbox: Sandbox) -> bool:
         """Whether a worker still has a run of the sandbox."""
-        table = tables.runs
-        mine = sa.select(table.c.id).where(
-            table.c.org_id == sandbox.org_id,
-            table.c.sandbox_id == sandbox.id,
-            table.c.state == RunState.IN_PROGRESS.value,
-        )
         with self._transactions.read() as connection:
-            return connection.execute(mine.limit(1)).first() is not None
+            return _busy(connection, sandbox)
 
     def lake_tables(self, sandbox: Sandbox) -> Sequence[tuple[str, ...]]:
         """The names of the lake tables that the datasets of the sandbox have."""
@@ -91,16 +85,23 @@ class Sandboxes:
         with self._transactions.read() as connection:
             return [tuple(frozen["table"]) for frozen in connection.execute(mine).scalars()]
 
-    def finish_reset(self, org_id: str, name: str, *, by: str | Caller = SETUP) -> Sandbox:
-        """Remove all that the sandbox holds but its audit log, and let callers in again."""
+    def finish_reset(self, org_id: str, name: str, *, by: str | Caller = SETUP) -> bool:
+        """Remove all that the sandbox holds but its audit log, and let callers in again.
+
+        False, and nothing removed, when a worker has taken a run meanwhile that was let in before the reset.
+        """
         with changing(self._transactions, org_id, by) as change:
+            sandbox = sandbox_of(change.connection, org_id, name)
+            _stop(change.connection, sandbox)
+            if _busy(change.connection, sandbox):
+                return False
             emptied = _changed(change, name, "emptied", state="active")
             # By their columns, so that a table of tomorrow is not forgotten; children before their parents.
             for table in reversed(tables.metadata.sorted_tables):
                 if "sandbox_id" in table.c and table.name not in _KEPT:
                     mine = (table.c.org_id == org_id, table.c.sandbox_id == emptied.id)
                     change.connection.execute(sa.delete(table).where(*mine))
-            return emptied
+            return True
 
 
 def sandbox_of(connection: sa.Connection, org_id: str, name: str) -> Sandbox:
@@ -127,6 +128,16 @@ def _changed(change: Change, name: str, action: str, *, title: str | None = None
     change.connection.execute(sa.update(table).where(table.c.id == before.id).values(values))
     change.record(action, "sandboxes", name, before.version, after.version)
     return after
+
+
+def _busy(connection: sa.Connection, sandbox: Sandbox) -> bool:
+    table = tables.runs
+    mine = sa.select(table.c.id).where(
+        table.c.org_id == sandbox.org_id,
+        table.c.sandbox_id == sandbox.id,
+        table.c.state == RunState.IN_PROGRESS.value,
+    )
+    return connection.execute(mine.limit(1)).first() is not None
 
 
 def _stop(connection: sa.Connection, sandbox: Sandbox) -> None:
