@@ -11,6 +11,7 @@ import pytest
 
 from headgate.errors import (
     BadParameter,
+    FilterNotOffered,
     HeadgateError,
     ParameterMissing,
     SourceAccessDenied,
@@ -337,3 +338,14 @@ def test_a_file_that_changes_after_planning_fails_the_run(root: Path, tmp_path: 
         with pytest.raises(SourceChanged, match=r"a\.csv") as caught:
             source.verify(split)
         assert caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("params", "error"), [({"filters": {"type": "PQL"}}, FilterNotOffered), ({"cdcEnabled": True}, BadParameter)]
+)
+def test_what_files_do_not_offer_is_not_ignored(
+    tmp_path: Path, params: dict[str, object], error: type[HeadgateError]
+) -> None:
+    (tmp_path / "a.csv").write_text("id\n1\n")
+    with pytest.raises(error, match=next(iter(params))):
+        land(tmp_path, "a.csv", params=params)

@@ -61,10 +61,6 @@ class LocalFiles:
 
     def validate(self, selection: Selection) -> None:
         """See that the path lies under the roots, that the format is described well, and nothing more is asked for."""
-        if selection.params.get("filters") is not None:
-            raise FilterNotOffered("Files cannot be filtered by rows; leave params.filters out.")
-        if selection.params.get("cdcEnabled") not in (None, False, "false"):
-            raise BadParameter("params.cdcEnabled is not offered by files; leave it out.", parameter="cdcEnabled")
         base, path = self._wanted(selection)
         listing.fixed_part(path, base=base, roots=self._roots)
         self._dialect(selection)
@@ -166,6 +162,10 @@ class LocalFiles:
     def _wanted(self, selection: Selection) -> tuple[Path, str]:
         """The connection's folder and the path of the selection, whose params are well formed."""
         params = selection.params
+        if params.get("filters") is not None:
+            raise FilterNotOffered("Files cannot be filtered by rows; leave params.filters out.")
+        if params.get("cdcEnabled") not in (None, False, "false"):
+            raise BadParameter("params.cdcEnabled is not offered by files; leave it out.", parameter="cdcEnabled")
         path = params.get("path")
         if not isinstance(path, str) or not path:
             raise ParameterMissing("`params.path` is missing; it names a file, a folder or a wildcard.")
