@@ -4,13 +4,17 @@ Requests that fit the description, that break it, and chains of them: none may b
 be one that is described.
 """
 
+import json
+import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx
 
-from tests.acceptance.test_service import Deployment
+from headgate.client import Client
+from tests.acceptance.test_service import Deployment, flow
 
 SECONDS = 60
 NOT_HELD = (
@@ -31,6 +35,7 @@ def test_the_api_is_what_it_is_said_to_be(tmp_path: Path) -> None:
             "x-gw-ims-org-id": known["orgId"],
             "x-sandbox-name": known["sandbox"],
         }
+        ids = _known_ids(deployment, tmp_path)
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "schemathesis.cli", "run", f"{known['baseUrl']}/openapi.json"),
@@ -39,6 +44,8 @@ def test_the_api_is_what_it_is_said_to_be(tmp_path: Path) -> None:
                 f"--exclude-checks={','.join(NOT_HELD)}",
             ],
             cwd=tmp_path,
+            env=os.environ
+            | {"SCHEMATHESIS_HOOKS": str(Path(__file__).with_name("known_ids.py")), "KNOWN_IDS": json.dumps(ids)},
             capture_output=True,
             text=True,
             timeout=SECONDS * 4,
@@ -46,3 +53,38 @@ def test_the_api_is_what_it_is_said_to_be(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stdout[-20_000:]
         assert httpx.get(f"{known['baseUrl']}/health/ready").status_code == 200
+
+
+def _known_ids(deployment: Deployment, folder: Path) -> dict[str, str]:
+    """One of each thing, by the collections and members that name it."""
+    with sqlite3.connect(folder / "shop.db") as database:
+        database.execute("CREATE TABLE orders (id INTEGER, updated_at TIMESTAMP)")
+        database.execute("INSERT INTO orders VALUES (1, '2024-03-01 12:00:00')")
+    database.close()
+    with Client.of(deployment.credentials()) as client:
+        dataset = client.create_dataset("orders")
+        made = flow(client, "sqlite", {"path": str(folder / "shop.db")}, params={"tableName": "orders"})
+        found = client.flow(made)
+        run = client.start_run(made, window=("2024-01-01", "2025-01-01"), delta_column="updated_at")["id"]
+        client.wait(run, timeout=60)
+        [source] = found["inheritedAttributes"]["sourceConnections"]
+        target = found["targetConnectionIds"][0]
+        spec = source["connectionSpec"]["id"]
+        connection, flow_spec = source["baseConnection"]["id"], found["flowSpec"]["id"]
+        spec, file = source["connectionSpec"]["id"], f"{run}-0"
+        return {
+            name: id_
+            for names, id_ in (
+                ("connections baseConnectionId", connection),
+                ("sourceConnections sourceConnectionIds", source["id"]),
+                ("targetConnections targetConnectionIds", target),
+                ("flows flowId", made),
+                ("flowSpecs flowSpec.id", flow_spec),
+                ("connectionSpecs connectionSpec.id", spec),
+                ("runs batches", run),
+                ("files", file),
+                ("dataSets datasets dataSetId", dataset),
+                ("tableName", "orders"),
+            )
+            for name in names.split()
+        }

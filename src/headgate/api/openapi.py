@@ -4,10 +4,13 @@ FastAPI derives the addresses from the routes; what a route's own declaration ca
 of every call, and the errors that any of them may be answered with.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+
+from headgate.api.shapes import ANSWERS, LISTING, PAGED
 
 __all__ = ["describe"]
 
@@ -77,8 +80,11 @@ def _description(app: FastAPI) -> Schema:
         "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
         "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
     }
-    for operation in (operation for path in document["paths"].values() for operation in path.values()):
+    for route, operation in _operations(document):
         responses = operation["responses"]
+        _give_shape(responses, route)
+        if route in PAGED:
+            operation["parameters"] = [*operation.get("parameters", ()), *LISTING]
         responses.pop("422", None)  # FastAPI's own, which no handler here answers
         for status, description in _STATUSES.items():
             responses.setdefault(status, _error(status, description))
@@ -86,6 +92,19 @@ def _description(app: FastAPI) -> Schema:
             operation["security"] = [{"token": [], "apiKey": []}]
             operation["parameters"] = [*operation.get("parameters", ()), *_HEADERS]
     return document
+
+
+def _operations(document: Schema) -> Iterator[tuple[str, Schema]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", operation
+
+
+def _give_shape(responses: dict[str, Schema], route: str) -> None:
+    """Put what the route answers with into the success among `responses`. Raises KeyError for an unknown route."""
+    status = next(status for status in responses if status.startswith("2"))
+    if status != "204":
+        responses[status].setdefault("content", {}).setdefault("application/json", {})["schema"] = ANSWERS[route]
 
 
 def _error(status: str, description: str) -> Schema:
