@@ -41,6 +41,13 @@ class HeadgateError(Exception):
         super().__init__(self.detail)
 
 
+class BadSetting(HeadgateError):
+    """A setting cannot be read."""
+
+    status = 400
+    title = "Bad setting"
+
+
 class VaultLocked(HeadgateError):
     """The credentials of this connection do not open: they were sealed elsewhere, or with a key that is lost."""
 

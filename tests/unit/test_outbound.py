@@ -7,10 +7,10 @@ import pytest
 from pydantic import ValidationError
 
 from headgate.config import Settings
-from headgate.errors import HostNotAllowed, InvalidRequest, PathNotAllowed, SourcePathForbidden
+from headgate.errors import BadSetting, HostNotAllowed, InvalidRequest, PathNotAllowed, SourcePathForbidden
 from headgate.model.scope import Tenancy
 from headgate.outbound import Outbound
-from headgate.service.local import remember_address
+from headgate.service.local import remember_address, settings_for
 from headgate.sources import open_source
 from headgate.sources.roots import Roots
 
@@ -198,6 +198,16 @@ def test_socket_folders(tmp_path: Path) -> None:
 def test_an_entry_that_cannot_be_read_stops_the_start(entry: str) -> None:
     with pytest.raises(ValidationError, match="is no host name"):
         Settings(allowed_hosts=entry)  # type: ignore[arg-type]
+
+
+def test_a_bad_setting_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADGATE_ALLOWED_HOSTS", "db:0")
+    monkeypatch.setenv("HEADGATE_LEASE", "h0pe")
+    with pytest.raises(BadSetting) as failure:
+        settings_for(None)
+    assert "HEADGATE_ALLOWED_HOSTS: Value error, 'db:0' is no host name" in failure.value.detail
+    assert "HEADGATE_LEASE: " in failure.value.detail
+    assert "h0pe" not in failure.value.detail
 
 
 def test_every_form_of_entry(monkeypatch: pytest.MonkeyPatch) -> None:

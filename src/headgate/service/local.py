@@ -6,9 +6,11 @@ import secrets
 import time
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from headgate.auth import Tokens, local_credentials
 from headgate.config import Settings
-from headgate.errors import NotFound, TokenInvalid
+from headgate.errors import BadSetting, NotFound, TokenInvalid
 from headgate.model.orgs import Client
 from headgate.model.runs import Json
 from headgate.model.scope import Principal
@@ -39,8 +41,13 @@ DEFAULT_ADDRESS = "http://127.0.0.1:8080"
 
 
 def settings_for(data: Path | None) -> Settings:
-    """The settings, with the data folder that was named, if one was."""
-    return Settings() if data is None else Settings(data=data)
+    """The settings, with the data folder that was named, if one was. Raises BadSetting."""
+    try:
+        return Settings() if data is None else Settings(data=data)
+    except ValidationError as error:
+        # Without the value, which may be a secret.
+        found = (f"HEADGATE_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}." for fault in error.errors())
+        raise BadSetting(" ".join(found)) from None
 
 
 def credentials(data: Path | None, *, create: bool = True) -> Json:
