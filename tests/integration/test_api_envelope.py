@@ -57,6 +57,8 @@ def test_unknown_address_and_method(face: Face) -> None:
     answer = face.send("PUT", "/runs")
     refused(answer, 405, "FLOW-1100-405")
     assert answer.headers["allow"] == "GET, POST"
+    assert face.send("GET", "/flows/search").status_code == 404
+    assert face.send("PUT", "/flows/search").headers["allow"] == "POST"
     refused(face.get("//flows"), 404, "FLOW-1101-404")
 
 

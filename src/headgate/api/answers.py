@@ -99,9 +99,9 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     known = MethodNotAllowed if error.status_code == 405 else RouteNotFound
     answer = error_answer(known(), request.state.request_id, request.url.path)
     if known is MethodNotAllowed:  # the framework names the methods of the first route it finds alone
-        methods: list[tuple[re.Pattern[str], list[str]]] = request.app.state.methods
-        allowed = [names for address, names in methods if address.match(request.url.path)]
-        answer.headers["Allow"] = ", ".join(sorted({name for names in allowed for name in names}))
+        methods: dict[re.Pattern[str], set[str]] = request.app.state.methods
+        allowed = next((names for address, names in methods.items() if address.match(request.url.path)), set())
+        answer.headers["Allow"] = ", ".join(sorted(allowed))
     return answer
 
 

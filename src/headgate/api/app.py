@@ -1,5 +1,6 @@
 """The application: routes, error answers, and what surrounds every request."""
 
+import re
 from typing import Any
 
 from fastapi import FastAPI
@@ -76,16 +77,20 @@ def create_app(service: Service) -> FastAPI:
         exception_handlers={HeadgateError: on_headgate_error, HTTPException: on_http_exception},
     )
     app.state.service = service
-    app.state.methods = [
-        (compile_path(prefix + route.path)[0], sorted(route.methods or ()))
-        for prefix, routers in _ROUTERS.items()
-        for router in routers
-        for route in router.routes
-        if isinstance(route, APIRoute)
-    ]
+    app.state.methods = _methods()
     for prefix, routers in _ROUTERS.items():
         for router in routers:
             check_guards(router)
             app.include_router(router, prefix=prefix)
     app.add_middleware(Envelope)
     return app
+
+
+def _methods() -> dict[re.Pattern[str], set[str]]:
+    """The methods of every address, in the order in which addresses are tried."""
+    methods: dict[re.Pattern[str], set[str]] = {}
+    for prefix, routers in _ROUTERS.items():
+        for route in (route for router in routers for route in router.routes if isinstance(route, APIRoute)):
+            address, *_ = compile_path(prefix + route.path)
+            methods.setdefault(address, set()).update(route.methods or ())
+    return methods
