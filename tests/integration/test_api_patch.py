@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from headgate.model.resources import Kind
 from tests.integration.face import CATALOG, FILES, LOCAL_FILES, NOBODY, POSTGRESQL, SQLITE, Face, Json, refused
@@ -197,6 +199,72 @@ def test_changes_that_demand_no_version_all_happen(face: Face) -> None:
         thread.join()
     assert codes == [200] * 4
     assert sorted(shown(face, path)["labels"]) == ["0", "1", "2", "3"]
+
+
+POINTERS = {
+    "connections": ("/name", "/auth", "/auth/params", "/auth/params/path", "/auth/specName"),
+    "sourceConnections": (
+        "/data",
+        "/data/format",
+        "/params",
+        "/params/tableName",
+        "/params/filters",
+        "/params/columns",
+    ),
+    "targetConnections": ("/name", "/data", "/params", "/params/dataSetId", "/params/writeMode"),
+    "flows": (
+        "/labels",
+        "/labels/-",
+        "/policy",
+        "/options",
+        "/scheduleParams",
+        "/scheduleParams/startTime",
+        "/scheduleParams/frequency",
+        "/scheduleParams/interval",
+        "/transformations",
+        "/transformations/-",
+        "/transformations/0/params",
+        "/sourceConnectionIds/0",
+    ),
+}
+JSON = st.recursive(
+    st.sampled_from((None, True, 0, -1, 2.5, "", "xxxx", "once", "hour", "1612310466", "Copy", NOBODY)),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(("name", "params", "specName", "frequency", "type", "value")), inner, max_size=2
+        )
+    ),
+    max_leaves=4,
+)
+
+
+@pytest.fixture(scope="module")
+def ids(face: Face) -> dict[str, str]:
+    return {collection: make(face, collection) for collection in COLLECTIONS}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_any_patch_is_done_whole_or_refused_whole(face: Face, ids: dict[str, str], data: st.DataObject) -> None:
+    collection = data.draw(st.sampled_from(COLLECTIONS))
+    operation = st.fixed_dictionaries(
+        {
+            "op": st.sampled_from(("add", "replace", "remove")),
+            "path": st.sampled_from(POINTERS[collection]),
+            "value": JSON,
+        }
+    )
+    path = f"/{collection}/{ids[collection]}"
+    before = shown(face, path)
+    answer = face.patch(path, data.draw(st.lists(operation, min_size=1, max_size=3)), before["etag"])
+    after = shown(face, path)
+    if answer.status_code == 200:
+        assert after == answer.json()["items"][0]
+    else:
+        assert answer.status_code in (400, 404), answer.text
+        assert answer.json()["report"]["detailed-message"]
+        assert after == before
 
 
 # -- flows -----------------------------------------------------------------------------------------
