@@ -338,8 +338,15 @@ def test_a_reverted_batch_is_inactive_and_its_rows_are_gone(face: Face, worker: 
     assert item["lastBatchStatus"] == "inactive"
     assert "lastSuccessfulBatch" not in item
     assert item["extensions"]["adobe_lakeHouse"]["metrics"]["rowCount"] == 0
+    [shown] = face.get(f"/runs/{run}").json()["items"]
+    summary = shown["metrics"]["statusSummary"]
+    assert (summary["status"], summary["extensions"]["batchStatus"]) == ("success", "inactive")
     again = ended(face, worker, face.post("/runs", {"flowId": flow}))  # since the last rows that are there: all
     assert batch(face, again)["recordCount"] == 50
+    answer = face.post(f"/runs/{run}/action?op=re-trigger", None)
+    assert answer.status_code == 200, answer.text
+    assert batch(face, answer.json()["id"])["status"] in ("queued", "loading", "processing", "success")
+    assert batch(face, run)["status"] == "inactive"
 
 
 def test_what_cannot_be_reverted(face: Face, story: Story) -> None:

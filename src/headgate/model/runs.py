@@ -106,9 +106,10 @@ class Run:
 
     @property
     def repeatable(self) -> bool:
-        """Whether it may be re-triggered: it failed, or succeeded without a record."""
+        """Whether it may be re-triggered: it failed, or succeeded without a record that is still there."""
         landed = self.metrics.get("recordSummary", {}).get("outputRecordCount", 0)
-        return self.state is RunState.FAILED or (self.state is RunState.SUCCESS and landed == 0)
+        empty = landed == 0 or self.reverted_at is not None
+        return self.state is RunState.FAILED or (self.state is RunState.SUCCESS and empty)
 
     def again(self, frozen: Json, delta_column: DeltaColumn | None, id_: str, present: int) -> "Run":
         """A new run `id_` of this one's window and params, which begins at `present`."""
@@ -127,6 +128,7 @@ class Run:
             fence=0,
             cancel_requested=False,
             snapshot_id=None,
+            reverted_at=None,
             parent_id=self.id,
             extra={},
         )

@@ -43,6 +43,9 @@ def run(item: Run, children: Sequence[str] = ()) -> Json:
     """A run; `children` are the runs that repeat it."""
     extra = item.extra
     status = {**item.metrics.get("statusSummary", {}), "status": item.state.value}
+    if item.reverted_at is not None:  # the run stays the success that it was; its batch is not active any more
+        reverted = {"batchStatus": "inactive", "revertedAtUTC": item.reverted_at}
+        status["extensions"] = {**status.get("extensions", {}), **reverted}
     shape = {
         **_audit(item, item.scope),
         "flowId": item.flow_id,
