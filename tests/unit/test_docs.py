@@ -2,12 +2,26 @@
 
 import re
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from headgate.api import create_app
 from headgate.config import Settings
+from headgate.service import Service
 from headgate.sources.sql import postgres_types, sqlite_types
 
+BASES = (  # of the services whose addresses docs/reference/api.md gives without them
+    "/data/foundation/flowservice",
+    "/data/foundation/catalog",
+    "/data/foundation/import",
+    "/data/foundation/export",
+    "/data/foundation/schemaregistry",
+    "/data/foundation/conversion",
+    "/data/foundation/sandbox-management",
+    "/data/foundation/access-control",
+    "/data/infrastructure/observability/insights",
+)
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
@@ -33,3 +47,19 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 def test_every_decision_fits_on_a_page() -> None:
     for page in ROOT.glob("docs/adr/*.md"):
         assert len(page.read_text().splitlines()) <= 40, page.name
+
+
+def test_the_reference_lists_every_route_with_its_permission() -> None:
+    page = (ROOT / "docs/reference/api.md").read_text()
+    listed = set(re.findall(r"^\| `([A-Z]+ [^`]+)` \| ([^|]+) \|", page, re.MULTILINE))
+    described = create_app(cast(Service, None)).openapi()["paths"]
+    assert listed == {
+        (f"{method.upper()} {_short(path)}", about.get("x-permission", "none"))
+        for path, methods in described.items()
+        for method, about in methods.items()
+    }
+
+
+def _short(path: str) -> str:
+    base = next((base for base in BASES if path.startswith(base)), "")
+    return path.removeprefix(base) or "/"

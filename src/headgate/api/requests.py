@@ -130,7 +130,8 @@ def check_guards(router: APIRouter) -> None:
         declared = [dependency.dependency for dependency in route.dependencies]
         needed = [guard.permission.value for guard in declared if isinstance(guard, _Guard)]
         if needed or _caller in declared:
-            route.openapi_extra = {**(route.openapi_extra or {}), "x-permission": ", ".join(needed) or "any"}
+            said = {"x-permission": ", ".join(needed) or "any"}
+            route.openapi_extra = {**said, **(route.openapi_extra or {})}
         elif _anybody not in declared:
             raise UnguardedRoute(f"{' '.join(route.methods or ())} {route.path} declares no permission.")
 

@@ -17,13 +17,14 @@ __all__ = ["routers"]
 def _router(name: str, chosen: Callable[[Service], Specs], schema: schemas.Schema) -> APIRouter:
     # Who may change specs is the service's to say: the contract answers those who may not in its own way.
     router = APIRouter(prefix=f"/{name}", tags=["specs"], dependencies=[needs(Permission.VIEW_SOURCES)])
+    described = {**schemas.body(schema), "x-permission": Permission.MANAGE_SPECS.value}
 
     @router.get("", name=f"list {name}")
     def listing(request: Request, service: Serving, caller: Calling) -> Response:
         """Every one, or those that match; not paged."""
         return JSONResponse(chosen(service).listing(caller, parameters(request)))
 
-    @router.post("", status_code=201, dependencies=[Bare], name=f"create {name}", openapi_extra=schemas.body(schema))
+    @router.post("", status_code=201, dependencies=[Bare], name=f"create {name}", openapi_extra=described)
     def create(request: Request, service: Serving, caller: Calling, body: Body) -> Response:
         """Describe one for the organisation. It is listed, and never run."""
         made = chosen(service).create(caller, body)
@@ -34,7 +35,7 @@ def _router(name: str, chosen: Callable[[Service], Specs], schema: schemas.Schem
         """One of them."""
         return JSONResponse(chosen(service).get(caller, id))
 
-    @router.put("/{id}", dependencies=[Bare], name=f"replace {name}", openapi_extra=schemas.body(schema))
+    @router.put("/{id}", dependencies=[Bare], name=f"replace {name}", openapi_extra=described)
     def replace(id: str, service: Serving, caller: Calling, body: Body) -> Response:  # noqa: A002
         """Describe one of the organisation's anew."""
         return JSONResponse(chosen(service).put(caller, id, body))
