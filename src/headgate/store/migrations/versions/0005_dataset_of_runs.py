@@ -10,7 +10,7 @@ down_revision = "0004"
 def upgrade() -> None:
     op.add_column("runs", sa.Column("dataset_id", sa.String(length=36)))
     op.add_column("runs", sa.Column("reverted_at", sa.BigInteger()))
-    op.create_index("ix_runs_dataset", "runs", ["dataset_id", "created_at", "seq"])
+    op.create_index("ix_runs_dataset", "runs", ["org_id", "sandbox_id", "dataset_id", "created_at", "seq"])
     op.create_index(
         "ix_runs_reverted",
         "runs",
