@@ -314,6 +314,8 @@ def test_the_datasets_schema_and_the_sets_are_one(face: Face) -> None:
     answer = face.post(
         "/flows", face.flow_body(targetConnectionIds=[into(one)], transformations=[transformation(plain)])
     )
+    elsewhere = into({"$id": "https://schemas.example/elsewhere"})
+    face.flow(targetConnectionIds=[elsewhere], transformations=[transformation(plain)])
     assert "no field 'nowhere'" in refused(answer, 400, "FLOW-1419-400")
 
 

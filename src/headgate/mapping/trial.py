@@ -159,11 +159,16 @@ def _optional(shape: Shape) -> Shape:
 
 def _columns(records: Iterable[dict[str, Any]]) -> tuple[Column, ...]:
     found = _merged([_type(record) for record in records])
-    return tuple(Column(name, type_) for name, type_ in found.fields)
+    return tuple(Column(name, _settled(type_)) for name, type_ in found.fields)
+
+
+_UNKNOWN = LakeType("struct")  # the type of null, of {} and of the elements of []: any other one goes with it
 
 
 def _type(value: object) -> LakeType:
     match value:
+        case None:
+            return _UNKNOWN
         case bool():
             return LakeType("boolean")
         case int():
@@ -173,12 +178,19 @@ def _type(value: object) -> LakeType:
         case float():
             return LakeType("double")
         case list():
-            return LakeType("list", element=_merged([_type(item) for item in value if item is not None]))
+            return LakeType("list", element=_merged([_type(item) for item in value]))
         case dict():
-            return LakeType(
-                "struct", fields=tuple((name, _type(v)) for name, v in value.items() if v not in (None, {}))
-            )
+            return LakeType("struct", fields=tuple((name, _type(member)) for name, member in value.items()))
     return LakeType("string")
+
+
+def _settled(type_: LakeType) -> LakeType:
+    """`type_` with text for what is not known."""
+    if type_.element is not None:
+        return LakeType("list", element=_settled(type_.element))
+    if type_.kind == "struct" and type_.fields:
+        return LakeType("struct", fields=tuple((name, _settled(inner)) for name, inner in type_.fields))
+    return LakeType("string") if type_ == _UNKNOWN else type_
 
 
 def _form(type_: LakeType) -> Any:
@@ -190,9 +202,10 @@ def _form(type_: LakeType) -> Any:
 
 def _merged(types: Sequence[LakeType]) -> LakeType:
     """The type that holds values of all `types`: text when they have nothing in common."""
+    types = [type_ for type_ in types if type_ != _UNKNOWN]
     kinds = {type_.kind for type_ in types}
     if not types:
-        return LakeType("string")
+        return _UNKNOWN
     if kinds == {"struct"}:
         members: dict[str, list[LakeType]] = {}
         for type_ in types:

@@ -257,7 +257,7 @@ def frozen_mapping(store: ScopedStore, params: Json, dataset: Resource) -> Json:
             f"The dataset {dataset.id} has the schema {its.get('id')}, the mapping set {own['schemaRef'].get('id')}.",
             id=dataset.id,
         )
-    schema = _schema(store, own or ({"schemaRef": its} if its else None))
+    schema = _schema(store, own) if own else _schema_of(store, dataset)
     rules = [rule_of(mapping) for mapping in content["mappings"]]
     shape = shape_of(schema or {})
     if not rules:
@@ -353,6 +353,15 @@ def _schema(store: ScopedStore, output: Json | None) -> Json | None:
         return resolved_schema(store, id_)
     except SchemaNotFound as error:
         raise BadMapping(f"The schema {shown(id_)} is not in this sandbox's schema registry.", id=id_[:200]) from error
+
+
+def _schema_of(store: ScopedStore, dataset: Resource) -> Json | None:
+    """The dataset's schema; None when it names none, or one that is kept elsewhere."""
+    id_ = (dataset.body.get("schemaRef") or {}).get("id")
+    try:
+        return resolved_schema(store, str(id_)) if id_ else None
+    except SchemaNotFound:
+        return None
 
 
 def _shape(store: ScopedStore, output: Json | None) -> Shape:

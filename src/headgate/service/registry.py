@@ -162,7 +162,8 @@ class Registry:
         store = self._store.scoped(caller)
         found = _get(store, kind, id_)
         if kind is Kind.SCHEMA:
-            named = Filter(Field("body.schemaRef.id"), "==", (str(_shown(found)["$id"]),))
+            address = _address(store.scope, kind, found.id)
+            named = Filter(Field("body.schemaRef.id"), "==", (address, xdm.alt_id(address)))
             if datasets := store.list(Kind.DATASET, Query(filters=(named,), limit=1)).items:
                 raise SchemaInUse(f"The schema {found.name!r} is used by the dataset {datasets[0].id}.")
         for user in _USERS.get(kind, ()):
