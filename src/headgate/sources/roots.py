@@ -34,13 +34,14 @@ class Roots:
 
     def real(self, path: str) -> str:
         """The real address of `path`, all symbolic links resolved. Raises SourcePathForbidden outside the roots."""
+        named = path.removeprefix(f"{self.first}/")  # as it was asked for: where the service runs is nobody's business
         if "\0" in path or ".." in path.split("/"):
-            raise SourcePathForbidden(f"The path {path!r} is refused: it holds a NUL character or a '..' part.")
+            raise SourcePathForbidden(f"The path {named!r} is refused: it holds a NUL character or a '..' part.")
         real = os.path.realpath(path)
         if not any(Path(real).is_relative_to(root) for root in self._allowed):
-            raise SourcePathForbidden(f"{path} lies outside the folders this service may read (HEADGATE_FILE_ROOTS).")
+            raise SourcePathForbidden(f"{named} lies outside the folders this service may read (HEADGATE_FILE_ROOTS).")
         if self.hides(real):
-            raise SourcePathForbidden(f"{path} belongs to the service itself, which no source may read.")
+            raise SourcePathForbidden(f"{named} belongs to the service itself, which no source may read.")
         return real
 
     def hides(self, real: str) -> bool:
