@@ -11,8 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from pyiceberg.exceptions import CommitFailedException
 
-from headgate.model.lake import RUN_ID
+from headgate.errors import DatasetNotFound, TargetUnavailable
+from headgate.model.lake import RUN_ID, Column, LakeType
+from headgate.model.permissions import EVERYTHING
+from headgate.model.resources import Kind
 from headgate.model.runs import RunState
+from headgate.model.scope import Caller, Principal
+from headgate.service.datasets import Datasets
 from headgate.sources import connection_specs
 from headgate.targets import LakeTable, TableStates, brought_files, first_rows, state_of
 from tests.deployment import Deployment, multiset
@@ -160,6 +165,28 @@ def test_an_empty_table_has_no_rows(deployment: Deployment, flow: str) -> None:
     assert first_rows(table, 100) == []
     assert brought_files(table, run.id) == ()
     assert state_of(table).rows == 0
+
+
+def test_a_dataset_goes_even_when_its_table_cannot(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    principal = Principal("user", "client", "user", frozenset({"ORG"}))
+    caller = Caller(principal, deployment.scope, EVERYTHING)
+    datasets = Datasets(deployment.store, deployment.lake)
+    id_ = datasets.create(caller, {"name": "Kept busy"})
+    stored: Any = deployment.store.scoped(caller).get(Kind.DATASET, id_)
+    deployment.lake.table(tuple(stored.frozen["table"]), (Column("id", LakeType("long")),))
+
+    def busy(_identifier: tuple[str, ...]) -> None:
+        raise TargetUnavailable("The lake is busy.")
+
+    monkeypatch.setattr(deployment.lake, "drop", busy)
+    datasets.delete(caller, id_)
+    assert "dataset.table_left" in capsys.readouterr().out
+    with pytest.raises(DatasetNotFound):
+        datasets.get(caller, id_)
+    next_id = datasets.create(caller, {"name": "Kept busy"})  # the rows that are left are nobody's
+    assert datasets.get(caller, next_id)[next_id]["tags"]["adobe/pqs/table"] == ["kept_busy_2"]
 
 
 def test_a_dropped_table_is_gone_with_its_files(deployment: Deployment, flow: str) -> None:

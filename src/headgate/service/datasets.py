@@ -6,7 +6,14 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from headgate.errors import BadParameter, DatasetInUse, DatasetNotFound, NotFound, VersionConflict
+from headgate.errors import (
+    BadParameter,
+    DatasetInUse,
+    DatasetNotFound,
+    HeadgateError,
+    NotFound,
+    VersionConflict,
+)
 from headgate.model.catalog import Grammar, Member
 from headgate.model.observable import observable_schema
 from headgate.model.patch import apply, parse_patch
@@ -20,6 +27,7 @@ from headgate.service.paging import Parameters
 from headgate.service.resources import new_resource
 from headgate.store import CatalogStore, InUse, NameTaken, Store
 from headgate.targets import Lake, TableStates
+from headgate.telemetry import emit
 
 __all__ = ["Datasets", "dataset_of"]
 
@@ -140,7 +148,11 @@ class Datasets:
             ) from error
         except NotFound as error:
             raise _not_found(id_) from error
-        self._lake.drop(tuple(dataset.frozen["table"]))
+        table = tuple(dataset.frozen["table"])
+        try:
+            self._lake.drop(table)
+        except HeadgateError as error:  # the dataset is gone all the same, and its table's name is not given again
+            emit("dataset.table_left", level="error", dataset=id_, table=".".join(table), reason=error.detail)
 
     # -- inside ----------------------------------------------------------------------------------
 
