@@ -12,7 +12,7 @@ from aepp import accesscontrol, catalog, dataaccess, dataprep, flowservice, obse
 from aepp import schema as registry
 
 from headgate.client import Client
-from tests.acceptance.test_service import Deployment
+from tests.acceptance.processes import Deployment
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the client's own, about its libraries
 

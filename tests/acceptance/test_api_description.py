@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from headgate.client import Client
-from tests.acceptance.test_service import Deployment, flow
+from tests.acceptance.processes import Deployment, flow
 
 SECONDS = 60
 NOT_HELD = (

@@ -3,12 +3,9 @@
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,146 +15,14 @@ import psycopg
 import pytest
 
 from headgate.client import Client
+from tests.acceptance.conftest import START
+from tests.acceptance.processes import Deployment, flow, state, until
 
 Json = dict[str, Any]
-START = datetime(2024, 1, 1)
-LAKE = {"id": "c604ff05-7f1a-43c0-8e18-33bf874cb11c", "version": "1.0"}
+on_both = pytest.mark.parametrize("deployment", ["sqlite", "postgresql"], indirect=True)
 
 
-class Deployment:
-    """A data folder, the processes that serve it, and the command line beside them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.data = folder / "data"
-        self.environment = os.environ | {
-            "HEADGATE_FILE_ROOTS": str(folder),
-            "HEADGATE_LEASE": "2",
-            "HEADGATE_POLL": "0.1",
-            "NO_COLOR": "1",
-            "COLUMNS": "200",
-        }
-
-    @contextmanager
-    def process(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-        """`headgate` with these arguments, once it has said its first line; stopped at the end."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "headgate.cli", *arguments, "--data", str(self.data)],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            assert line.startswith("Headgate "), process.stderr and process.stderr.read()
-            yield process
-        finally:
-            process.kill()
-            process.communicate()
-
-    @contextmanager
-    def service(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-        with self.process("serve", "--port", "0", *arguments) as process:
-            yield process
-
-    def cli(self, *arguments: str, code: int = 0) -> str:
-        """What `headgate` prints for these arguments; it must exit with `code`."""
-        done = subprocess.run(
-            [sys.executable, "-m", "headgate.cli", *arguments, "--data", str(self.data)],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
-        return done.stdout if code == 0 else done.stderr
-
-    def credentials(self) -> Json:
-        found: Json = json.loads(self.cli("credentials", "--json"))
-        return found
-
-    def query(self, sql: str) -> list[Json]:
-        rows: list[Json] = json.loads(self.cli("query", "--output", "json", sql))
-        return rows
-
-
-@pytest.fixture
-def deployment(tmp_path: Path) -> Deployment:
-    return Deployment(tmp_path)
-
-
-@pytest.fixture
-def events(tmp_path: Path) -> dict[str, str]:
-    """A SQLite table of 1,000 rows, one a minute, with an index; the parameters that reach it."""
-    path = tmp_path / "events.sqlite"
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE events (id INTEGER, at TIMESTAMP, amount DECIMAL(10,2), name TEXT)")
-        connection.executemany(
-            "INSERT INTO events VALUES (?, ?, ?, ?)",
-            [(n, (START + timedelta(minutes=n)).isoformat(" "), n / 4, f"n{n}") for n in range(1000)],
-        )
-        connection.execute("CREATE INDEX events_at ON events (at)")
-    connection.close()
-    return {"path": str(path)}
-
-
-@pytest.fixture
-def slow_events(database: str) -> dict[str, str]:
-    """A PostgreSQL view of 600 rows that takes six seconds to read; the parameters that reach it."""
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(
-            "CREATE TABLE quick AS SELECT n AS id, timestamp '2024-01-01' + n * interval '1 minute' AS at "
-            "FROM generate_series(0, 599) n"
-        )
-        connection.execute(
-            "CREATE VIEW events AS SELECT id + coalesce(length(pause::text), 0) AS id, at "
-            "FROM quick, LATERAL (SELECT pg_sleep(0.01 + 0 * id) AS pause) AS paused"
-        )
-    return {"connectionString": database}
-
-
-def flow(client: Client, spec_name: str, auth: Json, *, mode: str = "replaceWindow", **source: Any) -> str:
-    """A flow from a source into a new dataset `events`; its id."""
-    spec = next(found for found in client.list("connectionSpecs") if found["name"] == spec_name)
-    reference = {"id": spec["id"], "version": "1.0"}
-    name = "CloudStorageToAEP" if "path" in source.get("params", {}) else "CRMToAEP"
-    flow_spec = next(found["id"] for found in client.list("flowSpecs", property=f"name=={name}"))
-    connection = client.create(
-        "connections",
-        {
-            "name": "events",
-            "connectionSpec": reference,
-            "auth": {"specName": spec["authSpec"][0]["name"], "params": auth},
-        },
-    )
-    body = {"params": {"tableName": "events"}, "data": {"format": "tabular"}} | source
-    source_id = client.create(
-        "sourceConnections",
-        {"name": "events", "connectionSpec": reference, "baseConnectionId": connection, **body},
-    )
-    target_id = client.create(
-        "targetConnections",
-        {
-            "name": "events",
-            "connectionSpec": LAKE,
-            "params": {"dataSetId": client.create_dataset("events"), "writeMode": mode},
-        },
-    )
-    return client.create(
-        "flows",
-        {
-            "name": "events",
-            "flowSpec": {"id": flow_spec, "version": "1.0"},
-            "sourceConnectionIds": [source_id],
-            "targetConnectionIds": [target_id],
-            "transformations": [],
-            "scheduleParams": {"startTime": "1704067200", "frequency": "once"},
-        },
-    )
-
-
+@on_both
 def test_the_founding_call_lands_the_right_rows(deployment: Deployment, events: dict[str, str]) -> None:
     with deployment.service():
         known = deployment.credentials()
@@ -266,7 +131,11 @@ def test_files_are_taken_by_their_last_modified_time(deployment: Deployment, tmp
     assert rows == [{"day": day, "name": name} for day in (2, 3) for name in ("", "a, b", None)]
 
 
-@pytest.mark.parametrize("victim", ["service", "worker"])
+@pytest.mark.parametrize(
+    ("victim", "deployment"),
+    [("service", "sqlite"), ("worker", "sqlite"), ("worker", "postgresql")],
+    indirect=["deployment"],
+)
 def test_after_kill_9_the_run_is_finished_once(
     deployment: Deployment, slow_events: dict[str, str], victim: str
 ) -> None:
@@ -276,14 +145,14 @@ def test_after_kill_9_the_run_is_finished_once(
         run = client.start_run(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at")
         if victim == "worker":
             with deployment.process("worker") as worker:
-                _until(lambda: _state(client, run) == "inProgress")
+                until(lambda: state(client, run) == "inProgress")
                 time.sleep(1)
                 worker.send_signal(signal.SIGKILL)
                 worker.wait()
             with deployment.process("worker"):
                 finished = client.wait(run["id"], timeout=30)
         else:
-            _until(lambda: _state(client, run) == "inProgress")
+            until(lambda: state(client, run) == "inProgress")
             time.sleep(1)
             service.send_signal(signal.SIGKILL)
             service.wait()
@@ -300,18 +169,19 @@ def test_a_run_is_cancelled_without_rows(deployment: Deployment, slow_events: di
     with deployment.service(), Client.of(deployment.credentials()) as client:
         flow_id = flow(client, "postgresql", slow_events)
         run = client.start_run(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at")
-        _until(lambda: _state(client, run) == "inProgress")
+        until(lambda: state(client, run) == "inProgress")
         deployment.cli("runs", "cancel", run["id"])
         deployment.cli("runs", "wait", run["id"], "--timeout", "20", code=1)
-        assert _state(client, run) == "cancelled"
+        assert state(client, run) == "cancelled"
         assert deployment.query("SELECT count(*) AS n FROM events") == [{"n": 0}]
 
 
+@on_both
 def test_sigterm_hands_the_run_back_and_ends_cleanly(deployment: Deployment, slow_events: dict[str, str]) -> None:
     with deployment.service() as service, Client.of(deployment.credentials()) as client:
         flow_id = flow(client, "postgresql", slow_events)
         run = client.start_run(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at")
-        _until(lambda: _state(client, run) == "inProgress")
+        until(lambda: state(client, run) == "inProgress")
         service.send_signal(signal.SIGTERM)
         assert service.wait(timeout=20) == 0
     with deployment.service(), Client.of(deployment.credentials()) as client:
@@ -337,14 +207,3 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-
-
-def _state(client: Client, run: Json) -> str:
-    return str(client.run(run["id"])["metrics"]["statusSummary"]["status"])
-
-
-def _until(done: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import threading
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from headgate.engine import Worker
 from headgate.errors import NotFound
 from headgate.model.query import Query
 from headgate.model.resources import Kind, new_etag, now_ms
-from headgate.model.runs import Json, Run, RunState
+from headgate.model.runs import Run, RunState
 from headgate.sources import connection_specs
 from tests.deployment import Deployment, multiset
 
@@ -410,8 +411,6 @@ def test_a_worker_makes_and_executes_the_runs_that_are_due(scheduled: Scheduled)
 
 def _again(scheduled: Scheduled, run: Run) -> Run:
     """The run that repeats `run`."""
-    present, body = now_ms(), {"id": f"{run.id[:-4]}{'beef'}", "parent_id": run.id}
-    repeated: Json = {**body, "start_ms": 0, "created_at": present, "etag": new_etag(present)}
-    again = run.evolve(**repeated, state=RunState.SCHEDULED)
-    etag = scheduled.scoped.get(Kind.FLOW, run.flow_id).etag
-    return scheduled.scoped.add_run(again, flow_etag=etag)
+    present, flow = now_ms(), scheduled.scoped.get(Kind.FLOW, run.flow_id)
+    again = run.again(flow.frozen, flow.delta_column, str(uuid.uuid4()), present).evolve(etag=new_etag(present))
+    return scheduled.scoped.add_run(again, flow_etag=flow.etag)

@@ -20,7 +20,7 @@ from headgate.store.vault import Place, Vault
 __all__ = ["InUse", "NameTaken", "ScopedStore", "resource_of", "run_of"]
 
 _LONGEST_ID = 64
-_LOOKS = (0.1, 0.2, 0.5, 1, 2, 4)  # seconds between looks for a run whose commit was not answered
+_LOOKS = (0.1, 0.2, 0.5, 1, 2, 4, 6, 6)  # seconds between looks for a run whose commit was not answered
 _ITSELF = "headgate"  # who acts where no caller does
 _AUDIT = (
     "created_at",

@@ -1,0 +1,59 @@
+"""Parts that tests of whole deployments share."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.acceptance.processes import Deployment
+from tests.conftest import empty_database, on_postgresql
+
+START = datetime(2024, 1, 1)
+
+
+@pytest.fixture
+def deployment(tmp_path: Path, request: pytest.FixtureRequest) -> Deployment:
+    """A deployment that was never started, its metadata on SQLite; on PostgreSQL when a test asks for it."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return Deployment(tmp_path)
+    return Deployment(tmp_path, on_postgresql(request.getfixturevalue("metadata_database")))
+
+
+@pytest.fixture
+def metadata_database(postgres: str) -> Iterator[str]:
+    """The address of an empty database, for metadata; `database` is another, for sources."""
+    with empty_database(postgres) as address:
+        yield address
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> dict[str, str]:
+    """A SQLite table of 1,000 rows, one a minute, with an index; the parameters that reach it."""
+    path = tmp_path / "events.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE events (id INTEGER, at TIMESTAMP, amount DECIMAL(10,2), name TEXT)")
+        connection.executemany(
+            "INSERT INTO events VALUES (?, ?, ?, ?)",
+            [(n, (START + timedelta(minutes=n)).isoformat(" "), n / 4, f"n{n}") for n in range(1000)],
+        )
+        connection.execute("CREATE INDEX events_at ON events (at)")
+    connection.close()
+    return {"path": str(path)}
+
+
+@pytest.fixture
+def slow_events(database: str) -> dict[str, str]:
+    """A PostgreSQL view of 600 rows that takes six seconds to read; the parameters that reach it."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE quick AS SELECT n AS id, timestamp '2024-01-01' + n * interval '1 minute' AS at "
+            "FROM generate_series(0, 599) n"
+        )
+        connection.execute(
+            "CREATE VIEW events AS SELECT id + coalesce(length(pause::text), 0) AS id, at "
+            "FROM quick, LATERAL (SELECT pg_sleep(0.01 + 0 * id) AS pause) AS paused"
+        )
+    return {"connectionString": database}

