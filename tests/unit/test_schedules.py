@@ -46,16 +46,6 @@ def test_schedule_params_are_read(params: dict[str, Any], expected: Schedule | N
     assert Schedule.of(params) == expected
 
 
-def test_a_flow_on_demand_is_due_once_when_an_initial_load_is_wanted() -> None:
-    schedule = Schedule.of({"startTime": 1709100000, "frequency": "once"}, initial_load=True)
-    assert schedule == Schedule(1709100000_000, None)
-    plan = Plan.begun(schedule, 0)
-    assert plan.window(schedule.start_ms) == Window(0, schedule.start_ms)
-    plan = plan.made(Window(0, schedule.start_ms))
-    assert plan.due_ms is None
-    assert plan.window(schedule.start_ms + WEEK) is None
-
-
 def test_a_start_time_that_is_none_is_refused() -> None:
     with pytest.raises(BadTime):
         Schedule.of({"startTime": "soon", "frequency": "day", "interval": 1})
@@ -173,7 +163,6 @@ def test_landed_windows_join_without_hole_or_overlap(
         present += pause
         window = plan.window(present)
         if window is None:
-            assert plan.due_ms is not None
             assert plan.due_ms > present
             continue
         assert window.start_ms == end

@@ -17,44 +17,39 @@ _PERIODS = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000, "week": 604_
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Due at `start_ms` and every `period_ms` after it; only at `start_ms` when there is no period.
+    """Due at `start_ms` and every `period_ms` after it.
 
     With `backfill` the run of the start time takes everything up to it; without, the first run is one period later
     and takes what appeared since the start time.
     """
 
     start_ms: int
-    period_ms: int | None
+    period_ms: int
     backfill: bool = True
 
     @classmethod
-    def of(cls, params: dict[str, Any], *, initial_load: bool = False) -> "Schedule | None":
+    def of(cls, params: dict[str, Any]) -> "Schedule | None":
         """The schedule that a flow's `scheduleParams`, whose values may be texts, ask for.
 
-        None for a flow that runs on demand only; with `initial_load` such a flow is due once, at its start time.
-        Raises BadTime.
+        None for a flow that runs on demand. Raises BadTime.
         """
         frequency = str(params.get("frequency"))
         start = parse_instant(params.get("startTime"), "scheduleParams.startTime")
         if frequency in _PERIODS:
             backfill = str(params.get("backfill", True)).lower() != "false"
             return cls(start, _PERIODS[frequency] * int(params["interval"]), backfill)
-        return cls(start, None) if frequency == "once" and initial_load else None
+        return None
 
-    def next(self, after_ms: int) -> int | None:
-        """The first due time later than `after_ms`; None when there is none."""
+    def next(self, after_ms: int) -> int:
+        """The first due time later than `after_ms`."""
         if after_ms < self.start_ms:
             return self.start_ms
-        if self.period_ms is None:
-            return None
         return self.start_ms + ((after_ms - self.start_ms) // self.period_ms + 1) * self.period_ms
 
     def last(self, present_ms: int) -> int | None:
         """The last due time not later than `present_ms`; None when there was none."""
         if present_ms < self.start_ms:
             return None
-        if self.period_ms is None:
-            return self.start_ms
         return present_ms - (present_ms - self.start_ms) % self.period_ms
 
 
@@ -86,14 +81,14 @@ class Plan:
         return replace(self, schedule=replace(asked, start_ms=start), asked_ms=asked.start_ms)
 
     @property
-    def due_ms(self) -> int | None:
-        """When the next run is to be made; None for never."""
+    def due_ms(self) -> int:
+        """When the next run is to be made."""
         return self.schedule.next(self.made_ms)
 
     def window(self, present_ms: int) -> Window | None:
         """The one window that all due times up to `present_ms` come to; None when nothing is due."""
         due, end = self.due_ms, self.schedule.last(present_ms)
-        return Window(self.covered_ms, end) if due is not None and end is not None and due <= end else None
+        return Window(self.covered_ms, end) if end is not None and due <= end else None
 
     def made(self, window: Window) -> "Plan":
         """The plan after a run over `window` was made."""

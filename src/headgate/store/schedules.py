@@ -24,7 +24,7 @@ def follow(connection: sa.Connection, flow: Resource) -> None:
     place = {"org_id": flow.scope.org_id, "sandbox_id": flow.scope.sandbox_id}
     mine = _TABLE.c.flow_id == flow.id
     params = flow.body.get("scheduleParams") if flow.state != DRAFT else None  # a draft's may lack members
-    asked = Schedule.of(params, initial_load=bool(flow.frozen.get("initialLoad"))) if params else None
+    asked = Schedule.of(params) if params else None
     if asked is None:
         connection.execute(sa.delete(_TABLE).where(mine))
         return

@@ -291,7 +291,7 @@ schedules = Table(
     *_scope(),
     Column("asked_start", BigInteger, nullable=False),
     Column("start_at", BigInteger, nullable=False),
-    Column("period", BigInteger),  # milliseconds; none for a flow that is due once
+    Column("period", BigInteger),  # milliseconds
     Column("backfill", Boolean, nullable=False),
     Column("covered_until", BigInteger, nullable=False),
     Column("made_until", BigInteger, nullable=False),
