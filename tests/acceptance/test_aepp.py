@@ -13,6 +13,7 @@ from aepp import schema as registry
 
 from headgate.client import Client
 from tests.acceptance.processes import Deployment
+from tests.aepp_settings import own_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the client's own, about its libraries
 
@@ -64,8 +65,13 @@ def deployment(tmp_path_factory: pytest.TempPathFactory, request: pytest.Fixture
 
 
 @pytest.fixture(scope="module")
-def walk(deployment: Deployment) -> Walk:
+def walk(deployment: Deployment) -> Iterator[Walk]:
     """The recipe for the client, step by step: schema, dataset, connections, mapping set, flow, run."""
+    with own_settings():
+        yield _walk(deployment)
+
+
+def _walk(deployment: Deployment) -> Walk:
     known = deployment.credentials()
     aepp.configure(
         org_id=known["orgId"],

@@ -1,6 +1,5 @@
 """The unmodified client `aepp` signs in at the token endpoint, manages sandboxes and asks what it may do."""
 
-import copy
 import uuid
 from collections.abc import Iterator
 
@@ -9,6 +8,7 @@ import pytest
 from aepp import accesscontrol, flowservice, sandboxes
 
 from headgate.service.administration import Administration
+from tests.aepp_settings import own_settings
 from tests.integration.face import Face
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the client's own, about its libraries
@@ -16,13 +16,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # the client's own, about its
 
 @pytest.fixture(autouse=True)
 def its_own_state() -> Iterator[None]:
-    """The client keeps its settings in its modules; they are put back."""
-    held = (aepp.config.config_object, aepp.config.endpoints, aepp.config.header)
-    kept = [(each, copy.deepcopy(each)) for each in held]
-    yield
-    for each, before in kept:
-        each.clear()
-        each.update(before)
+    with own_settings():
+        yield
 
 
 def configure(face: Face, **ways: str) -> None:

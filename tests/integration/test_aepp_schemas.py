@@ -10,6 +10,7 @@ from aepp import schema as registry
 
 from headgate.engine.attempt import Attempt
 from headgate.targets import Lake
+from tests.aepp_settings import own_settings
 from tests.integration.face import Face
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the client's own, about its libraries
@@ -23,16 +24,18 @@ Json = dict[str, Any]
 def schemas(face: Face) -> Iterator[registry.Schema]:
     """The client's part for schemas, let in by its own token request."""
     known = face.credentials
-    before = {**aepp.config.endpoints}, {**aepp.config.config_object}
-    aepp.configure(
-        org_id=known.org_id, client_id=known.client_id, secret=known.client_secret, scopes="any", sandbox=known.sandbox
-    )
-    address = str(face.http.base_url).rstrip("/")
-    aepp.config.endpoints["global"] = address
-    aepp.config.config_object["oauthTokenEndpointV2"] = f"{address}/ims/token/v3"
-    yield registry.Schema()
-    aepp.config.endpoints.update(before[0])
-    aepp.config.config_object.update(before[1])
+    with own_settings():
+        aepp.configure(
+            org_id=known.org_id,
+            client_id=known.client_id,
+            secret=known.client_secret,
+            scopes="any",
+            sandbox=known.sandbox,
+        )
+        address = str(face.http.base_url).rstrip("/")
+        aepp.config.endpoints["global"] = address
+        aepp.config.config_object["oauthTokenEndpointV2"] = f"{address}/ims/token/v3"
+        yield registry.Schema()
 
 
 @pytest.fixture(scope="module")
