@@ -29,6 +29,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx
+import psutil
 import psycopg
 import sqlalchemy as sa
 from rich.console import Console
@@ -62,22 +63,27 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--databases", nargs="+", choices=("sqlite", "postgresql"), default=("sqlite", "postgresql"))
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--writes", type=int, default=0, help="how many runs to post to either service")
     parser.add_argument("--only", default="", help="ask only the questions whose name holds this")
     arguments = parser.parse_args()
     console = Console(width=120)
     with ExitStack() as stack:
         folder = arguments.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headgate-bench-")))
         for database in arguments.databases:
-            with deployment(folder / database, database) as (settings, http):
+            if arguments.writes:
+                write_cost(console, folder, database, arguments.writes)
+                continue
+            with deployment(folder / database, database) as (settings, http, processes):
                 flows = filled(console, settings, http, arguments.runs)
-                ask(console, database, http, questions(settings, flows, arguments.only), arguments.rounds)
+                ask(console, database, http, processes, questions(settings, flows, arguments.only), arguments.rounds)
 
 
 @contextmanager
-def deployment(folder: Path, database: str) -> Iterator[tuple[Settings, httpx.Client]]:
-    """A service without a worker on the metadata in `folder`, and a client with the local organisation's headers."""
+def deployment(folder: Path, database: str) -> Iterator[tuple[Settings, httpx.Client, list[int]]]:
+    """A service without a worker on the metadata in `folder`, a client of it, and the processes that work for it."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
+        roots: list[int] = []
         environment = {**os.environ, "HEADGATE_FILE_ROOTS": str(folder)}
         if database == "postgresql":
             os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())
@@ -85,6 +91,7 @@ def deployment(folder: Path, database: str) -> Iterator[tuple[Settings, httpx.Cl
 
             server = get_server(Path(tempfile.gettempdir()) / f"headgate-list-{folder.name}", cleanup_mode="stop")
             stack.callback(server.cleanup)
+            roots.append(int((Path(server.pgdata) / "postmaster.pid").read_text().split()[0]))
             environment["HEADGATE_METADATA_URL"] = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
         command = [sys.executable, "-m", "headgate.cli", "serve", "--no-worker", "--data", str(folder), "--port", "0"]
         log = stack.enter_context((folder / "service.log").open("w"))
@@ -104,7 +111,7 @@ def deployment(folder: Path, database: str) -> Iterator[tuple[Settings, httpx.Cl
             "x-sandbox-name": found["sandbox"],
         }
         with httpx.Client(base_url=found["baseUrl"], headers=headers, timeout=120) as http:
-            yield settings, http
+            yield settings, http, [process.pid, *roots]
 
 
 # -- the runs --------------------------------------------------------------------------------------
@@ -391,25 +398,47 @@ def questions(settings: Settings, flows: list[str], only: str) -> dict[str, tupl
 
 
 def ask(
-    console: Console, database: str, http: httpx.Client, asked: dict[str, tuple[str, Question]], rounds: int
+    console: Console,
+    database: str,
+    http: httpx.Client,
+    processes: list[int],
+    asked: dict[str, tuple[str, Question]],
+    rounds: int,
 ) -> None:
     """Ask everything in turn, `rounds` times after two that do not count, and print what it took."""
     chance, figures = random.Random(11), dict[str, list[float]]()
-    found: dict[str, int] = {}
+    found, work = dict[str, int](), dict[str, list[float]]()
     for number in range(rounds + 2):
         for name, (path, parameters) in asked.items():
+            before = cpu_ms(processes)
             took, body = get(http, f"{BASE}{path}", parameters(chance))
             found[name] = len(body["items"])
             if number >= 2:
                 figures.setdefault(name, []).append(took)
+                work.setdefault(name, []).append(cpu_ms(processes) - before)
     figures |= deep(http, rounds)
     table = Table(title=f"{database}: ms of one page of 100 over loopback")
-    for heading in ("question", "entries", "p50", "p95"):
+    for heading in ("question", "entries", "p50", "p95", "CPU p50", "CPU p95"):
         table.add_column(heading, justify="left" if heading == "question" else "right")
     for name, times in figures.items():
-        p95 = statistics.quantiles(times, n=20, method="inclusive")[18]
-        table.add_row(name, str(found.get(name, 100)), f"{statistics.median(times):.1f}", f"{p95:.1f}")
+        columns = [f"{part:.1f}" for part in (*middle(times), *(middle(work[name]) if name in work else ()))]
+        table.add_row(name, str(found.get(name, 100)), *columns)
     console.print(table)
+
+
+def middle(times: list[float]) -> tuple[float, float]:
+    """The median and the 95th percentile."""
+    return statistics.median(times), statistics.quantiles(times, n=20, method="inclusive")[18]
+
+
+def cpu_ms(processes: list[int]) -> float:
+    """The CPU time of these processes and their children so far, in milliseconds."""
+    nanoseconds = 0
+    for root in processes:
+        family = [psutil.Process(root), *psutil.Process(root).children(recursive=True)]
+        for task in (task for process in family for task in Path(f"/proc/{process.pid}/task").iterdir()):
+            nanoseconds += int((task / "schedstat").read_text().split()[0])
+    return nanoseconds / 1e6
 
 
 def deep(http: httpx.Client, rounds: int) -> dict[str, list[float]]:
@@ -421,7 +450,7 @@ def deep(http: httpx.Client, rounds: int) -> dict[str, list[float]]:
         "deep page by start": [("orderby", "metrics.durationSummary.startedAtUTC")],
     }.items():
         _, body = get(http, f"{BASE}/runs", [*query, ("limit", "1000")])
-        for _ in range(50):
+        for _ in range(20):
             if "next" in body["_links"]:
                 _, body = get(http, BASE + body["_links"]["next"]["href"], [])
         times = []
@@ -430,6 +459,37 @@ def deep(http: httpx.Client, rounds: int) -> dict[str, list[float]]:
             times.append(took)
         figures[name] = times
     return figures
+
+
+def write_cost(console: Console, folder: Path, database: str, posts: int) -> None:
+    """Post runs to a service with the indexes of listings and to one with those it had before, in turn."""
+    with (
+        deployment(folder / f"{database}-with", database) as (indexed, http, _),
+        deployment(folder / f"{database}-bare", database) as (bare, other, _),
+    ):
+        engine, kept = sa.create_engine(bare.metadata), ("ix_runs_flow_state", "ix_runs_queue", "ix_runs_dataset")
+        with engine.begin() as connection:
+            for index in tables.runs.indexes:
+                if str(index.name).startswith("ix_runs_") and index.name not in kept:
+                    connection.execute(sa.schema.DropIndex(index, if_exists=True))
+            for name, columns in (("listing", "org_id, sandbox_id, seq"), ("by_flow", "flow_id, seq")):
+                connection.exec_driver_sql(f"CREATE INDEX IF NOT EXISTS ix_runs_{name} ON runs ({columns})")
+        engine.dispose()
+        services = [(client, make_flows(at)[0], list[float]()) for at, client in ((indexed, http), (bare, other))]
+        params = {"windowStartTime": "1709251200", "windowEndTime": "1710201600", "deltaColumn": {"name": "updated_at"}}
+        for number in range(posts + 10):
+            for client, flow, times in services if number % 2 else services[::-1]:
+                began = time.perf_counter()
+                answer = client.post(f"{BASE}/runs", json={"flowId": flow, "params": params})
+                if answer.status_code != 201:
+                    sys.exit(answer.text)
+                if number >= 10:
+                    times.append(time.perf_counter() - began)
+        medians = [statistics.median(times) * 1000 for _, _, times in services]
+        console.print(
+            f"{database}: POST /runs takes {medians[0]:.2f} ms with the indexes of listings and {medians[1]:.2f} ms "
+            f"without: ratio {medians[0] / medians[1]:.2f}"
+        )
 
 
 def get(http: httpx.Client, address: str, parameters: list[tuple[str, str]]) -> tuple[float, Json]:

@@ -1,5 +1,6 @@
 """Listening: the application on a socket, with its worker beside it."""
 
+import gc
 import os
 import signal
 import socket
@@ -39,6 +40,8 @@ def serve(settings: Settings, *, host: str, port: int, with_worker: bool, ready:
 
         for stop in (signal.SIGTERM, signal.SIGINT):
             signal.signal(stop, lambda _number, _frame: None)  # uvicorn raises it again once it has stopped
+        gc.collect()
+        gc.freeze()  # what is there now stays: a full collection would look at all of it and hold up an answer
         _Server(config, answering).run([sock])
 
 

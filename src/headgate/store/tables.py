@@ -255,7 +255,7 @@ runs = Table(
     _partial("ix_runs_early", EARLY, "org_id", "sandbox_id"),
     Index("ix_runs_flow_state", "flow_id", "state", "seq"),  # whether an earlier run of a flow is unfinished
     Index("ix_runs_queue", "state", "start_at"),
-    Index("ix_runs_parent", "parent_id"),
+    _partial("ix_runs_parent", "parent_id IS NOT NULL", "parent_id"),
     Index("ix_runs_dataset", "org_id", "sandbox_id", "dataset_id", "created_at", "seq"),
     Index(
         "ix_runs_reverted",
