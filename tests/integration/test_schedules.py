@@ -385,6 +385,59 @@ def test_disabling_while_workers_look_is_never_between(scheduled: Scheduled) -> 
             scheduled.change(flow, state="enabled")
 
 
+class Held:
+    """Holds the first statement that begins with `words`, once it is armed, until it is let go."""
+
+    def __init__(self, store: Any, words: str) -> None:
+        self.armed, self.reached, self.go = threading.Event(), threading.Event(), threading.Event()
+        engine: sa.Engine = store._engine
+
+        @sa.event.listens_for(engine, "before_cursor_execute")
+        def held(_c: Any, _u: Any, statement: str, _p: Any, _x: Any, _m: bool) -> None:
+            if self.armed.is_set() and not self.reached.is_set() and statement.startswith(words):
+                self.reached.set()
+                assert self.go.wait(20)
+
+
+def test_a_run_made_while_its_sandbox_is_closed_is_cancelled(scheduled: Scheduled) -> None:
+    scheduled.flow()
+    scheduled.clock.pass_by(2)
+    held = Held(scheduled.store, "INSERT INTO runs")
+    held.armed.set()
+    with ThreadPoolExecutor(2) as pool:
+        made = pool.submit(scheduled.store.planner.make_due)
+        assert held.reached.wait(20)
+        closed = pool.submit(scheduled.store.sandboxes.close, "ORG", "prod")
+        threading.Event().wait(0.3)  # for the closing to come to where it waits
+        held.go.set()
+        run = made.result()
+        closed.result()
+    assert run is not None
+    assert scheduled.scoped.run(run.id).state is RunState.CANCELLED
+    scheduled.change(run.flow_id, interval=2)  # by somebody who was let in before
+    assert scheduled.due(DAY) is None
+
+
+def test_a_run_ends_while_its_sandbox_is_closed(scheduled: Scheduled) -> None:
+    """Both take the plan and the run, in the same order: neither keeps the other from going on."""
+    scheduled.flow()
+    run = scheduled.due(2)
+    assert run is not None
+    held = Held(scheduled.store, "UPDATE runs SET state=")
+    claim = scheduled.store.queue.claim("test", lease=60)
+    assert claim is not None
+    held.armed.set()
+    with ThreadPoolExecutor(2) as pool:
+        ended = pool.submit(scheduled.store.queue.finish, claim.run, RunState.SUCCESS, metrics={}, activities=[])
+        assert held.reached.wait(20)
+        closed = pool.submit(scheduled.store.sandboxes.close, "ORG", "prod")
+        threading.Event().wait(0.3)
+        held.go.set()
+        ended.result()
+        closed.result()
+    assert scheduled.scoped.run(run.id).state is RunState.SUCCESS
+
+
 def test_a_worker_makes_and_executes_the_runs_that_are_due(scheduled: Scheduled) -> None:
     scheduled.insert(1, scheduled.clock.now - DAY)
     flow = scheduled.flow()

@@ -46,7 +46,7 @@ class Planner:
             window = plan.window(row.present)
             if window is None:
                 return None
-            scope = _scope(connection, row)
+            scope = Scope(row.org_id, row.sandbox_id, row.sandbox_name)
             flow = tables.resources
             stored = connection.execute(sa.select(flow).where(flow.c.id == row.flow_id)).one()
             run = _run(resource_of(stored, scope), window, row.present)
@@ -57,23 +57,18 @@ class Planner:
 
 
 def _due(flow_id: str | None = None) -> sa.Select[Any]:
-    runs = tables.runs
+    runs, sandboxes = tables.runs, tables.sandboxes
     unfinished = sa.exists().where(
         runs.c.flow_id == _PLANS.c.flow_id, runs.c.due_at.is_not(None), runs.c.state.in_(_OPEN)
     )
     chosen = [_PLANS.c.flow_id == flow_id] if flow_id is not None else []
     return (
-        sa.select(_PLANS, now().label("present"))
-        .where(_PLANS.c.due_at <= now(), ~unfinished, *chosen)
+        sa.select(_PLANS, now().label("present"), sandboxes.c.name.label("sandbox_name"))
+        .join(sandboxes, sandboxes.c.id == _PLANS.c.sandbox_id)
+        .where(_PLANS.c.due_at <= now(), sandboxes.c.state == "active", ~unfinished, *chosen)
         .order_by(_PLANS.c.due_at)
         .limit(1)
     )
-
-
-def _scope(connection: sa.Connection, row: Any) -> Scope:
-    sandboxes = tables.sandboxes
-    name = connection.execute(sa.select(sandboxes.c.name).where(sandboxes.c.id == row.sandbox_id)).scalar_one()
-    return Scope(row.org_id, row.sandbox_id, name)
 
 
 def _run(flow: Resource, window: Window, present: int) -> Run:

@@ -7,16 +7,16 @@ import sqlalchemy as sa
 
 from headgate.errors import NotFound
 from headgate.model.orgs import Sandbox
-from headgate.model.resources import Kind, new_etag, now_ms
+from headgate.model.resources import Kind
 from headgate.model.runs import RunState
 from headgate.model.scope import Caller
 from headgate.store import tables
 from headgate.store.changes import SETUP, Change, Taken, changing
+from headgate.store.scoped import cancel_runs
 from headgate.store.transactions import Transactions
 
 __all__ = ["Sandboxes", "sandbox_of"]
 
-_WAITING = (RunState.SCHEDULED.value, RunState.QUEUED.value)
 _KEPT = frozenset({"audit", "grants"})  # what outlives the resources of a sandbox that is emptied
 
 
@@ -141,21 +141,15 @@ def _busy(connection: sa.Connection, sandbox: Sandbox) -> bool:
 
 
 def _stop(connection: sa.Connection, sandbox: Sandbox) -> None:
-    """Cancel the open runs of a sandbox, and let no schedule make new ones."""
-    runs, schedules, present = tables.runs, tables.schedules, now_ms()
-    mine = (runs.c.org_id == sandbox.org_id, runs.c.sandbox_id == sandbox.id)
-    connection.execute(
-        sa.update(runs)
-        .where(*mine, runs.c.state.in_((*_WAITING, RunState.IN_PROGRESS.value)))
-        .values(
-            state=sa.case((runs.c.state.in_(_WAITING), RunState.CANCELLED.value), else_=runs.c.state),
-            cancel_requested=True,
-            updated_at=present,
-            etag=new_etag(present),
-        )
-    )
+    """Let no schedule make runs of a sandbox, and cancel its open ones.
+
+    The schedules first, as whoever makes or ends a run of one takes them: who came before is waited for, and the run
+    that it made is met here.
+    """
+    runs, schedules = tables.runs, tables.schedules
     connection.execute(
         sa.update(schedules)
         .where(schedules.c.org_id == sandbox.org_id, schedules.c.sandbox_id == sandbox.id)
         .values(due_at=None)
     )
+    cancel_runs(connection, runs.c.org_id == sandbox.org_id, runs.c.sandbox_id == sandbox.id)

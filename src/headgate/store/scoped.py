@@ -17,7 +17,7 @@ from headgate.store.listing import Page, list_page, newest_run
 from headgate.store.transactions import Transactions
 from headgate.store.vault import Place, Vault
 
-__all__ = ["InUse", "NameTaken", "ScopedStore", "resource_of", "run_of"]
+__all__ = ["InUse", "NameTaken", "ScopedStore", "cancel_runs", "resource_of", "run_of"]
 
 _LONGEST_ID = 64
 _LOOKS = (0.1, 0.2, 0.5, 1, 2, 4, 6, 6)  # seconds between looks for a run whose commit was not answered
@@ -489,23 +489,27 @@ class ScopedStore:
         return self._run(connection, row.run_id)
 
     def _cancel(self, connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> None:
-        table = tables.runs
-        present = now_ms()
-        waiting = (RunState.SCHEDULED.value, RunState.QUEUED.value)
-        # In one statement: a run that a worker takes or gives back meanwhile is met in either state.
-        connection.execute(
-            sa.update(table)
-            .where(*self._mine(table), chosen, table.c.state.in_((*waiting, RunState.IN_PROGRESS.value)))
-            .values(
-                state=sa.case((table.c.state.in_(waiting), RunState.CANCELLED.value), else_=table.c.state),
-                cancel_requested=True,
-                updated_at=present,
-                etag=new_etag(present),
-            )
-        )
+        cancel_runs(connection, *self._mine(tables.runs), chosen)
 
     def _resource(self, row: Any) -> Resource:
         return resource_of(row, self.scope)
+
+
+def cancel_runs(connection: sa.Connection, *chosen: sa.ColumnElement[bool]) -> None:
+    """Cancel those of the chosen runs that have not begun, and ask the workers of those under way to stop."""
+    table, present = tables.runs, now_ms()
+    waiting = (RunState.SCHEDULED.value, RunState.QUEUED.value)
+    # In one statement: a run that a worker takes or gives back meanwhile is met in either state.
+    connection.execute(
+        sa.update(table)
+        .where(*chosen, table.c.state.in_((*waiting, RunState.IN_PROGRESS.value)))
+        .values(
+            state=sa.case((table.c.state.in_(waiting), RunState.CANCELLED.value), else_=table.c.state),
+            cancel_requested=True,
+            updated_at=present,
+            etag=new_etag(present),
+        )
+    )
 
 
 def resource_of(row: Any, scope: Scope) -> Resource:
