@@ -19,7 +19,7 @@ from headgate.auth import Credentials, Tokens, local_credentials
 from headgate.config import Settings
 from headgate.model.orgs import Client, Org
 from headgate.model.scope import Principal
-from headgate.service import Service
+from headgate.service.service import Service
 from headgate.store import ScopedStore, Store, open_store
 
 BASE = "/data/foundation/flowservice"

@@ -11,7 +11,7 @@ import structlog
 
 from headgate.api import bodies
 from headgate.errors import Unavailable
-from headgate.service import Service
+from headgate.service.service import Service
 from tests.integration.face import BASE, CATALOG, NOBODY, Face, refused
 
 BAD_REQUEST = "BadRequestError"

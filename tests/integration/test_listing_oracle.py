@@ -14,7 +14,7 @@ from headgate.config import Settings
 from headgate.model.orgs import Client, Org
 from headgate.model.runs import RunState
 from headgate.model.scope import Caller, Principal
-from headgate.service import Service
+from headgate.service.service import Service
 from headgate.store import open_store, tables
 
 Json = dict[str, Any]

@@ -8,7 +8,7 @@ import pytest
 
 from headgate.api import create_app
 from headgate.config import Settings
-from headgate.service import Service
+from headgate.service.service import Service
 from headgate.sources.sql import postgres_types, sqlite_types
 
 BASES = (  # of the services whose addresses docs/reference/api.md gives without them

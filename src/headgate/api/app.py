@@ -30,7 +30,7 @@ from headgate.api.answers import Envelope, on_headgate_error, on_http_exception
 from headgate.api.openapi import describe
 from headgate.api.requests import check_guards
 from headgate.errors import HeadgateError
-from headgate.service import Service
+from headgate.service.service import Service
 
 __all__ = ["BASE", "create_app"]
 

@@ -10,8 +10,8 @@ from headgate.api.bodies import read_object, read_patch, read_report
 from headgate.errors import PermissionDenied, VersionMissing
 from headgate.model.permissions import Permission
 from headgate.model.scope import Caller
-from headgate.service import Service
 from headgate.service.paging import known_parameters
+from headgate.service.service import Service
 
 __all__ = [
     "Anyone",

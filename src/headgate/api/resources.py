@@ -21,8 +21,8 @@ from headgate.api.requests import (
     required_version,
 )
 from headgate.model.permissions import Permission
-from headgate.service import Service
 from headgate.service.resources import Collection
+from headgate.service.service import Service
 
 __all__ = ["routers"]
 

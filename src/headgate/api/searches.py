@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse, Response
 from headgate.api import schemas
 from headgate.api.requests import Body, Calling, Serving, needs, parameters
 from headgate.model.permissions import Permission
-from headgate.service import Service
 from headgate.service.resources import Collection
+from headgate.service.service import Service
 from headgate.service.specs import Specs
 
 __all__ = ["router"]

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from headgate.api import schemas
 from headgate.api.requests import Bare, Body, Calling, Serving, needs, parameters
 from headgate.model.permissions import Permission
-from headgate.service import Service
+from headgate.service.service import Service
 from headgate.service.specs import Specs
 
 __all__ = ["routers"]

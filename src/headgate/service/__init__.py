@@ -1,5 +1,4 @@
-"""The use-cases: what can be done here, whoever asks and however. Knows no HTTP and no SQL."""
+"""The use-cases: what can be done here, whoever asks and however. Knows no HTTP and no SQL.
 
-from headgate.service.service import Service
-
-__all__ = ["Service"]
+`service.Service` has them all; the modules are imported one by one, so that a command pays for what it uses alone.
+"""

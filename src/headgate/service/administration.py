@@ -19,7 +19,6 @@ from headgate.model.runs import Json
 from headgate.service.local import settings_for
 from headgate.service.sandboxes import check_new, empty, see_not_default
 from headgate.store import Store, Taken, open_store
-from headgate.targets import Lake
 
 __all__ = ["CODE_SECONDS", "Administration", "IdTaken", "administering"]
 
@@ -92,6 +91,8 @@ class Administration:
 
     def reset_sandbox(self, name: str) -> None:
         """Remove all that a sandbox holds. Raises NotFound, SandboxProtected, SandboxBusy."""
+        from headgate.targets import Lake  # here, since no other command needs what it loads
+
         lake = Lake(self._warehouse)
         try:
             empty(self._store.sandboxes, lake, self._store.sandboxes.get(self.org_id, name), by=self._by)

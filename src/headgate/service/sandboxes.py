@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from headgate.errors import (
     BadFilterValue,
@@ -21,7 +22,9 @@ from headgate.service.bodies import shown
 from headgate.service.paging import Parameters, known_parameters, truth
 from headgate.store import Sandboxes as SandboxStore
 from headgate.store import Store, Taken
-from headgate.targets import Lake
+
+if TYPE_CHECKING:
+    from headgate.targets import Lake
 
 __all__ = ["Sandboxes", "check_new", "empty", "see_not_default"]
 
@@ -36,7 +39,7 @@ _ORDERS = {**_FIELDS, "createdDate": Field("createdDate"), "lastModifiedDate": F
 class Sandboxes:
     """The sandboxes of the caller's organisation. A sandbox in which the caller has no role is like none."""
 
-    def __init__(self, store: Store, lake: Lake) -> None:
+    def __init__(self, store: Store, lake: "Lake") -> None:
         self._sandboxes = store.sandboxes
         self._tenants = store.tenants
         self._lake = lake
@@ -114,7 +117,7 @@ class Sandboxes:
         return sandbox
 
 
-def empty(store: SandboxStore, lake: Lake, sandbox: Sandbox, *, by: str | Caller) -> Sandbox:
+def empty(store: SandboxStore, lake: "Lake", sandbox: Sandbox, *, by: str | Caller) -> Sandbox:
     """Remove all that a sandbox holds, and give it as it was meanwhile. Raises SandboxProtected, SandboxBusy."""
     see_not_default(sandbox, "reset")
     resetting = store.begin_reset(sandbox.org_id, sandbox.name, by=by)
@@ -129,7 +132,7 @@ def empty(store: SandboxStore, lake: Lake, sandbox: Sandbox, *, by: str | Caller
     return resetting
 
 
-def _emptied(store: SandboxStore, lake: Lake, sandbox: Sandbox, by: str | Caller) -> bool:
+def _emptied(store: SandboxStore, lake: "Lake", sandbox: Sandbox, by: str | Caller) -> bool:
     for table in store.lake_tables(sandbox):
         lake.drop(table)
     return store.finish_reset(sandbox.org_id, sandbox.name, by=by)
