@@ -547,6 +547,12 @@ class StateForbidsChange(InvalidRequest):
     code = "FLOW-1457-400"
 
 
+class StateForbidsDeletion(InvalidRequest):
+    """The state of the source or target connection or of the flow does not allow to delete it."""
+
+    code = "FLOW-1458-400"
+
+
 class PatchTooLong(InvalidRequest):
     """The patch holds too many operations. Send them in several requests."""
 

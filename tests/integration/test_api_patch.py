@@ -359,6 +359,9 @@ def test_state_that_passes_forbids_a_change(face: Face) -> None:
     face.set_state(id_, "disabling")
     refused(face.patch(f"/flows/{id_}", [replace("/name", "x")], "*"), 400, "FLOW-1420-400")
     refused(face.post(f"/flows/{id_}/action?op=enable", None), 400, "FLOW-1421-400")
+    refused(face.delete(f"/flows/{id_}"), 400, "FLOW-1458-400")
+    face.set_state(id_, "disabled")
+    assert face.delete(f"/flows/{id_}").status_code == 204
 
 
 def test_source_without_an_account_is_patched(face: Face) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from headgate.errors import HeadgateError
-from headgate.model.lifecycle import Op, ResourceState, after, changeable, check_report, read_op
+from headgate.model.lifecycle import Op, ResourceState, after, changeable, check_report, read_op, removable
 from headgate.model.resources import Kind
 
 EDGES = {
@@ -45,6 +45,17 @@ def test_states_that_pass_forbid_changes(state: ResourceState, kind: Kind, code:
     with pytest.raises(HeadgateError, match=state.value) as raised:
         changeable(kind, state)
     assert raised.value.code == code
+
+
+@pytest.mark.parametrize("kind", [Kind.CONNECTION, Kind.SOURCE_CONNECTION, Kind.TARGET_CONNECTION, Kind.FLOW])
+@pytest.mark.parametrize("state", ResourceState)
+def test_states_that_pass_forbid_deletion(state: ResourceState, kind: Kind) -> None:
+    if state.value not in PASSING:
+        removable(kind, state)
+        return
+    with pytest.raises(HeadgateError, match=state.value) as raised:
+        removable(kind, state)
+    assert raised.value.code == ("FLOW-1416-400" if kind is Kind.CONNECTION else "FLOW-1458-400")
 
 
 @pytest.mark.parametrize(

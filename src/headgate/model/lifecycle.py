@@ -22,6 +22,7 @@ from headgate.errors import (
     ProgressCombined,
     ProgressOfFailure,
     StateForbidsChange,
+    StateForbidsDeletion,
     StateForbidsUpdate,
     SubActionForbidden,
     TransitionUnderWay,
@@ -29,7 +30,7 @@ from headgate.errors import (
 )
 from headgate.model.resources import Kind
 
-__all__ = ["Op", "ResourceState", "after", "changeable", "check_report", "folded", "read_op"]
+__all__ = ["Op", "ResourceState", "after", "changeable", "check_report", "folded", "read_op", "removable"]
 
 
 class ResourceState(StrEnum):
@@ -146,3 +147,11 @@ def changeable(kind: Kind, state: ResourceState) -> None:
         return
     refusal = {Kind.CONNECTION: ConnectionForbidsUpdate, Kind.FLOW: StateForbidsUpdate}.get(kind, StateForbidsChange)
     raise refusal(f"The state is {state}; a resource is changed when its state is final.", state=state.value)
+
+
+def removable(kind: Kind, state: ResourceState) -> None:
+    """See that a resource in this state may be deleted. Raises ConnectionForbidsUpdate, StateForbidsDeletion."""
+    if state.stable:
+        return
+    refusal = ConnectionForbidsUpdate if kind is Kind.CONNECTION else StateForbidsDeletion
+    raise refusal(f"The state is {state}; a resource is deleted when its state is final.", state=state.value)

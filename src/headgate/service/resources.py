@@ -20,7 +20,7 @@ from headgate.errors import (
     UsedByFlow,
     VersionConflict,
 )
-from headgate.model.lifecycle import Op, ResourceState, after, changeable, check_report, read_op
+from headgate.model.lifecycle import Op, ResourceState, after, changeable, check_report, read_op, removable
 from headgate.model.patch import Operation, apply, parse_patch
 from headgate.model.query import Field, Query
 from headgate.model.resources import Kind, Resource, new_etag, now_ms
@@ -154,11 +154,12 @@ class Collection(ABC):
         return wire.created(self._change(caller, self._store.scoped(caller), id_, changed, etag))
 
     def delete(self, caller: Caller, id_: str) -> None:
-        """Remove a resource that no flow uses. Raises NotFound, and `in_use`."""
+        """Remove a resource that no flow uses, and whose state is final. Raises NotFound, InvalidRequest."""
         store = self._store.scoped(caller)
+        removable(self.kind, ResourceState(store.get(self.kind, check_id(id_, self.kind)).state))
         unless = None if self.kind is Kind.FLOW else Kind.FLOW
         try:
-            store.delete(self.kind, check_id(id_, self.kind), unless_used_by=unless)
+            store.delete(self.kind, id_, unless_used_by=unless)
         except InUse as error:
             flows = ", ".join(error.users[:3])
             raise self.in_use(f"{self.kind} entry {id_} is used by the flow {flows}.", id=id_) from error
