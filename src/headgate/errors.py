@@ -511,6 +511,12 @@ class UnknownField(InvalidRequest):
     code = "FLOW-1449-400"
 
 
+class UnknownSpecField(UnknownField):
+    """The `property` filter names a field of specs that cannot be filtered by."""
+
+    code = "FLOW-1423-400"
+
+
 class UnknownOperator(InvalidRequest):
     """The `property` filter has no operator that is known here. Use ==, !=, <, <=, > or >=."""
 

@@ -270,7 +270,7 @@ def test_specs_are_filtered_and_never_paged(face: Face) -> None:
     projected = face.get("/connectionSpecs", property="name").json()["items"]
     assert set(projected[0]) == {"id", "name"}
     refused(face.get("/connectionSpecs", limit=3), 400, "FLOW-1451-400")
-    refused(face.get("/connectionSpecs", property="nope==1"), 400, "FLOW-1449-400")
+    refused(face.get("/connectionSpecs", property="nope==1"), 400, "FLOW-1423-400")
 
 
 def test_flow_spec_by_name(face: Face) -> None:

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from headgate.errors import BadFilterValue, LimitWithCount, UnknownParameter
-from headgate.model.query import Field, Query, is_projection, parse_limit, parse_order, parse_query
+from headgate.model.query import NEWEST_FIRST, Field, Order, Query, is_projection, parse_limit, parse_order, parse_query
 from headgate.model.runs import Json
 from headgate.model.scope import Scope
 from headgate.store import Page
@@ -55,7 +55,7 @@ class Listings:
                 raise BadFilterValue(
                     "The continuationToken belongs to another query; send it alone or with the same query."
                 )
-            properties, order, after = tuple(begun["property"]), parse_order(begun["orderby"], fields), begun["after"]
+            properties, order, after = tuple(begun["property"]), _order(begun["orderby"], fields), begun["after"]
             limit = limit or str(begun["limit"])
         count = truth(single.get("count"), "count")
         if self._strict and count and "limit" in single:
@@ -64,11 +64,18 @@ class Listings:
         return replace(query, after=None if after is None else (after[0], after[1]), order=order)
 
     def read_search(
-        self, scope: Scope, collection: str, parameters: Parameters, body: Json, fields: Mapping[str, Field]
+        self,
+        scope: Scope,
+        collection: str,
+        parameters: Parameters,
+        body: Json,
+        fields: Mapping[str, Field],
+        *,
+        extra: Iterable[str] = (),
     ) -> Query:
-        """What the body of `POST /<collection>/search` asks for. Raises InvalidRequest."""
+        """What the body of `POST /<collection>/search` asks for, but for its members `extra`. Raises InvalidRequest."""
         _, single = known_parameters(parameters, ("continuationToken",))
-        return self.read(scope, collection, [*searched(body), *single.items()], fields)
+        return self.read(scope, collection, [*searched(body, *extra), *single.items()], fields)
 
     def answer(
         self,
@@ -121,6 +128,10 @@ class Listings:
             ) from error
         content: Json = json.loads(text)
         return content
+
+
+def _order(text: str, fields: Mapping[str, Field]) -> Order:
+    return NEWEST_FIRST if text == NEWEST_FIRST.text else parse_order(text, fields)
 
 
 def known_parameters(parameters: Parameters, known: Iterable[str]) -> tuple[tuple[str, ...], dict[str, str]]:

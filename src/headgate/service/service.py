@@ -38,8 +38,8 @@ class Service:
         self._gate = Gate(Issuers(tokens, settings.issuers), store.tenants, strict=settings.strict)
         self._store = store
         self.identity = Identity(settings, store, tokens)
-        self.connection_specs = Specs("connectionSpecs", connection_specs(), store)
-        self.flow_specs = Specs("flowSpecs", flow_specs(), store)
+        self.connection_specs = Specs("connectionSpecs", connection_specs(), store, listings)
+        self.flow_specs = Specs("flowSpecs", flow_specs(), store, listings)
         self.connections = Connections(store, listings, settings)
         self.source_connections = SourceConnections(store, listings, settings)
         self.target_connections = TargetConnections(store, listings)

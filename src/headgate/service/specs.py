@@ -2,7 +2,8 @@
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from headgate.errors import (
     BadGrouping,
@@ -12,17 +13,19 @@ from headgate.errors import (
     SpecOfCatalogue,
     SpecsForbidden,
     TooManySpecs,
+    UnknownField,
     UnknownSpec,
+    UnknownSpecField,
 )
 from headgate.model.permissions import Permission
-from headgate.model.query import Field, Query, parse_limit, parse_order, parse_query
+from headgate.model.query import NEWEST_FIRST, Field, Query, parse_query
 from headgate.model.runs import Json
 from headgate.model.scope import Caller
 from headgate.service.bodies import shown
 from headgate.service.custom_specs import connection_spec_of, flow_spec_of
-from headgate.service.paging import SINGLE, Parameters, known_parameters, projected, searched, truth
+from headgate.service.paging import Listings, Parameters, known_parameters, projected
 from headgate.sources import ConnectionSpec, FlowSpec, connection_specs, flow_specs
-from headgate.store import ScopedStore, Store
+from headgate.store import Page, ScopedStore, Store
 
 __all__ = ["Specs", "connection_spec", "flow_spec"]
 
@@ -60,10 +63,13 @@ class Specs:
     `name` is its collection's: connectionSpecs or flowSpecs.
     """
 
-    def __init__(self, name: str, specs: Sequence[ConnectionSpec] | Sequence[FlowSpec], store: Store) -> None:
+    def __init__(
+        self, name: str, specs: Sequence[ConnectionSpec] | Sequence[FlowSpec], store: Store, listings: Listings
+    ) -> None:
         self._name = name
         self._specs = specs
         self._store = store
+        self._listings = listings
 
     def create(self, caller: Caller, body: Json) -> Json:
         """Describe a spec of the caller's organisation, which is listed and never run; the spec.
@@ -93,31 +99,32 @@ class Specs:
     def listing(self, caller: Caller, parameters: Parameters) -> Json:
         """All specs that match the `property` filters; not paged. Raises InvalidRequest."""
         properties, _ = known_parameters(parameters, ("property",))
-        query = parse_query(properties, _FIELDS)
+        with _of_specs():
+            query = parse_query(properties, _FIELDS)
         return {"items": projected(self._matching(caller, query), query.projection), "_links": {}}
 
     def search(self, caller: Caller, parameters: Parameters, body: Json) -> Json:
-        """All specs that match the search in `body`, up to its limit.
+        """One page of the specs that match the search in `body`.
 
         With `groupByProperty` those that are equal in that property follow one another. Raises InvalidRequest.
         """
-        known_parameters(parameters, ())
         group = body.get("groupByProperty")
         if not (group is None or (isinstance(group, str) and group in _FIELDS and not _FIELDS[group].open)):
             texts = ", ".join(name for name, field in _FIELDS.items() if not field.open)
             raise BadGrouping(f"groupByProperty is {shown(group)}; send one of {texts}.", field=shown(group))
-        properties, single = known_parameters(searched(body, "groupByProperty"), ("property", *SINGLE))
-        query = parse_query(properties, _FIELDS, limit=parse_limit(single.get("limit")))
-        order = parse_order(single.get("orderby"), _FIELDS) if single.get("orderby") else None
-        items = self._matching(caller, query)
-        if truth(single.get("count"), "count"):
-            return {"count": len(items)}
-        if order is not None:
+        of = f"{self._name}/search:{group or ''}"  # a continuation token goes on with the grouping it was given for
+        with _of_specs():
+            query = self._listings.read_search(caller.scope, of, parameters, body, _FIELDS, extra=("groupByProperty",))
+        items, order = self._matching(caller, query), query.order
+        if order != NEWEST_FIRST:
             items.sort(key=lambda item: str(item.get(order.field.column) or ""), reverse=not order.ascending)
         if group is not None:
             found = list(dict.fromkeys(item.get(group) for item in items))
             items.sort(key=lambda item: found.index(item.get(group)))
-        return {"items": projected(items[: query.limit], query.projection), "_links": {}}
+        begin = query.after[1] if query.after else 0
+        end = begin + query.limit
+        page = Page(tuple(items[begin:end]), (None, end) if end < len(items) else None, len(items))
+        return self._listings.answer(caller.scope, of, query, page, list, address=f"/{self._name}/search")
 
     def get(self, caller: Caller, id_: str) -> Json:
         """One spec, in `items` and beside it. Raises NotFound."""
@@ -161,6 +168,15 @@ def flow_spec(id_: str, store: ScopedStore) -> FlowSpec:
     if (stored := store.spec(_FLOWS, id_)) is not None:
         raise SourceNotOnDemand(f"The flow spec {shown(stored['name'])} is only described; no flow runs by it.", id=id_)
     raise UnknownSpec(f"No flow spec has the id {shown(id_)}. GET /flowSpecs lists them.")
+
+
+@contextmanager
+def _of_specs() -> Iterator[None]:
+    """Turn an unknown field into the one of specs, which has a code of its own."""
+    try:
+        yield
+    except UnknownField as error:
+        raise UnknownSpecField(error.detail, **error.report) from error
 
 
 def _see_allowed(caller: Caller) -> None:
