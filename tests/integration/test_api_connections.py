@@ -182,6 +182,9 @@ def test_source_connection_as_it_comes_back(face: Face) -> None:
 def test_file_source_connection_needs_no_base_connection(face: Face) -> None:
     [item] = face.get(f"/sourceConnections/{face.file_source()}").json()["items"]
     assert item["data"] == {"format": "delimited"}
+    shouted = {"data": {"format": "JSON"}, "params": {"path": "*.json"}}
+    id_ = face.made("/sourceConnections", {"name": "files", "connectionSpec": {"id": LOCAL_FILES}, **shouted})
+    assert face.get(f"/sourceConnections/{id_}").json()["items"][0]["data"] == {"format": "json"}
     assert "baseConnectionId" not in item
     assert "inheritedAttributes" not in item
 

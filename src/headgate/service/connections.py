@@ -341,9 +341,10 @@ def _data(body: Json, spec: ConnectionSpec) -> Json:
     if spec.kind not in _FORMATS:
         return data
     formats = _FORMATS[spec.kind]
-    format_ = data.get("format", formats[0] if len(formats) == 1 else None)
+    asked = data.get("format", formats[0] if len(formats) == 1 else None)
+    format_ = asked.lower() if isinstance(asked, str) else None
     if format_ not in formats:
-        raise BadFormat(f"data.format is {shown(format_)}; {spec.title} has: {', '.join(formats)}.")
+        raise BadFormat(f"data.format is {shown(asked)}; {spec.title} has: {', '.join(formats)}.")
     properties = optional_object(data, "properties")
     for holder, where in ((data, "data"), (properties, "data.properties")):
         delimiter = holder.get("columnDelimiter")
