@@ -466,7 +466,7 @@ def test_specs_that_cannot_be_explored_say_why(face: Face) -> None:
 
 def test_configs_are_columns(face: Face, connections: dict[str, str]) -> None:
     path = f"/connections/{connections['postgresql']}/configs"
-    assert face.get(path).json() == {"items": [], "pageInfo": {"hasNext": False}}
+    assert face.get(path).json() == {"items": [], "pageInfo": {"hasNext": False}, "_links": {}}
     answer = face.get(path, object="shop.orders", limit=2, start=1).json()
     assert answer == {
         "items": [
@@ -474,6 +474,7 @@ def test_configs_are_columns(face: Face, connections: dict[str, str]) -> None:
             {"columnName": "total", "columnType": "decimal(10,2)"},
         ],
         "pageInfo": {"hasNext": True},
+        "_links": {},
     }
     answer = face.get(f"/connectionSpecs/{LOCAL_FILES}/configs", object="drop/flat.json").json()
     assert answer["items"] == [
@@ -482,7 +483,7 @@ def test_configs_are_columns(face: Face, connections: dict[str, str]) -> None:
     ]
     exportable = {"outputType": "activationDatasets", "outputField": "datasets", "limit": 100, "start": 0}
     answer = face.get(f"/connectionSpecs/{LANDING_ZONE}/configs", **exportable).json()
-    assert answer == {"items": [], "pageInfo": {"hasNext": False}}
+    assert answer == {"items": [], "pageInfo": {"hasNext": False}, "_links": {}}
 
 
 # -- refusals --------------------------------------------------------------------------------------

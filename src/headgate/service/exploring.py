@@ -119,7 +119,7 @@ class Exploring:
         asked = _asked(parameters, _CONFIGS)
         if not asked.get("object"):
             _spec(id_, self._store.scoped(caller))
-            return {"items": [], "pageInfo": {"hasNext": False}}  # nothing can be exported from here
+            return {"items": [], "pageInfo": {"hasNext": False}, "_links": {}}  # nothing can be exported from here
         with self._of_spec(caller, id_) as (source, spec):
             return _within(SECONDS, lambda: _configs(source, spec, asked))
 
@@ -321,6 +321,7 @@ def _configs(source: Source, spec: ConnectionSpec, asked: Mapping[str, str]) -> 
     return {
         "items": [{"columnName": column.name, "columnType": _word(column)} for column in page],
         "pageInfo": {"hasNext": int(start) + limit < len(columns)},
+        "_links": {},
     }
 
 
