@@ -567,6 +567,7 @@ class UnknownAction(InvalidRequest):
     """The action is not known. Runs take `op=cancel` and `op=re-trigger`."""
 
     code = "CONNECTOR-1401-400"
+    title = "Bad Request"
 
 
 class SandboxMissing(InvalidRequest):
@@ -847,6 +848,12 @@ class BadPatchPath(ProviderRefusal):
     """The patch's path names nothing that a request may change."""
 
     code = "CONNECTOR-1365-400"
+
+
+class TransformationsUnreadable(ProviderRefusal):
+    """`transformations` is no list of objects, each with a `name` and `params`."""
+
+    code = "CONNECTOR-1392-400"
 
 
 class StartPassed(ProviderRefusal):

@@ -184,6 +184,7 @@ def refused(answer: httpx.Response, status: int, code: str) -> str:
     assert (answer.status_code, body["type"]) == (status, f"https://ns.adobe.com/aep/errors/{code}"), body
     assert body["status"] == status
     assert body["title"]
+    assert status != 400 or (body["title"] == "Bad Request") is code.startswith("CONNECTOR-"), body["title"]
     assert body["errorMessage"] == body["errorDetails"] == body["report"]["detailed-message"]
     assert body["report"]["request-id"] == answer.headers["x-request-id"]
     assert "Traceback" not in answer.text

@@ -191,7 +191,7 @@ REFUSED: dict[str, tuple[Json, int, str]] = {
     "two copies": ({"scheduleParams": DAILY, "transformations": [COPY, COPY]}, 400, "CONNECTOR-1312-400"),
     "unknown transformation": ({"transformations": [{"name": "Shuffle"}]}, 400, "CONNECTOR-1312-400"),
     "nameless transformation": ({"transformations": [{}]}, 400, "CONNECTOR-1304-400"),
-    "transformations is an object": ({"transformations": COPY}, 400, "CONNECTOR-1312-400"),
+    "transformations is an object": ({"transformations": COPY}, 400, "CONNECTOR-1392-400"),
     "params of a transformation is a list": (
         {"transformations": [{"name": "Copy", "params": [1]}]},
         400,

@@ -21,6 +21,7 @@ from headgate.errors import (
     ScheduleEmpty,
     StartInPast,
     StartPassed,
+    TransformationsUnreadable,
 )
 from headgate.model.runs import Json
 from headgate.model.windows import parse_instant
@@ -132,7 +133,7 @@ def transformations(body: Json, spec: FlowSpec) -> list[Json]:
     if given is None:
         given = []
     if not isinstance(given, list) or not all(isinstance(entry, dict) for entry in given):
-        raise BadParameter(f"transformations is {shown(given)}; send a list of objects.")
+        raise TransformationsUnreadable(f"transformations is {shown(given)}; send a list of objects.")
     seen: set[str] = set()
     for entry in given:
         name = text(entry, "name", where="transformations[].")
