@@ -44,6 +44,12 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+def test_every_page_is_linked_from_the_first() -> None:
+    linked = set(re.findall(r"\]\(([^)#:]+)", (ROOT / "README.md").read_text()))
+    pages = {str(page.relative_to(ROOT)) for page in PAGES if page.parent.name != "adr"} - {"README.md"}
+    assert pages - linked == set()
+
+
 def test_every_decision_fits_on_a_page() -> None:
     for page in ROOT.glob("docs/adr/*.md"):
         assert len(page.read_text().splitlines()) <= 40, page.name
