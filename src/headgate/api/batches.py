@@ -26,7 +26,7 @@ def list_last_batches(request: Request, service: Serving, caller: Calling) -> Re
 
 
 @router.get("/batches/{id}")
-def get_batch(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def get_batch(id: str, request: Request, service: Serving, caller: Calling) -> Response:
     """One batch, by its id."""
     return JSONResponse(service.batches.get(caller, id, parameters(request)))
 
@@ -34,6 +34,6 @@ def get_batch(id: str, request: Request, service: Serving, caller: Calling) -> R
 @ingestion.post(
     "/batches/{id}", dependencies=[needs(Permission.MANAGE_DATASETS)], openapi_extra={"parameters": [_ACTION]}
 )
-def act_on_batch(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def act_on_batch(id: str, request: Request, service: Serving, caller: Calling) -> Response:
     """Take the rows of a batch out of its table again."""
     return JSONResponse(service.batches.act(caller, id, parameters(request)))

@@ -39,45 +39,45 @@ def preview_mapping_set(service: Serving, caller: Calling, body: Body) -> Respon
 
 
 @router.get("/mappingSets/{id}", dependencies=[_VIEW])
-def get_mapping_set(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def get_mapping_set(id: str, request: Request, service: Serving, caller: Calling) -> Response:
     """One mapping set, in its newest version or the one asked for."""
     return JSONResponse(service.mapping_sets.get(caller, id, parameters(request)))
 
 
 @router.put("/mappingSets/{id}", dependencies=[_MANAGE, Bare], openapi_extra=_SET)
-def replace_mapping_set(id: str, service: Serving, caller: Calling, body: Body) -> Response:  # noqa: A002
+def replace_mapping_set(id: str, service: Serving, caller: Calling, body: Body) -> Response:
     """Make the next version of a mapping set. Flows keep the version they have."""
     return JSONResponse(service.mapping_sets.replace(caller, id, body))
 
 
 @router.delete("/mappingSets/{id}", status_code=204, dependencies=[_MANAGE, Bare])
-def delete_mapping_set(id: str, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def delete_mapping_set(id: str, service: Serving, caller: Calling) -> Response:
     """Remove a mapping set that no flow uses."""
     service.mapping_sets.delete(caller, id)
     return Response(status_code=204)
 
 
 @router.get("/mappingSets/{id}/mappings", dependencies=[_VIEW, Bare])
-def list_mappings(id: str, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def list_mappings(id: str, service: Serving, caller: Calling) -> Response:
     """The mappings of a set."""
     return JSONResponse(service.mapping_sets.mappings(caller, id))
 
 
 @router.post("/mappingSets/{id}/mappings", dependencies=[_MANAGE, Bare], openapi_extra=_MAPPING)
-def add_mapping(id: str, service: Serving, caller: Calling, body: Body) -> Response:  # noqa: A002
+def add_mapping(id: str, service: Serving, caller: Calling, body: Body) -> Response:
     """Add a mapping to a set, as its next version."""
     return JSONResponse(service.mapping_sets.add_mapping(caller, id, body))
 
 
 @router.get("/mappingSets/{id}/mappings/{mapping_id}", dependencies=[_VIEW, Bare])
-def get_mapping(id: str, mapping_id: str, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def get_mapping(id: str, mapping_id: str, service: Serving, caller: Calling) -> Response:
     """One mapping of a set."""
     return JSONResponse(service.mapping_sets.mapping(caller, id, mapping_id))
 
 
 @router.put("/mappingSets/{id}/mappings/{mapping_id}", dependencies=[_MANAGE, Bare], openapi_extra=_MAPPING)
 def replace_mapping(
-    id: str,  # noqa: A002
+    id: str,
     mapping_id: str,
     service: Serving,
     caller: Calling,
@@ -88,7 +88,7 @@ def replace_mapping(
 
 
 @router.delete("/mappingSets/{id}/mappings/{mapping_id}", status_code=204, dependencies=[_MANAGE, Bare])
-def delete_mapping(id: str, mapping_id: str, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def delete_mapping(id: str, mapping_id: str, service: Serving, caller: Calling) -> Response:
     """Take a mapping out of a set, as its next version."""
     service.mapping_sets.delete_mapping(caller, id, mapping_id)
     return Response(status_code=204)

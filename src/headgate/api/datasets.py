@@ -29,7 +29,7 @@ def list_datasets(request: Request, service: Serving, caller: Calling) -> Respon
 
 
 @router.get("/dataSets/{id}", dependencies=[_VIEW])
-def get_dataset(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def get_dataset(id: str, request: Request, service: Serving, caller: Calling) -> Response:
     """One dataset, by its id."""
     return JSONResponse(service.datasets.get(caller, id, parameters(request)))
 
@@ -37,28 +37,28 @@ def get_dataset(id: str, request: Request, service: Serving, caller: Calling) ->
 @router.patch(
     "/dataSets/{id}", dependencies=[_MANAGE, Bare], openapi_extra=schemas.body(catalog_schemas.DATASET_CHANGE)
 )
-def change_dataset(id: str, service: Serving, caller: Calling, changes: Patch) -> Response:  # noqa: A002
+def change_dataset(id: str, service: Serving, caller: Calling, changes: Patch) -> Response:
     """Change a dataset: by an object that is merged into it, or by JSON Patch operations."""
     service.datasets.change(caller, id, changes)
     return JSONResponse([f"@/dataSets/{id}"])
 
 
 @router.put("/dataSets/{id}", dependencies=[_MANAGE, Bare], openapi_extra=schemas.body(catalog_schemas.DATASET))
-def replace_dataset(id: str, service: Serving, caller: Calling, body: Body) -> Response:  # noqa: A002
+def replace_dataset(id: str, service: Serving, caller: Calling, body: Body) -> Response:
     """Replace all that can be changed of a dataset; its table and rows stay."""
     service.datasets.replace(caller, id, body)
     return JSONResponse([f"@/dataSets/{id}"])
 
 
 @router.patch("/v2/dataSets/{id}", dependencies=[_MANAGE, Bare], openapi_extra=schemas.body(catalog_schemas.EXTENSIONS))
-def extend_dataset(id: str, service: Serving, caller: Calling, body: Body) -> Response:  # noqa: A002
+def extend_dataset(id: str, service: Serving, caller: Calling, body: Body) -> Response:
     """Merge into a dataset's extensions, such as the time its rows are to be kept."""
     service.datasets.extend(caller, id, body)
     return JSONResponse([f"@/dataSets/{id}"])
 
 
 @router.delete("/dataSets/{id}", dependencies=[_MANAGE, Bare])
-def delete_dataset(id: str, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def delete_dataset(id: str, service: Serving, caller: Calling) -> Response:
     """Remove a dataset that no flow writes to, with its table and rows."""
     service.datasets.delete(caller, id)
     return JSONResponse([f"@/dataSets/{id}"])

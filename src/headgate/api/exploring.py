@@ -48,30 +48,30 @@ _CONFIGS = {
 
 
 @router.get("/connections/{id}/test", dependencies=[Bare])
-def test_connection(id: str, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def test_connection(id: str, service: Serving, caller: Calling) -> Response:
     """Whether the connection's system lets it in; if not, `reason` says why."""
     return JSONResponse(service.exploring.test(caller, id))
 
 
 @router.get("/connections/{id}/explore", openapi_extra=_EXPLORE)
-def explore_connection(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def explore_connection(id: str, request: Request, service: Serving, caller: Calling) -> Response:
     """The tables, folders and files that a connection reaches, or the columns and first rows of one."""
     return JSONResponse(service.exploring.connection(caller, id, parameters(request)))
 
 
 @router.get("/connections/{id}/configs", openapi_extra=_CONFIGS)
-def configs_of_connection(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def configs_of_connection(id: str, request: Request, service: Serving, caller: Calling) -> Response:
     """The names and types of the columns of `object`."""
     return JSONResponse(service.exploring.connection_configs(caller, id, parameters(request)))
 
 
 @router.get("/connectionSpecs/{id}/explore", openapi_extra=_EXPLORE)
-def explore_connection_spec(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def explore_connection_spec(id: str, request: Request, service: Serving, caller: Calling) -> Response:
     """The same as of a connection, for a spec that needs no account."""
     return JSONResponse(service.exploring.spec(caller, id, parameters(request)))
 
 
 @router.get("/connectionSpecs/{id}/configs", openapi_extra=_CONFIGS)
-def configs_of_connection_spec(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def configs_of_connection_spec(id: str, request: Request, service: Serving, caller: Calling) -> Response:
     """The same as of a connection, for a spec that needs no account."""
     return JSONResponse(service.exploring.spec_configs(caller, id, parameters(request)))

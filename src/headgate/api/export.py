@@ -18,27 +18,27 @@ _RANGE = re.compile(r"bytes=(?P<first>[0-9]{0,19})-(?P<last>[0-9]{0,19})")
 
 
 @router.get("/batches/{id}/files")
-def list_files_of_batch(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def list_files_of_batch(id: str, request: Request, service: Serving, caller: Calling) -> Response:
     """The data files that a batch brought."""
     return JSONResponse(service.data_access.batch_files(caller, id, parameters(request)))
 
 
 @router.get("/batches/{id}/meta", responses=catalog_schemas.LINES)
-def get_meta_of_batch(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def get_meta_of_batch(id: str, request: Request, service: Serving, caller: Calling) -> Response:
     """What is known of a batch's errors: a list of files, or the lines of one."""
     found = service.data_access.meta(caller, id, parameters(request))
     return Response(found, media_type=_OCTETS) if isinstance(found, str) else JSONResponse(found)
 
 
 @router.get("/batches/{id}/failed")
-def list_failed_files_of_batch(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def list_failed_files_of_batch(id: str, request: Request, service: Serving, caller: Calling) -> Response:
     """The files that a batch rejected."""
     return JSONResponse(service.data_access.failed(caller, id, parameters(request)))
 
 
 @router.head("/files/{id}", include_in_schema=False)
 @router.get("/files/{id}", responses=catalog_schemas.BYTES)
-def get_file(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def get_file(id: str, request: Request, service: Serving, caller: Calling) -> Response:
     """A data file: its parts, or with `path` the bytes of one, as many as the Range header asks for."""
     if (name := request.query_params.get("path")) is None:
         return JSONResponse(service.data_access.file_parts(caller, id, parameters(request)))
@@ -48,7 +48,7 @@ def get_file(id: str, request: Request, service: Serving, caller: Calling) -> Re
 
 
 @router.get("/datasets/{id}/preview", dependencies=[Bare])
-def preview_dataset(id: str, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def preview_dataset(id: str, service: Serving, caller: Calling) -> Response:
     """The first 100 rows of a dataset."""
     return JSONResponse(service.data_access.preview(caller, id))
 

@@ -44,7 +44,7 @@ def list_documents(container: str, collection: str, request: Request, service: S
 def get_document(
     container: str,
     collection: str,
-    id: str,  # noqa: A002
+    id: str,
     request: Request,
     service: Serving,
     caller: Calling,
@@ -78,7 +78,7 @@ def create_document(
 def replace_document(
     container: str,
     collection: str,
-    id: str,  # noqa: A002
+    id: str,
     service: Serving,
     caller: Calling,
     body: Body,
@@ -91,7 +91,7 @@ def replace_document(
 def patch_document(
     container: str,
     collection: str,
-    id: str,  # noqa: A002
+    id: str,
     service: Serving,
     caller: Calling,
     patch: Patch,
@@ -101,7 +101,7 @@ def patch_document(
 
 
 @router.delete(_ONE, status_code=204, dependencies=[_MANAGE, Bare])
-def delete_document(container: str, collection: str, id: str, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def delete_document(container: str, collection: str, id: str, service: Serving, caller: Calling) -> Response:
     """Remove a document that nothing uses."""
     service.registry.delete(caller, container, collection, _decoded(id))
     return Response(status_code=204)

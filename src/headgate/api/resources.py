@@ -51,14 +51,14 @@ def _router(
         return JSONResponse(chosen(service).listing(caller, parameters(request)))
 
     @router.get("/{id}", dependencies=[view, Bare], name=f"get {name}")
-    def get(id: str, service: Serving, caller: Calling) -> Response:  # noqa: A002
+    def get(id: str, service: Serving, caller: Calling) -> Response:
         """One of them."""
         return found(chosen(service).get(caller, id))
 
     @router.patch(
         "/{id}", dependencies=[manage, Bare], name=f"change {name}", openapi_extra=schemas.versioned_body(schemas.PATCH)
     )
-    def patch(id: str, request: Request, service: Serving, caller: Calling, operations: Patch) -> Response:  # noqa: A002
+    def patch(id: str, request: Request, service: Serving, caller: Calling, operations: Patch) -> Response:
         """Change one by JSON Patch, if it still has the version of If-Match; the answer is all of it."""
         changed = chosen(service).patch(caller, id, operations, etag=required_version(request))
         return JSONResponse(changed, headers={"ETag": changed["etag"]})
@@ -69,14 +69,14 @@ def _router(
         name=f"act on {name}",
         openapi_extra=schemas.action("publish", *ops, "finalize", "finalize-update"),
     )
-    def act(id: str, request: Request, service: Serving, caller: Calling, report: Report) -> Response:  # noqa: A002
+    def act(id: str, request: Request, service: Serving, caller: Calling, report: Report) -> Response:
         """Publish a draft; enable or disable a flow. Only a provider finalizes."""
         etag = if_match(request)
         acted = chosen(service).act(caller, id, parameters(request), report, etag=etag)
         return JSONResponse(acted, headers={"ETag": acted["etag"]})
 
     @router.delete("/{id}", status_code=204, dependencies=[manage, Bare], name=f"delete {name}")
-    def delete(id: str, service: Serving, caller: Calling) -> Response:  # noqa: A002
+    def delete(id: str, service: Serving, caller: Calling) -> Response:
         """Remove one that no flow uses."""
         chosen(service).delete(caller, id)
         return Response(status_code=204)

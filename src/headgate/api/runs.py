@@ -37,26 +37,26 @@ def list_runs(request: Request, service: Serving, caller: Calling) -> Response:
 
 
 @router.get("/runs/{id}", dependencies=[view, Bare])
-def get_run(id: str, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def get_run(id: str, service: Serving, caller: Calling) -> Response:
     """One run."""
     return found(service.runs.get(caller, id))
 
 
 @router.put("/runs/{id}", dependencies=[manage, Bare], openapi_extra=schemas.versioned_body(schemas.PROVIDED_RUN))
-def update_run(id: str, request: Request, service: Serving, caller: Calling, body: Body) -> Response:  # noqa: A002
+def update_run(id: str, request: Request, service: Serving, caller: Calling, body: Body) -> Response:
     """Replace what a source provider says of a run. Only service tokens may; what the engine says is read-only."""
     changed = service.runs.put(caller, id, body, etag=required_version(request))
     return JSONResponse(changed, headers={"Location": request.url.path, "ETag": changed["etag"]})
 
 
 @router.post("/runs/{id}/action", dependencies=[run], openapi_extra=schemas.action("cancel", "re-trigger"))
-def act_on_run(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def act_on_run(id: str, request: Request, service: Serving, caller: Calling) -> Response:
     """Cancel a run, which ends as soon as its worker sees it; or make a new run of its window, and answer that."""
     acted = service.runs.act(caller, id, parameters(request), etag=if_match(request))
     return JSONResponse(acted, headers={"ETag": acted["etag"]})
 
 
 @router.get("/flows/{id}/runs", dependencies=[view])
-def list_runs_of_flow(id: str, request: Request, service: Serving, caller: Calling) -> Response:  # noqa: A002
+def list_runs_of_flow(id: str, request: Request, service: Serving, caller: Calling) -> Response:
     """One page of the runs of one flow, newest first."""
     return JSONResponse(service.runs.listing_of_flow(caller, id, parameters(request)))

@@ -31,12 +31,12 @@ def _router(name: str, chosen: Callable[[Service], Specs], schema: schemas.Schem
         return JSONResponse(made, 201, headers={"Location": f"{request.url.path}/{made['id']}"})
 
     @router.get("/{id}", dependencies=[Bare], name=f"get {name}")
-    def get(id: str, service: Serving, caller: Calling) -> Response:  # noqa: A002
+    def get(id: str, service: Serving, caller: Calling) -> Response:
         """One of them."""
         return JSONResponse(chosen(service).get(caller, id))
 
     @router.put("/{id}", dependencies=[Bare], name=f"replace {name}", openapi_extra=described)
-    def replace(id: str, service: Serving, caller: Calling, body: Body) -> Response:  # noqa: A002
+    def replace(id: str, service: Serving, caller: Calling, body: Body) -> Response:
         """Describe one of the organisation's anew."""
         return JSONResponse(chosen(service).put(caller, id, body))
 

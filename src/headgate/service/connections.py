@@ -119,7 +119,7 @@ class SourceConnections(Collection):
         super().__init__(store, listings)
         self._settings = settings
 
-    def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:  # noqa: ARG002
+    def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:  # noqa: ARG002 - as every kind
         name, ref = required_name(body), spec_ref(body, "connectionSpec")
         spec = _source_spec(store, ref)
         base = _base_connection(store, body, spec)
@@ -169,7 +169,7 @@ class TargetConnections(Collection):
     fields: ClassVar = {**_ON_CONNECTION, "params.dataSetId": Field("body.params.dataSetId")}
     changeable = frozenset({"name", "description", "data", "params"})
 
-    def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:  # noqa: ARG002
+    def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:  # noqa: ARG002 - as every kind
         content, links = _target_content(store, body)
         params = content["params"]
         if connection_spec(content["connectionSpec"]["id"]).kind == "destination":

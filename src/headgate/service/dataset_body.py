@@ -37,7 +37,7 @@ _RESERVED = frozenset(  # DuckDB takes none of these for the name of a table
     overlaps pivot pivot_longer pivot_wider placing positional primary qualify references returning
     right select semi show similar some struct summarize symmetric table tablesample then to
     trailing true try_cast union unique unpack unpivot using variadic verbose when where window with
-    """.split()  # noqa: SIM905
+    """.split()  # noqa: SIM905 - read as prose
 )
 
 

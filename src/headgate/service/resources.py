@@ -172,7 +172,7 @@ class Collection(ABC):
     def _sketch(self, store: ScopedStore, body: Json) -> Content:
         """What `body` makes of a draft, which may lack members. Raises InvalidRequest."""
 
-    def _document(self, store: ScopedStore, before: Resource) -> Json:  # noqa: ARG002
+    def _document(self, store: ScopedStore, before: Resource) -> Json:  # noqa: ARG002 - subclasses use it
         """The body that would make the stored resource once more."""
         return before.body
 
@@ -235,7 +235,7 @@ class Collection(ABC):
         shown = partial(self._shown, store)
         return self._listings.answer(caller.scope, self.kind, query, page, shown, address=address)
 
-    def _shown(self, store: ScopedStore, items: Sequence[Resource]) -> list[Json]:  # noqa: ARG002
+    def _shown(self, store: ScopedStore, items: Sequence[Resource]) -> list[Json]:  # noqa: ARG002 - subclasses use it
         return [wire.resource(item) for item in items]
 
 

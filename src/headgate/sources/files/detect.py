@@ -32,7 +32,7 @@ def detect(path: str) -> dict[str, str]:
 
     Raises SourceError, DetectionUnsupported for what cannot be read, DetectionFailed for what is not understood.
     """
-    with opening(path), open(path, "rb") as file:  # noqa: PTH123 - the real path is a str throughout
+    with opening(path), open(path, "rb") as file:
         head = file.read(_HEAD)
     whole = len(head) < _HEAD
     if head.startswith(b"PAR1"):

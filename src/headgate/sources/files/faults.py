@@ -74,7 +74,7 @@ def _ragged(found: re.Match[str]) -> HeadgateError:
 
 
 def _unclosed(found: re.Match[str]) -> HeadgateError:
-    line = _line(found[1], "latin-1", found[2], lambda record: False)  # noqa: ARG005
+    line = _line(found[1], "latin-1", found[2], lambda record: False)  # noqa: ARG005 - every record is the one
     return UnreadableRecord(f"{_place(found[1], line)}: a quoted field is not closed properly.", path=found[1])
 
 
@@ -181,7 +181,7 @@ def _line_without_json(path: str) -> int | None:
 
 @contextmanager
 def _lines(path: str) -> Iterator[IO[bytes] | Any]:
-    with open(path, "rb") as raw:  # noqa: PTH123
+    with open(path, "rb") as raw:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         yield gzip.GzipFile(fileobj=raw) if packed else raw

@@ -38,9 +38,9 @@ def find_files(
     """
     start, pattern = fixed_part(path, base=base, roots=roots)
     with opening(start):
-        mode = os.stat(start).st_mode  # noqa: PTH116
+        mode = os.stat(start).st_mode
     if not pattern:
-        address = os.path.join(base, path)  # noqa: PTH118
+        address = os.path.join(base, path)
         if kind != "folder" and stat.S_ISREG(mode):
             return [pin(start)]
         if kind == "file" or not stat.S_ISDIR(mode):
@@ -65,7 +65,7 @@ def fixed_part(path: str, *, base: Path, roots: Roots) -> tuple[str, list[str]]:
     """
     if len(path) > _LONGEST_PATH:
         raise BadParameter(f"`path` has more than {_LONGEST_PATH} characters.", parameter="path")
-    address = os.path.join(base, path)  # noqa: PTH118 - Path would drop what the roots must see
+    address = os.path.join(base, path)
     parts = [part for part in address.split("/") if part not in ("", ".")]
     fixed = len(parts)
     if not os.path.lexists(roots.real(address)):  # a path that exists is meant literally
@@ -78,7 +78,7 @@ def fixed_part(path: str, *, base: Path, roots: Roots) -> tuple[str, list[str]]:
 def entries(path: str | None, *, base: Path, roots: Roots) -> tuple[Entry, ...]:
     """The folders and files in the folder `path`, relative to `base`. Raises SourceError, BadParameter."""
     folder, wild = fixed_part(path or ".", base=base, roots=roots)
-    if wild or not os.path.isdir(folder):  # noqa: PTH112
+    if wild or not os.path.isdir(folder):
         raise SourceObjectMissing(f"There is no folder {path}.", path=path or "")
     with opening(folder), os.scandir(folder) as listed:
         found = sorted(listed, key=lambda entry: entry.name)
@@ -90,7 +90,7 @@ def _entry(entry: os.DirEntry[str], folder: str | None, roots: Roots) -> Entry |
     try:
         entry.name.encode()
         real = roots.real(entry.path)
-        mode = os.stat(real).st_mode  # noqa: PTH116
+        mode = os.stat(real).st_mode
     except (SourcePathForbidden, OSError, UnicodeEncodeError):
         return None
     path = f"{folder.rstrip('/')}/{entry.name}" if folder else entry.name
@@ -105,7 +105,7 @@ def _entry(entry: os.DirEntry[str], folder: str | None, roots: Roots) -> Entry |
 def pin(path: str) -> FileRef:
     """`path` as it is now. Raises SourceObjectMissing, SourceAccessDenied."""
     with opening(path):
-        about = os.stat(path)  # noqa: PTH116 - the real path is a str throughout
+        about = os.stat(path)
     return FileRef(path, about.st_size, about.st_mtime_ns // 1000)
 
 
@@ -158,7 +158,7 @@ def _walk(
         if roots.hides(real):
             continue
         try:
-            about = os.stat(real)  # noqa: PTH116
+            about = os.stat(real)
         except FileNotFoundError:
             continue  # a dangling link, or gone since the listing
         if stat.S_ISREG(about.st_mode):

@@ -101,7 +101,7 @@ class LocalFiles:
         files = sorted(self._find(selection), key=lambda file: file.modified_us, reverse=True)[:_DESCRIBED]
         return Relation(self._inspect(selection, sorted(files, key=lambda file: file.path)).columns)
 
-    def delta_error(self, relation: Relation, delta: DeltaColumn) -> str | None:  # noqa: ARG002
+    def delta_error(self, relation: Relation, delta: DeltaColumn) -> str | None:  # noqa: ARG002 - as every source
         """None: files are ordered by their last-modified time, whatever the delta column."""
         return None
 
@@ -110,7 +110,7 @@ class LocalFiles:
         self,
         selection: Selection,
         window: Window,
-        delta: DeltaColumn | None,  # noqa: ARG002
+        delta: DeltaColumn | None,  # noqa: ARG002 - as every source
         *,
         parallel: int,
     ) -> Iterator[Reading]:

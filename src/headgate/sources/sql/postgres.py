@@ -154,7 +154,7 @@ class PostgresSource:
             rows = session.execute(_ALL_TABLES).fetchall()
         return tuple(Entry("table", f"{schema}.{name}", path_of(name, schema), bool(may)) for schema, name, may in rows)
 
-    def detect(self, path: str) -> Mapping[str, str]:  # noqa: ARG002
+    def detect(self, path: str) -> Mapping[str, str]:  # noqa: ARG002 - as every source
         """Nothing: tables have no such properties. Raises DetectionNotOffered."""
         raise DetectionNotOffered
 

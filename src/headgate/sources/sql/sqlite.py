@@ -118,7 +118,7 @@ class SqliteSource:
             ).fetchall()
         return tuple(Entry("table", name, path_of(name)) for (name,) in rows)
 
-    def detect(self, path: str) -> Mapping[str, str]:  # noqa: ARG002
+    def detect(self, path: str) -> Mapping[str, str]:  # noqa: ARG002 - as every source
         """Nothing: tables have no such properties. Raises DetectionNotOffered."""
         raise DetectionNotOffered
 
@@ -161,7 +161,7 @@ class SqliteSource:
             reading = _reading(session, selection, window, delta)
         yield reading
 
-    def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:  # noqa: ARG002
+    def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:  # noqa: ARG002 - as every source
         """Attach the file read-only."""
         path = self._file()
         try:
