@@ -3,13 +3,14 @@
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from headgate.api.json_schema import parameter
 from headgate.api.requests import Calling, Serving, needs, parameters
 from headgate.model.permissions import Permission
 
 __all__ = ["ingestion", "router"]
 
 ingestion = APIRouter(tags=["batches"])
-_ACTION = {"name": "action", "in": "query", "required": True, "schema": {"type": "string", "enum": ["REVERT"]}}
+_ACTION = parameter("action", required=True, enum=["REVERT"])
 router = APIRouter(tags=["batches"], dependencies=[needs(Permission.VIEW_DATASETS)])
 
 

@@ -1,41 +1,33 @@
 """What request bodies and answers of the Catalog and its neighbours look like, for the OpenAPI description."""
 
-from typing import Any
-
+from headgate.api.json_schema import TEXT, Schema, list_of, object_of
 from headgate.api.schemas import PATCH
 
 __all__ = ["BYTES", "DATASET", "DATASET_CHANGE", "EXTENSIONS", "LINES", "METRICS"]
 
-Schema = dict[str, Any]
 
-
-def _object(required: list[str], **properties: Schema) -> Schema:
-    return {"type": "object", "required": required, "properties": properties}
-
-
-_TEXT: Schema = {"type": "string"}
 _NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 1000}
-_TAGS: Schema = {"type": "object", "additionalProperties": {"type": "array", "items": _TEXT}}
+_TAGS: Schema = {"type": "object", "additionalProperties": list_of(TEXT)}
 _DATASET: Schema = {
     "name": _NAME,
-    "description": _TEXT,
-    "schemaRef": _object([], id=_TEXT, contentType=_TEXT),
+    "description": TEXT,
+    "schemaRef": object_of("", id=TEXT, contentType=TEXT),
     "tags": _TAGS,
     "fileDescription": {"type": "object"},
-    "classification": _object([], dataBehavior={"enum": ["record", "time-series", "adhoc"]}),
+    "classification": object_of("", dataBehavior={"enum": ["record", "time-series", "adhoc"]}),
     "enableErrorDiagnostics": {"type": "boolean"},
-    "unifiedTags": {"type": "array", "items": _TEXT},
-    "systemLabels": {"type": "array", "items": _TEXT},
+    "unifiedTags": list_of(TEXT),
+    "systemLabels": list_of(TEXT),
     "extensions": {"type": "object"},
 }
-DATASET = _object(["name"], **_DATASET)
+DATASET = object_of("name", **_DATASET)
 DATASET_CHANGE: Schema = {
-    "oneOf": [_object([], **_DATASET), PATCH],
+    "oneOf": [object_of("", **_DATASET), PATCH],
     "description": "An object is merged into the dataset; an array holds JSON Patch operations.",
 }
-EXTENSIONS = _object(["extensions"], extensions={"type": "object", "minProperties": 1})
-METRICS = _object(
-    ["start", "end", "metrics"],
+EXTENSIONS = object_of("extensions", extensions={"type": "object", "minProperties": 1})
+METRICS = object_of(
+    "start end metrics",
     start={"type": "string", "format": "date-time"},
     end={"type": "string", "format": "date-time"},
     granularity={"type": "string", "enum": ["HOUR", "DAY", "hour", "day"], "default": "DAY"},
@@ -43,15 +35,13 @@ METRICS = _object(
         "type": "array",
         "minItems": 1,
         "maxItems": 20,
-        "items": _object(
-            ["name"],
-            name=_TEXT,
+        "items": object_of(
+            "name",
+            name=TEXT,
             filters={
                 "type": "array",
                 "maxItems": 1,
-                "items": _object(
-                    ["name", "value"], name={"const": "dataSetId"}, value=_TEXT, groupBy={"type": "boolean"}
-                ),
+                "items": object_of("name value", name={"const": "dataSetId"}, value=TEXT, groupBy={"type": "boolean"}),
             },
             aggregator={"const": "sum"},
             downsample={"const": "sum"},

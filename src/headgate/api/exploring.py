@@ -1,48 +1,42 @@
 """Testing connections, and exploring what they reach."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from headgate.api.json_schema import parameter
 from headgate.api.requests import Bare, Calling, Serving, needs, parameters
 from headgate.model.permissions import Permission
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["explore"], dependencies=[needs(Permission.VIEW_SOURCES)])
-
-
-def _parameter(name: str, description: str, **schema: Any) -> dict[str, Any]:
-    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
-
-
-_OBJECT = _parameter("object", "The path of a table, folder or file.", type="string")
-_FILE_TYPE = _parameter("fileType", "delimited, json or parquet.", type="string")
+_OBJECT = parameter("object", "The path of a table, folder or file.")
+_FILE_TYPE = parameter("fileType", "delimited, json or parquet.")
 _EXPLORE = {
     "parameters": [
-        {
-            **_parameter("objectType", "What to look at, in any letter case.", type="string"),
-            "required": True,
-            "schema": {"type": "string", "enum": ["root", "table", "folder", "file", "rest"]},
-        },
+        parameter(
+            "objectType",
+            "What to look at, in any letter case.",
+            required=True,
+            enum=["root", "table", "folder", "file", "rest"],
+        ),
         _OBJECT,
         _FILE_TYPE,
-        _parameter("preview", "Whether the first rows are shown too.", type="boolean"),
-        _parameter("columnDelimiter", "One character, or \\t for a tabulator.", type="string"),
-        _parameter("compressionType", "gzip.", type="string"),
-        _parameter("encoding", "UTF-8 or ISO-8859-1.", type="string"),
-        _parameter("determineProperties", "Whether the properties of a file are found in it.", type="boolean"),
-        _parameter("filters", "The Base64 of a row filter in PQL.", type="string"),
-        _parameter("sourceParams", "The Base64 of a JSON object; for REST sources.", type="string"),
+        parameter("preview", "Whether the first rows are shown too.", type="boolean"),
+        parameter("columnDelimiter", "One character, or \\t for a tabulator."),
+        parameter("compressionType", "gzip."),
+        parameter("encoding", "UTF-8 or ISO-8859-1."),
+        parameter("determineProperties", "Whether the properties of a file are found in it.", type="boolean"),
+        parameter("filters", "The Base64 of a row filter in PQL."),
+        parameter("sourceParams", "The Base64 of a JSON object; for REST sources."),
     ]
 }
 _CONFIGS = {
     "parameters": [
         _OBJECT,
         _FILE_TYPE,
-        _parameter("limit", "At most so many columns.", type="integer", minimum=1),
-        _parameter("start", "So many columns are left out first.", type="integer", minimum=0),
+        parameter("limit", "At most so many columns.", type="integer", minimum=1),
+        parameter("start", "So many columns are left out first.", type="integer", minimum=0),
     ]
 }
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
 from headgate.api.bodies import read_form
+from headgate.api.json_schema import TEXT, Schema, object_of, parameter
 from headgate.api.requests import Open, Serving, parameters
 from headgate.errors import BadBody, ClientRefused, TokenRefused
 
@@ -16,7 +17,6 @@ __all__ = ["router"]
 
 TOKENS, USERINFO, KEYS = "/ims/token/v3", "/ims/userinfo/v2", "/ims/keys"
 
-Schema = dict[str, Any]
 Fields = list[tuple[str, str]]
 
 router = APIRouter(tags=["identity"])
@@ -31,31 +31,18 @@ _FIELDS: dict[str, Schema] = {
 _REFUSED: Schema = {
     "description": "The token request is refused.",
     "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["error", "error_description"],
-                "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
-            }
-        }
+        "application/json": {"schema": object_of("error error_description", error=TEXT, error_description=TEXT)}
     },
 }
 _ANSWERS: dict[int | str, Schema] = {400: _REFUSED, 401: _REFUSED}
 _FORM: Schema = {
     "requestBody": {
         "required": True,
-        "content": {
-            "application/x-www-form-urlencoded": {
-                "schema": {"type": "object", "required": ["grant_type"], "properties": _FIELDS}
-            }
-        },
+        "content": {"application/x-www-form-urlencoded": {"schema": object_of("grant_type", **_FIELDS)}},
     }
 }
 _QUERY: Schema = {
-    "parameters": [
-        {"name": name, "in": "query", "required": name == "grant_type", "schema": schema}
-        for name, schema in _FIELDS.items()
-    ]
+    "parameters": [parameter(name, required=name == "grant_type", **schema) for name, schema in _FIELDS.items()]
 }
 
 

@@ -5,41 +5,38 @@ of every call, and the errors that any of them may be answered with.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from headgate.api.json_schema import TEXT, Schema, parameter
 from headgate.api.shapes import ANSWERS, LISTING, PAGED
 
 __all__ = ["describe"]
 
-Schema = dict[str, Any]
-
-_TEXT: Schema = {"type": "string"}
 _ERROR: Schema = {
     "type": "object",
     "description": "What was wrong, with which value, and what to do next.",
     "required": ["type", "title", "status"],
     "properties": {
         "type": {"type": "string", "description": "Ends in the stable code, for instance FLOW-1439-404."},
-        "title": _TEXT,
+        "title": TEXT,
         "status": {"type": "integer"},
-        "detail": _TEXT,
+        "detail": TEXT,
         "report": {
             "type": "object",
             "required": ["detailed-message", "request-id"],
-            "properties": {"detailed-message": _TEXT, "request-id": _TEXT},
+            "properties": {"detailed-message": TEXT, "request-id": TEXT},
         },
-        "errorMessage": _TEXT,
-        "errorDetails": _TEXT,
+        "errorMessage": TEXT,
+        "errorDetails": TEXT,
     },
 }
 _REFUSAL: Schema = {
     "type": "object",
     "description": "The gateway does not let the call in.",
     "required": ["error_code", "message"],
-    "properties": {"error_code": _TEXT, "message": _TEXT},
+    "properties": {"error_code": TEXT, "message": TEXT},
 }
 _STATUSES = {
     "400": "The request is wrong.",
@@ -54,14 +51,8 @@ _STATUSES = {
     "503": "Nothing was stored; try again.",
 }
 _HEADERS: tuple[Schema, ...] = (
-    {"name": "x-gw-ims-org-id", "in": "header", "required": True, "schema": _TEXT, "description": "Organisation."},
-    {
-        "name": "x-sandbox-name",
-        "in": "header",
-        "required": False,
-        "schema": _TEXT,
-        "description": "Sandbox; the organisation's default one when absent.",
-    },
+    parameter("x-gw-ims-org-id", "Organisation.", place="header", required=True),
+    parameter("x-sandbox-name", "Sandbox; the organisation's default one when absent.", place="header"),
 )
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from headgate.api import schemas
+from headgate.api.json_schema import parameter
 from headgate.api.requests import Bare, Body, Calling, Patch, Serving, needs, parameters
 from headgate.model.permissions import Permission
 from headgate.service.paging import known_parameters
@@ -17,13 +18,9 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["schemaregistry"])
 _VIEW, _MANAGE = needs(Permission.VIEW_SCHEMAS), needs(Permission.MANAGE_SCHEMAS)
-_FROM_SOURCE = {
-    "name": "fromSource",
-    "in": "query",
-    "required": False,
-    "schema": {"type": "string"},
-    "description": "The source connection whose columns become the schema's fields; schemas of the tenant only.",
-}
+_FROM_SOURCE = parameter(
+    "fromSource", "The source connection whose columns become the schema's fields; schemas of the tenant only."
+)
 _ONE = "/{container}/{collection}/{id}"
 
 

@@ -1,6 +1,6 @@
 """What request bodies look like, for the OpenAPI description: the service judges them, these describe."""
 
-from typing import Any
+from headgate.api.json_schema import TEXT, Schema, list_of, object_of, parameter
 
 __all__ = [
     "CONNECTION",
@@ -24,13 +24,10 @@ __all__ = [
     "SOURCE_CONNECTION",
     "SPEC_SEARCH",
     "TARGET_CONNECTION",
-    "Schema",
     "action",
     "body",
     "versioned_body",
 ]
-
-Schema = dict[str, Any]
 
 
 def body(schema: Schema) -> Schema:
@@ -40,13 +37,8 @@ def body(schema: Schema) -> Schema:
 
 def versioned_body(schema: Schema) -> Schema:
     """The OpenAPI part of a route that takes a JSON body under the version in If-Match."""
-    version = {
-        "name": "If-Match",
-        "in": "header",
-        "required": True,
-        "schema": {"type": "string"},
-        "description": "The etag of what is changed, as it was read; * for any.",
-    }
+    description = "The etag of what is changed, as it was read; * for any."
+    version = parameter("If-Match", description, place="header", required=True)
     return {**body(schema), "parameters": [version]}
 
 
@@ -54,15 +46,11 @@ def action(*ops: str) -> Schema:
     """The OpenAPI part of a route that takes an action."""
     return {
         "parameters": [
-            {"name": "op", "in": "query", "required": True, "schema": {"type": "string", "enum": list(ops)}},
-            {"name": "subOp", "in": "query", "schema": {"type": "string", "enum": ["apply", "rollback", "progress"]}},
+            parameter("op", required=True, enum=list(ops)),
+            parameter("subOp", enum=["apply", "rollback", "progress"]),
         ],
         "requestBody": {"required": False, "content": {"application/json": {"schema": _REPORT}}},
     }
-
-
-def _object(required: list[str], **properties: Schema) -> Schema:
-    return {"type": "object", "required": required, "properties": properties}
 
 
 _REPORT: Schema = {
@@ -74,114 +62,113 @@ _REPORT: Schema = {
         "recordTypes": {"type": "array"},
     },
 }
-_TEXT: Schema = {"type": "string"}
 _NAME: Schema = {"type": "string", "minLength": 1, "maxLength": 1000}
 _TIME: Schema = {
     "type": ["integer", "string"],
     "description": "Unix seconds, or milliseconds from 10^11 on; as a number or a text of digits.",
 }
-_SPEC = _object(["id"], id=_TEXT, version={"type": "string", "const": "1.0"})
-_IDS: Schema = {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 1}
-_DELTA = _object(["name"], name=_NAME, dateFormat=_TEXT, timezone=_TEXT)
+_SPEC = object_of("id", id=TEXT, version={"type": "string", "const": "1.0"})
+_IDS: Schema = {"type": "array", "items": TEXT, "minItems": 1, "maxItems": 1}
+_DELTA = object_of("name", name=_NAME, dateFormat=TEXT, timezone=TEXT)
 
-MODE: Schema = {"parameters": [{"name": "mode", "in": "query", "schema": {"type": "string", "enum": ["draft"]}}]}
+MODE: Schema = {"parameters": [parameter("mode", enum=["draft"])]}
 PATCH: Schema = {
     "type": "array",
     "minItems": 1,
-    "items": _object(["op", "path"], op={"type": "string", "enum": ["add", "replace", "remove"]}, path=_TEXT, value={}),
+    "items": object_of("op path", op={"type": "string", "enum": ["add", "replace", "remove"]}, path=TEXT, value={}),
 }
-SANDBOX = _object(
-    ["name", "title", "type"],
+SANDBOX = object_of(
+    "name title type",
     name={"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,63}$"},
     title={"type": "string", "minLength": 1, "maxLength": 255},
     type={"type": "string", "enum": ["production", "development"]},
 )
 SANDBOX_TITLE: Schema = {
-    **_object(["title"], title={"type": "string", "minLength": 1, "maxLength": 255}),
+    **object_of("title", title={"type": "string", "minLength": 1, "maxLength": 255}),
     "additionalProperties": False,
 }
-SANDBOX_ACTION = _object(["action"], action={"type": "string", "const": "reset"})
+SANDBOX_ACTION = object_of("action", action={"type": "string", "const": "reset"})
 POLICIES: Schema = {"type": "array", "items": {"type": "string", "example": "/permissions/manage-datasets"}}
-CONNECTION = _object(
-    ["name", "connectionSpec"],
+CONNECTION = object_of(
+    "name connectionSpec",
     name=_NAME,
-    description=_TEXT,
+    description=TEXT,
     connectionSpec=_SPEC,
-    auth=_object(["specName"], specName=_TEXT, params={"type": "object"}),
+    auth=object_of("specName", specName=TEXT, params={"type": "object"}),
 )
-SOURCE_CONNECTION = _object(
-    ["name", "connectionSpec", "params"],
+SOURCE_CONNECTION = object_of(
+    "name connectionSpec params",
     name=_NAME,
-    description=_TEXT,
+    description=TEXT,
     connectionSpec=_SPEC,
-    baseConnectionId=_TEXT,
-    data=_object([], format={"type": "string", "enum": ["tabular", "delimited", "json", "parquet"]}),
-    params=_object([], tableName=_TEXT, path=_TEXT),
+    baseConnectionId=TEXT,
+    data=object_of("", format={"type": "string", "enum": ["tabular", "delimited", "json", "parquet"]}),
+    params=object_of("", tableName=TEXT, path=TEXT),
 )
-TARGET_CONNECTION = _object(
-    ["connectionSpec", "params"],
+TARGET_CONNECTION = object_of(
+    "connectionSpec params",
     name=_NAME,
-    description=_TEXT,
+    description=TEXT,
     connectionSpec=_SPEC,
     data={"type": "object"},
-    params=_object(
-        ["dataSetId"],
-        dataSetId=_TEXT,
+    params=object_of(
+        "dataSetId",
+        dataSetId=TEXT,
         writeMode={"type": "string", "enum": ["replaceWindow", "append"], "default": "replaceWindow"},
     ),
 )
-FLOW = _object(
-    ["name", "flowSpec", "sourceConnectionIds", "targetConnectionIds", "scheduleParams"],
+FLOW = object_of(
+    "name flowSpec sourceConnectionIds targetConnectionIds scheduleParams",
     name=_NAME,
-    description=_TEXT,
+    description=TEXT,
     flowSpec=_SPEC,
     sourceConnectionIds=_IDS,
     targetConnectionIds=_IDS,
-    transformations={"type": "array", "items": _object(["name"], name=_TEXT, params={"type": "object"})},
-    scheduleParams=_object(
-        ["startTime", "frequency"],
+    transformations={"type": "array", "items": object_of("name", name=TEXT, params={"type": "object"})},
+    scheduleParams=object_of(
+        "startTime frequency",
         startTime=_TIME,
         frequency={"type": "string", "enum": ["once", "minute", "hour", "day", "week"]},
         interval={"type": ["integer", "string"]},
         backfill={"enum": [True, False, "true", "false"]},
     ),
-    options=_object(
-        [],
+    options=object_of(
+        "",
         errorDiagnosticsEnabled={"type": "boolean"},
         partialIngestionPercent={"type": "number", "exclusiveMinimum": 0},
     ),
 )
-RUN = _object(
-    ["flowId"],
-    flowId=_TEXT,
-    params=_object(
-        ["windowStartTime", "windowEndTime"],
+RUN = object_of(
+    "flowId",
+    flowId=TEXT,
+    params=object_of(
+        "windowStartTime windowEndTime",
         startTime=_TIME,
         windowStartTime=_TIME,
         windowEndTime=_TIME,
         deltaColumn=_DELTA,
     ),
 )
-PROVIDED_RUN = _object(
-    [],
-    providerRefId=_TEXT,
-    parentFlowRunId=_TEXT,
-    recordTypes={"type": "array", "items": _TEXT},
-    predecessors={"type": "array", "items": _object(["flowId", "flowRunId"], flowId=_TEXT, flowRunId=_TEXT)},
+PROVIDED_RUN = object_of(
+    "",
+    providerRefId=TEXT,
+    parentFlowRunId=TEXT,
+    recordTypes=list_of(TEXT),
+    predecessors={"type": "array", "items": object_of("flowId flowRunId", flowId=TEXT, flowRunId=TEXT)},
     metrics={"type": "object"},
-    activities={"type": "array", "items": _object(["id"], id=_TEXT)},
+    activities={"type": "array", "items": object_of("id", id=TEXT)},
 )
-_PART = _object([], name=_TEXT, type=_TEXT, spec={"type": "object"})
+_PART = object_of("", name=TEXT, type=TEXT, spec={"type": "object"})
 _PARTS: Schema = {"type": "array", "items": {**_PART, "required": ["name"]}}
 _ABOUT_SPEC: dict[str, Schema] = {
     "name": _NAME,
     "providerId": {"type": "string", "minLength": 1},
-    "type": _TEXT,
-    "description": _TEXT,
+    "type": TEXT,
+    "description": TEXT,
     "attributes": {"type": "object"},
 }
-CONNECTION_SPEC = _object(
-    ["name", "providerId"],
+CONNECTION_SPEC = object_of(
+    "name providerId",
     **_ABOUT_SPEC,
     authSpec=_PARTS,
     encryptionSpecs=_PARTS,
@@ -189,58 +176,58 @@ CONNECTION_SPEC = _object(
     targetSpec=_PART,
     exploreSpec=_PART,
 )
-FLOW_SPEC = _object(
-    ["name", "providerId"],
+FLOW_SPEC = object_of(
+    "name providerId",
     **_ABOUT_SPEC,
-    sourceConnectionSpecIds={"type": "array", "items": _TEXT},
-    targetConnectionSpecIds={"type": "array", "items": _TEXT},
+    sourceConnectionSpecIds=list_of(TEXT),
+    targetConnectionSpecIds=list_of(TEXT),
     optionSpec=_PART,
     scheduleSpec=_PART,
     runSpec=_PART,
     transformationSpec=_PARTS,
 )
-SEARCH = _object(
-    [],
-    queryString={**_TEXT, "description": "What follows `?` in a listing: property=state==enabled&property=name==x"},
+SEARCH = object_of(
+    "",
+    queryString={**TEXT, "description": "What follows `?` in a listing: property=state==enabled&property=name==x"},
     limit={"type": "integer", "minimum": 1, "maximum": 1000},
-    orderby=_TEXT,
+    orderby=TEXT,
     count={"type": "boolean"},
-    projectionFields={"type": "array", "items": _TEXT},
+    projectionFields=list_of(TEXT),
 )
-SPEC_SEARCH = {**SEARCH, "properties": {**SEARCH["properties"], "groupByProperty": _TEXT}}
+SPEC_SEARCH = {**SEARCH, "properties": {**SEARCH["properties"], "groupByProperty": TEXT}}
 DOCUMENT: Schema = {
     "type": "object",
     "description": "A JSON Schema with XDM's members; a descriptor has @type and xdm:sourceSchema instead of a title.",
     "properties": {
         "title": _NAME,
-        "description": _TEXT,
+        "description": TEXT,
         "type": {"type": "string", "const": "object"},
         "definitions": {"type": "object"},
         "properties": {"type": "object"},
         "allOf": {"type": "array", "items": {"type": "object"}},
-        "required": {"type": "array", "items": _TEXT},
-        "@type": _TEXT,
-        "xdm:sourceSchema": _TEXT,
+        "required": list_of(TEXT),
+        "@type": TEXT,
+        "xdm:sourceSchema": TEXT,
     },
 }
-MAPPING = _object(
-    ["source", "destination"],
+MAPPING = object_of(
+    "source destination",
     sourceType={"type": "string", "enum": ["ATTRIBUTE", "STATIC", "EXPRESSION"], "default": "ATTRIBUTE"},
-    source=_TEXT,
-    destination=_TEXT,
-    name=_TEXT,
-    description=_TEXT,
+    source=TEXT,
+    destination=TEXT,
+    name=TEXT,
+    description=TEXT,
 )
-_SCHEMA_REF = _object(["id"], id=_TEXT, contentType=_TEXT)
-MAPPING_SET = _object(
-    ["mappings"],
-    name=_TEXT,
-    outputSchema=_object(["schemaRef"], schemaRef=_SCHEMA_REF),
+_SCHEMA_REF = object_of("id", id=TEXT, contentType=TEXT)
+MAPPING_SET = object_of(
+    "mappings",
+    name=TEXT,
+    outputSchema=object_of("schemaRef", schemaRef=_SCHEMA_REF),
     mappings={"type": "array", "items": MAPPING, "maxItems": 1000},
 )
-PREVIEW = _object(
-    ["data", "mappingSet"],
+PREVIEW = object_of(
+    "data mappingSet",
     data={"type": ["object", "array"], "description": "A record, or a list of at most 100."},
     mappingSet=MAPPING_SET,
 )
-EXPRESSION = _object(["expression"], expression={**_TEXT, "minLength": 1})
+EXPRESSION = object_of("expression", expression={**TEXT, "minLength": 1})

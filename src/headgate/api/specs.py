@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from headgate.api import schemas
+from headgate.api.json_schema import Schema
 from headgate.api.requests import Bare, Body, Calling, Serving, needs, parameters
 from headgate.model.permissions import Permission
 from headgate.service.service import Service
@@ -14,7 +15,7 @@ from headgate.service.specs import Specs
 __all__ = ["routers"]
 
 
-def _router(name: str, chosen: Callable[[Service], Specs], schema: schemas.Schema) -> APIRouter:
+def _router(name: str, chosen: Callable[[Service], Specs], schema: Schema) -> APIRouter:
     # Who may change specs is the service's to say: the contract answers those who may not in its own way.
     router = APIRouter(prefix=f"/{name}", tags=["specs"], dependencies=[needs(Permission.VIEW_SOURCES)])
     described = {**schemas.body(schema), "x-permission": Permission.MANAGE_SPECS.value}
