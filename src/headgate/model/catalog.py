@@ -20,11 +20,11 @@ from headgate.errors import (
     UnknownField,
     UnknownParameter,
 )
+from headgate.model.query import whole_number
 
 __all__ = ["LONGEST_MATCHED", "BatchStatus", "CatalogQuery", "Condition", "Grammar", "Member"]
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
-_FARTHEST = 10**9
 _LONGEST = 200
 _MOST_VALUES = 100
 # Each more makes the worst text as many times slower to look at as it has characters, so both are bounded.
@@ -115,9 +115,9 @@ class Grammar:
                 raise BadFilterValue(f"{name[:40]} holds the character NUL.", parameter=name[:40])
             match name:
                 case "limit":
-                    limit = _whole(name, value, 1, MAX_LIMIT)
+                    limit = whole_number(name, value, 1, MAX_LIMIT)
                 case "start":
-                    start = _whole(name, value, 0, _FARTHEST)
+                    start = whole_number(name, value)
                 case "orderBy":
                     order = tuple(self._order(part.strip()) for part in value.split(","))
                 case "properties":
@@ -222,12 +222,6 @@ def _values(name: str, member: Member, text: str) -> tuple[str | int, ...]:
 def _number(name: str, text: str) -> int:
     if not re.fullmatch(r"-?[0-9]{1,18}", text):
         raise BadFilterValue(f"{name!r} is compared with a number, not with {text[:40]!r}.", field=name)
-    return int(text)
-
-
-def _whole(name: str, text: str, least: int, most: int) -> int:
-    if not re.fullmatch(r"[0-9]{1,10}", text) or not least <= int(text) <= most:
-        raise BadFilterValue(f"{name} is {text[:40]!r}; send a number from {least} to {most}.", parameter=name)
     return int(text)
 
 

@@ -32,6 +32,7 @@ from headgate.errors import (
 )
 
 __all__ = [
+    "DEFAULT_LIMIT",
     "MAX_LIMIT",
     "NEWEST_FIRST",
     "Field",
@@ -45,10 +46,12 @@ __all__ = [
     "parse_limit",
     "parse_order",
     "parse_query",
+    "whole_number",
 ]
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
+FARTHEST = 10**9  # what a listing that counts may leave out at most
 _MOST_FILTERS, _MOST_VALUES, _LONGEST_PATH = 50, 1000, 300
 
 Value = str | int | float
@@ -198,6 +201,13 @@ def parse_limit(text: str | None) -> int:
     if int(text) < 1:
         raise LimitTooSmall(f"limit is {text}; it must be at least 1.", limit=text)
     return min(int(text), MAX_LIMIT)
+
+
+def whole_number(name: str, text: str, least: int = 0, most: int = FARTHEST) -> int:
+    """The whole number that the parameter `name` holds. Raises BadFilterValue."""
+    if not re.fullmatch(r"[0-9]{1,10}", text) or not least <= int(text) <= most:
+        raise BadFilterValue(f"{name} is {text[:40]!r}; send a number from {least} to {most}.", parameter=name)
+    return int(text)
 
 
 def is_projection(text: str) -> bool:

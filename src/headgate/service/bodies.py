@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError
@@ -15,13 +15,16 @@ __all__ = [
     "check_id",
     "check_schema",
     "kept",
+    "objects",
     "optional_object",
     "required_name",
     "shown",
     "spec_ref",
     "text",
+    "texts",
 ]
 
+T = TypeVar("T")
 _LONGEST_NAME = 1000
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -59,6 +62,16 @@ def optional_object(holder: Mapping[str, Any], name: str) -> Json:
         # Not quoted: what stands in the place of credentials may be one.
         raise BadParameter(f"{name} is no object; send an object.", parameter=name)
     return value
+
+
+def texts(holder: Mapping[str, Any], name: str, *, where: str = "", most: int | None = None) -> list[str]:
+    """The texts in the list `name`, none when absent or null. Raises BadParameter when it is no such list."""
+    return _list_of(str, "texts", holder, name, where, most)
+
+
+def objects(holder: Mapping[str, Any], name: str, *, where: str = "", most: int | None = None) -> list[Json]:
+    """The objects in the list `name`, none when absent or null. Raises BadParameter when it is no such list."""
+    return _list_of(dict, "objects", holder, name, where, most)
 
 
 def spec_ref(body: Mapping[str, Any], name: str) -> SpecRef:
@@ -107,6 +120,20 @@ def check_id(id_: str, kind: str) -> str:
     if not _UUID.fullmatch(id_):
         raise NotFound(f"No {kind} entry {shown(id_)} exists in this sandbox.", id=id_[:80], type=kind)
     return id_
+
+
+def _list_of(type_: type[T], what: str, holder: Mapping[str, Any], name: str, where: str, most: int | None) -> list[T]:
+    value = holder.get(name)
+    if value is None:
+        return []
+    if (
+        not isinstance(value, list)
+        or not all(isinstance(entry, type_) for entry in value)
+        or (most is not None and len(value) > most)
+    ):
+        wanted = what if most is None else f"at most {most} {what}"
+        raise BadParameter(f"{where}{name} is {shown(value)}; send a list of {wanted}.", parameter=f"{where}{name}")
+    return value
 
 
 def _rule(error: ValidationError) -> str:

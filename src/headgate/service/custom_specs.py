@@ -12,7 +12,7 @@ from jsonschema.exceptions import SchemaError
 
 from headgate.errors import BadParameter, ParameterMissing
 from headgate.model.runs import Json
-from headgate.service.bodies import optional_object, required_name, shown, text
+from headgate.service.bodies import objects, optional_object, required_name, shown, text, texts
 
 __all__ = ["connection_spec_of", "flow_spec_of"]
 
@@ -36,7 +36,7 @@ def flow_spec_of(body: Json, id_: str) -> Json:
     """The flow spec `id_` that `body` describes, as it is answered. Raises ParameterMissing, BadParameter."""
     spec = _head(body, id_)
     for name in ("sourceConnectionSpecIds", "targetConnectionSpecIds"):
-        spec[name] = _texts(body, name)
+        spec[name] = texts(body, name, most=_MOST)
     for name in ("optionSpec", "scheduleSpec", "runSpec"):
         if body.get(name) is not None:
             spec[name] = _part(optional_object(body, name), name)
@@ -63,21 +63,8 @@ def _tail(body: Json, **attributes: Any) -> Json:
     return {**kept, "attributes": about}
 
 
-def _texts(body: Json, name: str) -> list[str]:
-    value = body.get(name)
-    if value is None:
-        return []
-    if not isinstance(value, list) or len(value) > _MOST or not all(isinstance(entry, str) for entry in value):
-        raise BadParameter(f"{name} is {shown(value)}; send a list of at most {_MOST} texts.", parameter=name)
-    return value
-
-
 def _parts(body: Json, name: str) -> list[Json]:
-    value = body.get(name)
-    if value is None:
-        return []
-    if not isinstance(value, list) or len(value) > _MOST or not all(isinstance(entry, dict) for entry in value):
-        raise BadParameter(f"{name} is {shown(value)}; send a list of at most {_MOST} objects.", parameter=name)
+    value = objects(body, name, most=_MOST)
     for entry in value:
         if not text(entry, "name", where=f"{name}[]."):
             raise ParameterMissing(f"{name}[].name is missing or empty.", parameter=f"{name}[].name")

@@ -9,8 +9,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from headgate.errors import RECORD_ERROR, BadFilterValue, FileNotFound, NotFound
+from headgate.errors import RECORD_ERROR, FileNotFound, NotFound
 from headgate.model.plain import plain
+from headgate.model.query import DEFAULT_LIMIT, MAX_LIMIT, whole_number
 from headgate.model.runs import Json, Run
 from headgate.model.scope import Caller
 from headgate.service.batches import batch_of
@@ -25,7 +26,6 @@ __all__ = ["DataAccess"]
 
 _BASE = "/data/foundation/export"
 _FILE_ID = re.compile(r"(?P<batch>[0-9a-f-]{36})-(?P<number>[1-9][0-9]{0,5})")
-_DEFAULT_LIMIT, _MAX_LIMIT = 100, 1000
 _PREVIEW_ROWS = 100
 _ROW_ERRORS = "parsing_errors_0.json"
 _SAMPLE = "row_errors_sample.json"
@@ -51,7 +51,7 @@ class DataAccess:
         """The one part that a data file consists of, with its name. Raises FileNotFound, InvalidRequest."""
         known_parameters(parameters, ("start", "limit", "range"))
         file = self._file(caller, file_id)
-        return _answer([_part(file.path.name, file.size, f"{_BASE}/files/{file_id}")], 0, _DEFAULT_LIMIT, "")
+        return _answer([_part(file.path.name, file.size, f"{_BASE}/files/{file_id}")], 0, DEFAULT_LIMIT, "")
 
     def file(self, caller: Caller, file_id: str, name: str) -> Path:
         """Where the bytes of the data file are. Raises FileNotFound."""
@@ -190,10 +190,6 @@ def _page(parameters: Parameters) -> tuple[int, int]:
 
 def _page_and_path(parameters: Parameters, *known: str) -> tuple[int, int, str]:
     _, single = known_parameters(parameters, known or ("start", "limit", "path"))
-    numbers = []
-    for name, default, least, most in (("start", 0, 0, 10**9), ("limit", _DEFAULT_LIMIT, 1, _MAX_LIMIT)):
-        text = single.get(name, str(default))
-        if not re.fullmatch(r"[0-9]{1,10}", text) or not least <= int(text) <= most:
-            raise BadFilterValue(f"{name} is {text[:40]!r}; send a number from {least} to {most}.", parameter=name)
-        numbers.append(int(text))
-    return numbers[0], numbers[1], single.get("path", "")
+    start = whole_number("start", single.get("start", "0"))
+    limit = whole_number("limit", single.get("limit", str(DEFAULT_LIMIT)), 1, MAX_LIMIT)
+    return start, limit, single.get("path", "")

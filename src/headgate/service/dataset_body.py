@@ -8,7 +8,7 @@ from typing import Any
 from headgate.errors import BadParameter
 from headgate.model.patch import Operation
 from headgate.model.runs import Json
-from headgate.service.bodies import kept, optional_object, required_name, shown
+from headgate.service.bodies import kept, optional_object, required_name, shown, texts
 
 __all__ = ["WRITABLE", "dataset_content", "lenient", "merged", "sql_name"]
 
@@ -76,11 +76,8 @@ def _objects(body: Json) -> Json:
     if extensions := _extensions(body):
         content["extensions"] = extensions
     for name in ("unifiedTags", "systemLabels"):
-        if (texts := body.get(name)) is None:
-            continue
-        if not isinstance(texts, list) or not all(isinstance(entry, str) for entry in texts):
-            raise BadParameter(f"{name} is {shown(texts)}; send a list of texts.", parameter=name)
-        content[name] = texts
+        if body.get(name) is not None:
+            content[name] = texts(body, name)
     return content
 
 

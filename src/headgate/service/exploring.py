@@ -36,7 +36,7 @@ from headgate.errors import (
 )
 from headgate.model.lake import Column, LakeType
 from headgate.model.observable import observable_schema
-from headgate.model.query import parse_limit
+from headgate.model.query import parse_limit, whole_number
 from headgate.model.resources import Kind
 from headgate.model.row_filter import decode_base64, parse_filter
 from headgate.model.runs import Json
@@ -308,19 +308,17 @@ def _file_data(source: Source, path: str, asked: Mapping[str, str], *, determine
 
 def _configs(source: Source, spec: ConnectionSpec, asked: Mapping[str, str]) -> Json:
     path = asked.get("object")
-    limit, start = parse_limit(asked.get("limit")), asked.get("start", "0")
-    if not (start.isascii() and start.isdigit() and len(start) <= 9):
-        raise BadParameter(f"start is {start[:40]!r}; send a number from 0.", parameter="start")
+    limit, start = parse_limit(asked.get("limit")), whole_number("start", asked.get("start", "0"))
     columns: tuple[Column, ...] = ()
     if path and spec.kind == "table":
         columns = source.preview(Selection({"tableName": path}), 0).columns
     elif path:
         data = _file_data(source, path, asked, determine=not asked.get("fileType"))
         columns = source.preview(Selection({"path": path, "type": "file"}, data), 0).columns
-    page = columns[int(start) : int(start) + limit]
+    page = columns[start : start + limit]
     return {
         "items": [{"columnName": column.name, "columnType": _word(column)} for column in page],
-        "pageInfo": {"hasNext": int(start) + limit < len(columns)},
+        "pageInfo": {"hasNext": start + limit < len(columns)},
         "_links": {},
     }
 

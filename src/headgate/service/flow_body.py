@@ -25,7 +25,7 @@ from headgate.errors import (
 )
 from headgate.model.runs import Json
 from headgate.model.windows import parse_instant
-from headgate.service.bodies import check_schema, optional_object, shown, text
+from headgate.service.bodies import check_schema, optional_object, shown, text, texts
 from headgate.sources import FlowSpec
 
 __all__ = [
@@ -57,14 +57,10 @@ def the_one(body: Json, name: str) -> str:
 
 def check_marks(body: Json) -> None:
     """See that `labels` is a list of texts, and that `policy` names something. Raises BadParameter, PolicyEmpty."""
-    labels = body.get("labels")
-    if labels is not None and not (isinstance(labels, list) and all(isinstance(label, str) for label in labels)):
-        raise BadParameter(f"labels is {shown(labels)}; send a list of texts.", parameter="labels")
+    texts(body, "labels")
     if body.get("policy") is None:
         return
-    refs = optional_object(body, "policy").get("enforcementRefs")
-    if refs is not None and not (isinstance(refs, list) and all(isinstance(ref, str) for ref in refs)):
-        raise BadParameter(f"policy.enforcementRefs is {shown(refs)}; send a list of texts.", parameter="policy")
+    refs = texts(optional_object(body, "policy"), "enforcementRefs", where="policy.")
     if not refs or not all(refs):
         raise PolicyEmpty
 

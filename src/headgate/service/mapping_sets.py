@@ -14,6 +14,7 @@ from headgate.errors import (
     BodyTooLarge,
     MappingSetNotFound,
     NotFound,
+    ResourceBusy,
     SchemaNotFound,
     SchemasDiffer,
     UnknownMappingVersion,
@@ -21,14 +22,14 @@ from headgate.errors import (
     VersionConflict,
 )
 from headgate.mapping import Rule, Shape, Unmappable, check, preview, rule_of, shape_of, unmapped
-from headgate.model.query import Field, Filter, Order, Query
-from headgate.model.resources import Kind, Resource, new_etag, now_ms
+from headgate.model.query import Field, Filter, Order, Query, whole_number
+from headgate.model.resources import Kind, Resource
 from headgate.model.runs import Json
 from headgate.model.scope import Caller
 from headgate.service.bodies import kept, optional_object, shown, text
 from headgate.service.paging import Parameters, known_parameters, truth
 from headgate.service.registry import resolved_schema
-from headgate.service.resources import new_resource
+from headgate.service.resources import new_resource, touched
 from headgate.store import InUse, ScopedStore, Store
 
 __all__ = ["MappingSets", "frozen_mapping"]
@@ -74,10 +75,10 @@ class MappingSets:
             if field != "xdmSchema" or not operator:
                 raise BadFilterValue(f"property is {given[:80]!r}; send xdmSchema==<id of a schema>.")
             filters.append(Filter(Field("body.outputSchema.schemaRef.id"), "==", (value,)))
-        limit = min(_number(single.get("limit"), "limit", 100, least=1), _MOST_SETS)
+        limit = min(whole_number("limit", single.get("limit", "100"), 1), _MOST_SETS)
         query = Query(filters=tuple(filters), limit=limit, order=_order(single.get("orderBy")))
         store = self._store.scoped(caller)
-        page = store.list(Kind.MAPPING_SET, replace(query, offset=_number(single.get("start"), "start", 0)))
+        page = store.list(Kind.MAPPING_SET, replace(query, offset=whole_number("start", single.get("start", "0"))))
         expanded = truth(single.get("expandSchema"), "expandSchema")
         data = [_expanded(store, _shown(item)) if expanded else _shown(item) for item in page.items]
         return {"data": data, "_page": {"count": len(data), "limit": limit}, "_links": {}}
@@ -89,7 +90,7 @@ class MappingSets:
         found = _get(store, id_)
         whole = _shown(found)
         if (asked := single.get("version")) is not None:
-            version = _version(found, _number(asked, "version", 0))
+            version = _version(found, whole_number("version", asked))
             if version is None:
                 raise MappingSetNotFound(f"The mapping set {id_} has no version {shown(asked)}.", id=id_[:80])
             whole |= version
@@ -212,22 +213,18 @@ class MappingSets:
             if len(older) > _MOST_VERSIONS or len(json.dumps(older)) > 8 * _LARGEST:
                 raise BadMapping(f"The mapping set has {len(older)} versions already. Make a new one.", id=found.id)
             content = _content(store, changed(found.body))
-            present = now_ms()
             after = found.evolve(
                 name=str(content.get("name", found.name)),
                 body={**kept(found.body, "name"), **content, "version": found.body["version"] + 1},
                 frozen={"versions": older},
-                updated_at=present,
-                updated_by=caller.principal.user_id,
-                updated_client=caller.principal.client_id,
-                etag=new_etag(present),
             )
+            after = touched(after, caller)
             try:
                 store.update(after, etag=found.etag)
             except VersionConflict:  # somebody else's change came first: this one comes on top of it
                 continue
             return _shown(after)
-        raise VersionConflict(f"The mapping set {id_} kept changing; nothing was stored. Try again.", id=id_[:80])
+        raise ResourceBusy(id=id_[:80])
 
 
 def frozen_mapping(store: ScopedStore, params: Json, dataset: Resource) -> Json:
@@ -450,11 +447,3 @@ def _order(given: str | None) -> Order:
     if name not in _ORDERS or direction not in ("", "asc", "desc"):
         raise BadFilterValue(f"orderBy is {str(given)[:40]!r}; send asc: or desc: and createdDate or modifiedDate.")
     return Order(_ORDERS[name], ascending=direction != "desc")
-
-
-def _number(given: str | None, name: str, default: int, *, least: int = 0) -> int:
-    if given is None:
-        return default
-    if not (given.isascii() and given.isdigit() and len(given) < 10) or int(given) < least:
-        raise BadFilterValue(f"{name} is {given[:40]!r}; send a number from {least} on.")
-    return int(given)

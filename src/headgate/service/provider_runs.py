@@ -4,8 +4,7 @@ The engine alone says what a run has done. Its blocks of `metrics`, its activiti
 sent back as they were read they are understood, anything else is refused. What a provider adds stands beside them.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from headgate.errors import (
     BadParameter,
@@ -17,7 +16,7 @@ from headgate.errors import (
 )
 from headgate.model.resources import Kind
 from headgate.model.runs import Json, Run
-from headgate.service.bodies import check_id, shown, text
+from headgate.service.bodies import check_id, objects, shown, text, texts
 from headgate.store import ScopedStore
 
 __all__ = ["added", "parent"]
@@ -37,8 +36,8 @@ def added(store: ScopedStore, current: Json, body: Json) -> Json:
     reference = text(body, "providerRefId")
     if reference is not None and len(reference) > _LONGEST:
         raise BadParameter(f"providerRefId has {len(reference)} characters; {_LONGEST} are allowed.")
-    types = _list(body, "recordTypes", lambda entry: isinstance(entry, str), "texts")
-    predecessors = _list(body, "predecessors", lambda entry: isinstance(entry, dict), "objects")
+    types = texts(body, "recordTypes", most=_MOST)
+    predecessors = objects(body, "predecessors", most=_MOST)
     extra: Json = {
         "providerRefId": reference,
         "recordTypes": types,
@@ -106,7 +105,7 @@ def _metrics(current: Json, body: Json) -> Json:
 def _activities(current: Json, body: Json) -> list[Json]:
     own = {activity["id"]: activity for activity in current["activities"]}
     extra: list[Json] = []
-    for activity in _list(body, "activities", lambda entry: isinstance(entry, dict), "objects"):
+    for activity in objects(body, "activities", most=_MOST):
         id_ = text(activity, "id", where="activities[].")
         if not id_ or any(id_ == known["id"] for known in extra):
             raise BadParameter(f"activities[].id is {shown(id_)}; every activity has an id of its own.")
@@ -115,12 +114,3 @@ def _activities(current: Json, body: Json) -> list[Json]:
         elif activity != own.get(id_):
             raise RunFixed(f"The activity {id_} is read-only; leave it out.", parameter="activities")
     return extra
-
-
-def _list(body: Json, name: str, fits: Callable[[Any], bool], what: str) -> list[Any]:
-    value = body.get(name)
-    if value is None:
-        return []
-    if not isinstance(value, list) or len(value) > _MOST or not all(fits(entry) for entry in value):
-        raise BadParameter(f"{name} is {shown(value)}; send a list of at most {_MOST} {what}.", parameter=name)
-    return value

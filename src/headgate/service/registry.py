@@ -10,7 +10,6 @@ from typing import Any
 
 from headgate.errors import (
     BadFilterValue,
-    BadParameter,
     BadSchema,
     BodyTooLarge,
     NotFound,
@@ -21,14 +20,14 @@ from headgate.errors import (
     UnknownOperator,
 )
 from headgate.model.patch import apply, parse_patch
-from headgate.model.query import Field, Filter, Order, Query
-from headgate.model.resources import Kind, Resource, new_etag, now_ms
+from headgate.model.query import Field, Filter, Order, Query, whole_number
+from headgate.model.resources import Kind, Resource
 from headgate.model.runs import Json
 from headgate.model.scope import Caller, Scope
 from headgate.service import xdm
 from headgate.service.bodies import shown, text
 from headgate.service.paging import Parameters, known_parameters
-from headgate.service.resources import new_resource
+from headgate.service.resources import new_resource, touched
 from headgate.store import ScopedStore, Store
 
 __all__ = ["Registry", "resolved_schema", "tenant_id"]
@@ -112,7 +111,9 @@ class Registry:
         documents.sort(key=lambda document: _place(document, order.lstrip("+- ")), reverse=order.startswith("-"))
         # One client reads every further page of descriptors without saying where to go on.
         most = len(documents) if kind is Kind.DESCRIPTOR else _MOST
-        start, limit = _whole(single, "start", 0, 0), _whole(single, "limit", most, 1) or 1
+        start, limit = whole_number("start", single.get("start", "0")), most
+        if "limit" in single:
+            limit = whole_number("limit", single["limit"], 1)
         page = documents[start : start + limit]
         more = str(start + limit) if start + limit < len(documents) else None
         return {
@@ -177,17 +178,10 @@ class Registry:
         store = self._store.scoped(caller)
         content, links = self._content(store, found.kind, found.id, body)
         content["meta:sandboxType"] = found.body["meta:sandboxType"]
-        present = now_ms()
         if found.kind is not Kind.DESCRIPTOR:
             content["version"] = f"1.{int(str(found.body['version']).partition('.')[2]) + 1}"
-        changed = found.evolve(
-            name=str(content.get("title") or content.get("@type")),
-            body=content,
-            updated_at=present,
-            updated_by=caller.principal.user_id,
-            updated_client=caller.principal.client_id,
-            etag=new_etag(present),
-        )
+        name = str(content.get("title") or content.get("@type"))
+        changed = touched(found.evolve(name=name, body=content), caller)
         store.update(changed, etag=found.etag, links=links)
         return _shown(changed)
 
@@ -437,12 +431,3 @@ def _place(document: Json, order: str) -> tuple[int, str]:
     if value is not None and not isinstance(value, str):
         raise BadFilterValue(f"orderby names {order[:40]!r}, which cannot be sorted by.")
     return 0, value or ""
-
-
-def _whole(single: Mapping[str, str], name: str, default: int, least: int) -> int:
-    given = single.get(name)
-    if given is None:
-        return default
-    if not (given.isascii() and given.isdigit() and len(given) < 10) or int(given) < least:
-        raise BadParameter(f"{name} is {given[:40]!r}; send a number from {least} on.", parameter=name)
-    return int(given)

@@ -15,7 +15,7 @@ from headgate.errors import (
     SandboxUnknown,
 )
 from headgate.model.orgs import Sandbox
-from headgate.model.query import Field, parse_limit, parse_query
+from headgate.model.query import Field, parse_limit, parse_query, whole_number
 from headgate.model.runs import Json
 from headgate.model.scope import Caller
 from headgate.service.bodies import shown
@@ -170,13 +170,10 @@ def _only_validated(parameters: Parameters) -> bool:
 def _page(sandboxes: Sequence[Sandbox], parameters: Parameters) -> Json:
     properties, single = known_parameters(parameters, ("limit", "offset", "property", "orderBy"))
     limit = parse_limit(single.get("limit", "200"))
-    offset = single.get("offset", "0")
-    if not re.fullmatch(r"\d{1,9}", offset):
-        raise BadFilterValue(f"offset is {offset[:40]!r}; send a number from 0.")
+    begin = whole_number("offset", single.get("offset", "0"))
     query = parse_query(properties, _FIELDS, limit=limit)
     items = [item for item in map(_wire, sandboxes) if all(filter_.holds(item) for filter_ in query.filters)]
     items = _ordered(items, single.get("orderBy"))
-    begin = int(offset)
     page = items[begin : begin + limit]
     return {
         "sandboxes": page,
