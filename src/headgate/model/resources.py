@@ -7,15 +7,16 @@ connection later does not change what the flow does.
 
 import secrets
 import time
+import uuid
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from headgate.model.runs import Json
+from headgate.model.runs import Json, Run, RunState
 from headgate.model.scope import Scope
-from headgate.model.windows import DeltaColumn
+from headgate.model.windows import DeltaColumn, Window
 
-__all__ = ["Kind", "Resource", "SpecRef", "WriteMode", "new_etag", "now_ms"]
+__all__ = ["Kind", "Resource", "SpecRef", "WriteMode", "new_etag", "new_run", "now_ms"]
 
 
 class Kind(StrEnum):
@@ -100,3 +101,39 @@ def now_ms() -> int:
 def new_etag(updated_at: int) -> str:
     """A fresh version string: a quoted text whose third part is the second of the update, in hex."""
     return f'"{secrets.token_hex(4)}-0000-0200-0000-{updated_at // 1000:08x}0000"'
+
+
+def new_run(
+    flow: Resource,
+    params: Json,
+    window: Window,
+    delta_column: DeltaColumn | None,
+    *,
+    start_ms: int,
+    present: int,
+    by: tuple[str, str],
+    due_ms: int | None = None,
+) -> Run:
+    """A run of `flow` that a user, through a client, makes at `present`, to begin at `start_ms`."""
+    user, client = by
+    return Run(
+        id=str(uuid.uuid4()),
+        scope=flow.scope,
+        flow_id=flow.id,
+        flow_spec=flow.body["flowSpec"],
+        state=RunState.SCHEDULED,
+        params=params,
+        window=window,
+        start_ms=start_ms,
+        delta_column=delta_column,
+        due_ms=due_ms,
+        created_at=present,
+        updated_at=present,
+        created_by=user,
+        updated_by=user,
+        created_client=client,
+        updated_client=client,
+        etag=new_etag(present),
+        frozen=flow.frozen,
+        metrics={"statusSummary": {"status": RunState.SCHEDULED.value}},
+    )

@@ -12,19 +12,20 @@ from headgate.errors import (
     DatasetNotFound,
     HeadgateError,
     NotFound,
+    ResourceBusy,
     VersionConflict,
 )
 from headgate.model.catalog import Grammar, Member
 from headgate.model.observable import observable_schema
 from headgate.model.patch import apply, parse_patch
-from headgate.model.resources import Kind, Resource, new_etag, now_ms
+from headgate.model.resources import Kind, Resource
 from headgate.model.runs import Json
 from headgate.model.scope import Caller
 from headgate.service import catalog_wire
 from headgate.service.bodies import optional_object, required_name, shown
 from headgate.service.dataset_body import WRITABLE, dataset_content, lenient, merged, sql_name
 from headgate.service.paging import Parameters
-from headgate.service.resources import new_resource
+from headgate.service.resources import new_resource, touched
 from headgate.store import CatalogStore, InUse, NameTaken, Store
 from headgate.targets import Lake, TableStates
 from headgate.telemetry import emit
@@ -161,22 +162,17 @@ class Datasets:
         for _ in range(_TRIES):
             before = dataset_of(store, id_)
             written = {name: value for name, value in before.body.items() if name in WRITABLE}
-            content, present = dataset_content(changed(written), before.name), now_ms()
-            after = before.evolve(
-                body={**content, "version": _next_version(before.body.get("version", "1.0.0"))},
-                updated_at=present,
-                updated_by=caller.principal.user_id,
-                updated_client=caller.principal.client_id,
-                etag=new_etag(present),
-            )
+            content = dataset_content(changed(written), before.name)
+            version = _next_version(before.body.get("version", "1.0.0"))
+            after = before.evolve(body={**content, "version": version})
             try:
-                store.update(after, etag=before.etag)
+                store.update(touched(after, caller), etag=before.etag)
             except VersionConflict:  # another change came between: make this one on top of it
                 continue
             except NotFound as error:
                 raise _not_found(id_) from error
             return
-        raise VersionConflict(f"The dataset {id_} kept changing; nothing was stored. Try again.", id=id_)
+        raise ResourceBusy(id=id_)
 
     def _shown(self, store: CatalogStore, items: Sequence[Resource], properties: tuple[str, ...]) -> Json:
         ids = [item.id for item in items]

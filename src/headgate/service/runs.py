@@ -32,9 +32,9 @@ from headgate.errors import (
 from headgate.mapping import Unmappable, compiled, thawed
 from headgate.model.lifecycle import folded
 from headgate.model.query import Field
-from headgate.model.resources import Kind, Resource, new_etag, now_ms
+from headgate.model.resources import Kind, Resource, new_run, now_ms
 from headgate.model.runs import Json, Run, RunState
-from headgate.model.scope import Caller, Principal
+from headgate.model.scope import Caller
 from headgate.model.windows import DeltaColumn, Window, parse_instant
 from headgate.service import provider_runs, wire
 from headgate.service.bodies import check_id, shown
@@ -187,13 +187,8 @@ class Runs:
                     state=old.state.value,
                 )
             run = old.again(flow.frozen, flow.delta_column or old.delta_column, str(uuid.uuid4()), now_ms())
-            run = run.evolve(
-                created_by=caller.principal.user_id,
-                created_client=caller.principal.client_id,
-                updated_by=caller.principal.user_id,
-                updated_client=caller.principal.client_id,
-                etag=new_etag(run.created_at),
-            )
+            user, client = caller.principal.user_id, caller.principal.client_id
+            run = touched(run.evolve(created_by=user, created_client=client), caller)
             try:
                 store.add_run(run, flow_etag=flow.etag)
             except VersionConflict:  # the flow changed meanwhile: judge by what it is now
@@ -220,7 +215,7 @@ class Runs:
             raise FrequencyNotOnce(
                 f"The flow's scheduleParams.frequency is {frequency!r}; ad hoc runs need `once`.", id=flow.id
             )
-        present, principal = now_ms(), caller.principal
+        present = now_ms()
         params = _given_params(body)
         if params is None and self._settings.strict:
             raise BadRunParams("params is missing; send windowStartTime and windowEndTime in it.")
@@ -239,29 +234,11 @@ class Runs:
                     raise DeltaColumnMissing
                 delta = DeltaColumn(asked["name"], asked.get("dateFormat"), asked.get("timezone"))
                 self._try_delta(store, flow, delta)
-                changed = _with_delta(flow, asked, present, principal)
+                changed = _with_delta(flow, asked, caller)
             elif asked is not None:
                 _compare(delta, asked)
-        run = Run(
-            id=str(uuid.uuid4()),
-            scope=caller.scope,
-            flow_id=flow.id,
-            flow_spec=flow.body["flowSpec"],
-            state=RunState.SCHEDULED,
-            params=params,
-            window=window,
-            start_ms=start_ms,
-            delta_column=delta,
-            created_at=present,
-            updated_at=present,
-            created_by=principal.user_id,
-            updated_by=principal.user_id,
-            created_client=principal.client_id,
-            updated_client=principal.client_id,
-            etag=new_etag(present),
-            frozen=flow.frozen,
-            metrics={"statusSummary": {"status": RunState.SCHEDULED.value}},
-        )
+        by = caller.principal.user_id, caller.principal.client_id
+        run = new_run(flow, params, window, delta, start_ms=start_ms, present=present, by=by)
         return run, changed
 
     def _try_delta(self, store: ScopedStore, flow: Resource, delta: DeltaColumn) -> None:
@@ -370,7 +347,7 @@ def _compare(known: DeltaColumn, asked: Json) -> None:
             )
 
 
-def _with_delta(flow: Resource, asked: Json, present: int, principal: Principal) -> Resource:
+def _with_delta(flow: Resource, asked: Json, caller: Caller) -> Resource:
     """The flow with its delta column in the `Copy` transformation, which comes first when it is new."""
     delta = {name: asked[name] for name in ("name", "dateFormat", "timezone") if asked.get(name) is not None}
     transformations = [dict(entry) for entry in flow.body["transformations"]]
@@ -378,13 +355,7 @@ def _with_delta(flow: Resource, asked: Json, present: int, principal: Principal)
         copy = {"name": "Copy"}
         transformations.insert(0, copy)
     copy["params"] = {**(copy.get("params") or {}), "deltaColumn": delta}
-    return flow.evolve(
-        body={**flow.body, "transformations": transformations},
-        updated_at=present,
-        updated_by=principal.user_id,
-        updated_client=principal.client_id,
-        etag=new_etag(present),
-    )
+    return touched(flow.evolve(body={**flow.body, "transformations": transformations}), caller)
 
 
 def _since_last(store: ScopedStore, flow_id: str, present: int) -> Window:

@@ -1,12 +1,11 @@
 """Makes the runs of scheduled flows when they are due, each once however many workers look."""
 
-import uuid
 from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 
-from headgate.model.resources import Resource, new_etag
+from headgate.model.resources import Resource, new_run
 from headgate.model.runs import Json, Run, RunState
 from headgate.model.scope import Scope
 from headgate.model.windows import Window
@@ -82,27 +81,8 @@ def _run(flow: Resource, window: Window, present: int) -> Run:
     if delta is not None:
         given = {"name": delta.name, "dateFormat": delta.date_format, "timezone": delta.timezone}
         params["deltaColumn"] = {name: value for name, value in given.items() if value is not None}
-    return Run(
-        id=str(uuid.uuid4()),
-        scope=flow.scope,
-        flow_id=flow.id,
-        flow_spec=flow.body["flowSpec"],
-        state=RunState.SCHEDULED,
-        params=params,
-        window=window,
-        start_ms=window.end_ms,
-        delta_column=delta,
-        due_ms=window.end_ms,
-        created_at=present,
-        updated_at=present,
-        created_by=flow.created_by,
-        updated_by=flow.created_by,
-        created_client=flow.created_client,
-        updated_client=flow.created_client,
-        etag=new_etag(present),
-        frozen=flow.frozen,
-        metrics={"statusSummary": {"status": RunState.SCHEDULED.value}},
-    )
+    by = flow.created_by, flow.created_client
+    return new_run(flow, params, window, delta, start_ms=window.end_ms, present=present, by=by, due_ms=window.end_ms)
 
 
 def _seconds(instant_ms: int) -> int:
