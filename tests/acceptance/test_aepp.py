@@ -261,6 +261,32 @@ def test_a_scheduled_flow_by_the_clients_own_parameters(walk: Walk) -> None:
     assert flows.getFlow(made["id"]) == {}
 
 
+def test_what_is_listed_and_does_not_run_is_made_and_told(walk: Walk) -> None:
+    flows = walk.flows
+    stream = flows.createConnectionStreaming(name="events", sourceId="shop", paramName="events")["id"]
+    for made in (
+        flows.createConnectionToUPS(name="profiles"),
+        flows.createSourceConnectionStreaming(connectionId=stream, name="events"),
+        flows.createSourceConnectionDataLandingZone(name="zone", path="/drop/orders.csv"),
+        flows.createSourceConnectionDataLake(name="lake", format="parquet", dataset_ids=[walk.dataset]),
+        flows.createTargetConnectionDataLandingZone(name="zone", format="json", path="/out"),
+        flows.createTargetConnectionDatasetToDataLandingZone(
+            name="zone", baseConnectionId=walk.connection, path="/out"
+        ),
+    ):
+        assert set(made) == {"id", "etag"}, made
+    assert flows.getExportableDatasets("10440537-2a7b-4583-ac39-ed38d4b848e8") == flows.getExportableDatasetsDLZ() == []
+    assert flows.exploreLandingZone()["type"].endswith("CONNECTOR-1385-400")
+    refused = flows.createFlowStreaming(
+        name="events", source_connection_id=stream, target_connection_id=walk.target, datasetId=walk.dataset
+    )
+    assert refused["flow"]["type"].endswith("CONNECTOR-1385-400")
+    assert flows.getLandingZoneContainer()["status"] == 404
+    assert (
+        flows.getUPSFlow(datasetId=walk.dataset) == flows.getUISFlow(datasetId=walk.dataset) == {"error": "not found"}
+    )
+
+
 def test_the_flow_manager(walk: Walk) -> None:
     found = flowservice.FlowManager(walk.flow)
     assert found.flowType == "source"

@@ -66,6 +66,7 @@ def test_the_answer_is_the_whole_run_and_both_short_forms(face: Face, chain: Jso
         "params": params,
         "etag": run["etag"],
         "eTag": run["etag"],
+        "version": run["etag"],
         "metrics": {"statusSummary": {"status": "scheduled"}},
         "activities": [],
         "items": [{"id": run["id"], "etag": run["etag"]}],

@@ -51,6 +51,7 @@ def run(item: Run, children: Sequence[str] = ()) -> Json:
         "flowId": item.flow_id,
         "flowSpec": item.flow_spec,
         "params": item.params,
+        "version": item.etag,
         "etag": item.etag,
         "eTag": item.etag,  # the spelling that generated clients look for
         "metrics": {**extra.get("metrics", {}), **item.metrics, "statusSummary": status},
