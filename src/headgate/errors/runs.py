@@ -1,0 +1,140 @@
+"""Why a run failed. Never an HTTP answer, but while the lake does not answer."""
+
+from headgate.errors.root import HeadgateError
+
+__all__ = [
+    "RECORD_ERROR",
+    "AttemptLost",
+    "CommitConflict",
+    "MappingFailed",
+    "MissingExtra",
+    "RunCancelled",
+    "RunError",
+    "SchemaMismatch",
+    "SourceAccessDenied",
+    "SourceChanged",
+    "SourceError",
+    "SourceObjectMissing",
+    "SourcePathForbidden",
+    "SourceUnreachable",
+    "TargetError",
+    "TargetUnavailable",
+    "TooManyAttempts",
+    "UnholdableValue",
+    "UnreadableRecord",
+    "UnsupportedType",
+]
+
+
+class RunError(HeadgateError):
+    """The run failed."""
+
+    code = "CONNECTOR-2001-500"
+    title = "Run failed"
+
+
+class SourceError(RunError):
+    """The source could not be read."""
+
+    code = "CONNECTOR-1001-500"
+
+
+class SourceUnreachable(SourceError):
+    """The source cannot be reached just now."""
+
+    retryable = True
+
+
+class SourceAccessDenied(SourceError):
+    """The source refused the credentials or the permission."""
+
+    code = "CONNECTOR-1002-403"
+
+
+class SourceObjectMissing(SourceError):
+    """The source has no such table, column, file or folder."""
+
+    code = "CONNECTOR-1003-404"
+
+
+class SourcePathForbidden(SourceError):
+    """The path lies outside the folders this service may read (HEADGATE_FILE_ROOTS)."""
+
+    code = "CONNECTOR-1002-403"
+
+
+class UnsupportedType(SourceError):
+    """A column of the source has a type the lake cannot hold without changing its values."""
+
+    code = "CONNECTOR-1330-400"
+
+
+RECORD_ERROR = "CONNECTOR-2001-400"  # the code of what is about one record, and names it
+
+
+class UnholdableValue(SourceError):
+    """A value of the source cannot be held by its column in the lake."""
+
+    code = RECORD_ERROR
+
+
+class UnreadableRecord(SourceError):
+    """A file holds something that its format does not allow."""
+
+    code = RECORD_ERROR
+
+
+class MappingFailed(RunError):
+    """The flow's mapping set cannot be carried out on what the source gives."""
+
+    code = "DPMAPPER-3700-400"
+    title = "Mapping failed"
+
+
+class SourceChanged(SourceError):
+    """The source changed while it was being read."""
+
+    code = "CONNECTOR-1013-412"
+    retryable = True
+
+
+class MissingExtra(SourceError):
+    """A library that this source needs is not installed."""
+
+    code = "CONNECTOR-1100-500"
+
+
+class TargetError(RunError):
+    """The lake table could not be written."""
+
+
+class SchemaMismatch(TargetError):
+    """The source's columns do not fit the lake table's."""
+
+    code = "CONNECTOR-2002-400"
+
+
+class TargetUnavailable(TargetError):
+    """The lake's catalog does not answer just now."""
+
+    retryable = True
+
+
+class CommitConflict(TargetError):
+    """Other writers kept changing the lake table; the run's rows were not added."""
+
+    retryable = True
+
+
+class AttemptLost(RunError):
+    """Another worker took this run over; what this attempt staged is not used."""
+
+
+class RunCancelled(RunError):
+    """The run was cancelled."""
+
+
+class TooManyAttempts(RunError):
+    """The run's worker died every time it was tried."""
+
+    code = "CONNECTOR-2003-500"
