@@ -193,6 +193,21 @@ def test_openapi_describes_every_route_and_body(face: Face) -> None:
     assert len(identifiers) == len(set(identifiers))
 
 
+@pytest.mark.parametrize(
+    ("route", "parameters"),
+    [
+        ("get /flows", {"property", "orderby", "limit", "count", "continuationToken"}),
+        ("get /flowSpecs", {"property"}),
+        ("post /flows/search", {"continuationToken"}),
+        ("post /connectionSpecs/search", {"continuationToken"}),
+    ],
+)
+def test_openapi_names_the_parameters_of_listings(face: Face, route: str, parameters: set[str]) -> None:
+    method, _, path = route.partition(" ")
+    described = face.http.get("/openapi.json").json()["paths"][BASE + path][method]
+    assert {about["name"] for about in described["parameters"] if about["in"] == "query"} == parameters
+
+
 def test_unexpected_exception_is_logged_and_answered_without_its_text(
     face: Face, monkeypatch: pytest.MonkeyPatch
 ) -> None:

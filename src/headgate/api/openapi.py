@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from headgate.api.json_schema import TEXT, Schema, parameter
-from headgate.api.shapes import ANSWERS, LISTING, PAGED
+from headgate.api.shapes import ANSWERS, PARAMETERS
 
 __all__ = ["describe"]
 
@@ -74,8 +74,8 @@ def _description(app: FastAPI) -> Schema:
     for route, operation in _operations(document):
         responses = operation["responses"]
         _give_shape(responses, route)
-        if route in PAGED:
-            operation["parameters"] = [*operation.get("parameters", ()), *LISTING]
+        if route in PARAMETERS:
+            operation["parameters"] = [*operation.get("parameters", ()), *PARAMETERS[route]]
         responses.pop("422", None)  # FastAPI's own, which no handler here answers
         for status, description in _STATUSES.items():
             responses.setdefault(status, _error(status, description))

@@ -6,7 +6,7 @@ their items is certain.
 
 from headgate.api.json_schema import MAP, TEXT, Schema, list_of, object_of, parameter
 
-__all__ = ["ANSWERS", "LISTING", "PAGED"]
+__all__ = ["ANSWERS", "PARAMETERS"]
 
 _TIME: Schema = {"type": "integer", "description": "Milliseconds since the epoch."}
 _COUNT: Schema = {"type": "integer"}
@@ -30,8 +30,9 @@ _RESOURCE = object_of(f"{_WHOLE} state version", **_AUDIT, state=TEXT, version=T
 _STATUS = {"type": "string", "enum": ["scheduled", "queued", "inProgress", "success", "failed", "cancelled"]}
 _ACTIVITY = object_of("id statusSummary", id=TEXT, statusSummary=MAP)
 _RUN = object_of(
-    f"{_WHOLE} flowId flowSpec params metrics activities",
+    f"{_WHOLE} flowId flowSpec params metrics activities version",
     **_AUDIT,
+    version=TEXT,
     flowId=TEXT,
     flowSpec=MAP,
     params=MAP,
@@ -79,16 +80,18 @@ def _listed_beside(item: Schema) -> Schema:
     return {**item, "properties": {**item["properties"], "items": list_of(MAP)}}
 
 
-LISTING: tuple[Schema, ...] = (
-    parameter(
-        "property",
-        "A filter such as state==failed, or a comma list of members to show; several are joined by AND.",
-        **list_of(TEXT),
-    ),
+_FILTER = parameter(
+    "property",
+    "A filter such as state==failed, or a comma list of members to show; several are joined by AND.",
+    **list_of(TEXT),
+)
+_CONTINUATION = parameter("continuationToken", "From the link to the next page.")
+_LISTING: tuple[Schema, ...] = (
+    _FILTER,
     parameter("orderby", "A field, after - for descending order. Default: -createdAt."),
     parameter("limit", "Items of a page. Default: 100.", type="integer", minimum=1, maximum=1000),
     parameter("count", "Answer only with how many match.", type="boolean"),
-    parameter("continuationToken", "From the link to the next page."),
+    _CONTINUATION,
 )
 
 _FLOW_SERVICE = {
@@ -120,7 +123,7 @@ _FLOW_SERVICE = {
         for kind in ("connections", "connectionSpecs")
         for rest, shape in (
             ("explore", {"type": ["array", "object"]}),
-            ("configs", object_of("items", items=list_of(MAP))),
+            ("configs", object_of("items pageInfo _links", items=list_of(MAP), pageInfo=MAP, _links=MAP)),
         )
     },
     "GET /connections/{id}/test": object_of("result", result={"type": "boolean"}),
@@ -234,5 +237,9 @@ ANSWERS: dict[str, Schema] = {
     for method, _, path in [route.partition(" ")]
 }
 
-PAGED = frozenset(route for route, shape in ANSWERS.items() if route.startswith("GET ") and "anyOf" in shape)
-"""The listings of the flow service, which all take the parameters of `LISTING`."""
+PARAMETERS: dict[str, tuple[Schema, ...]] = {
+    **{route: _LISTING for route, shape in ANSWERS.items() if route.startswith("GET ") and "anyOf" in shape},
+    **{f"GET {_FOUNDATION}/flowservice/{kind}": (_FILTER,) for kind in ("connectionSpecs", "flowSpecs")},
+    **{route: (_CONTINUATION,) for route in ANSWERS if route.endswith("/search")},
+}
+"""The query parameters that listings and searches of the flow service take, by the route."""
