@@ -10,8 +10,10 @@ import pytest
 
 from headgate.auth import Tokens
 from headgate.engine import Worker
+from headgate.errors import Unavailable
 from headgate.model.orgs import Client, Grant
 from headgate.model.scope import Principal
+from headgate.store import ScopedStore
 from headgate.targets import Lake
 from tests.integration.face import BASE, NOBODY, Face, Json, refused
 
@@ -77,6 +79,21 @@ def failed(face: Face) -> tuple[str, str, Json]:
     run = ended(face, face.run(flow).json()["id"])
     assert run["metrics"]["statusSummary"]["status"] == "failed"
     return flow, connection, run
+
+
+def test_nothing_is_read_for_the_answer_once_a_run_is_stored(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A 5xx for a run that is stored would make clients send it again."""
+    flow, connection, old = failed(face)
+    moved(face, connection, "shop.db")
+
+    def away(*_: object) -> None:
+        raise Unavailable
+
+    with monkeypatch.context() as fault:
+        fault.setattr(ScopedStore, "children", away)
+        assert retrigger(face, old["id"]).status_code == 200
+        assert face.run(flow).status_code == 201
+        refused(face.get(f"/runs/{old['id']}"), 503, "FLOW-1103-503")
 
 
 @pytest.mark.parametrize("op", ["re-trigger", "RE_TRIGGER", "retrigger"])

@@ -151,8 +151,7 @@ class Runs:
         [current] = _shown(store, [run])
         extra, parent_id = provider_runs.added(store, current, body), provider_runs.parent(store, run, body)
         changed = store.update_run(touched(run.evolve(extra=extra, parent_id=parent_id), caller), etag=run.etag)
-        [item] = _shown(store, [changed])
-        return item
+        return wire.run(changed, current.get("childFlowRunIds", ()))
 
     def act(self, caller: Caller, id_: str, parameters: Parameters, *, etag: str | None = None) -> Json:
         """Do what the parameter `op` says to a run: `cancel`, which gives that run, or `re-trigger`, a new one.
@@ -164,14 +163,13 @@ class Runs:
         store, op = self._store.scoped(caller), single.get("op", "")
         match folded(op):
             case "cancel":
-                run = store.cancel_run(id_, etag=etag)
-            case "retrigger":
-                run = self._retrigger(caller, store, id_, etag)
+                return _superset(store, store.cancel_run(id_, etag=etag))
+            case "retrigger":  # nothing is read any more: a 5xx for a stored run would make clients send it again
+                return wire.run_superset(wire.run(self._retrigger(caller, store, id_, etag)))
             case _:
                 raise UnknownAction(
                     f"The action {shown(op)} is not known. Runs take op=cancel and op=re-trigger.", op=op[:80]
                 )
-        return _superset(store, run)
 
     def _retrigger(self, caller: Caller, store: ScopedStore, id_: str, etag: str | None) -> Run:
         """A new run of the same window, params and delta column, by the flow as it is now."""
