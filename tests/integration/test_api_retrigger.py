@@ -81,19 +81,44 @@ def failed(face: Face) -> tuple[str, str, Json]:
     return flow, connection, run
 
 
-def test_nothing_is_read_for_the_answer_once_a_run_is_stored(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A 5xx for a run that is stored would make clients send it again."""
+def away(*_: object) -> None:
+    raise Unavailable
+
+
+def then_away(fault: pytest.MonkeyPatch, write: str, read: str) -> None:
+    """Let the store's method `read` fail from its next call of `write` on."""
+    real = getattr(ScopedStore, write)
+
+    def written(*given: Any, **more: Any) -> Any:
+        result = real(*given, **more)
+        fault.setattr(ScopedStore, read, away)
+        return result
+
+    fault.setattr(ScopedStore, write, written)
+
+
+def test_nothing_is_read_for_the_answer_once_a_change_is_stored(
+    face: Face, provider: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 5xx for what is stored would make clients send it again."""
     flow, connection, old = failed(face)
     moved(face, connection, "shop.db")
-
-    def away(*_: object) -> None:
-        raise Unavailable
-
     with monkeypatch.context() as fault:
         fault.setattr(ScopedStore, "children", away)
         assert retrigger(face, old["id"]).status_code == 200
         assert face.run(flow).status_code == 201
         refused(face.get(f"/runs/{old['id']}"), 503, "FLOW-1103-503")
+    with monkeypatch.context() as fault:
+        then_away(fault, "update_run", "children")
+        body = json.dumps({"providerRefId": "p"}).encode()
+        answer = provider.send("PUT", f"/runs/{old['id']}", body, If_Match="*", Content_Type="application/json")
+        assert len(answer.json()["childFlowRunIds"]) == 1, answer.text
+        refused(face.get(f"/runs/{old['id']}"), 503, "FLOW-1103-503")
+    with monkeypatch.context() as fault:
+        then_away(fault, "update", "last_runs")
+        answer = face.patch(f"/flows/{flow}", [{"op": "replace", "path": "/name", "value": "renamed"}], "*")
+        assert answer.json()["lastRunDetails"]["id"] != old["id"], answer.text
+        refused(face.get(f"/flows/{flow}"), 503, "FLOW-1103-503")
 
 
 @pytest.mark.parametrize("op", ["re-trigger", "RE_TRIGGER", "retrigger"])

@@ -1,14 +1,14 @@
 """Flows: from one source connection to one target connection."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from headgate.config import Settings
 from headgate.errors import ConnectorUnsupported, SourceNotOnDemand, StateNotAllowed, TargetNotLake
 from headgate.model.query import Field
 from headgate.model.resources import Kind, Resource, now_ms
-from headgate.model.runs import Json, RunState
-from headgate.service import flow_body, wire
+from headgate.model.runs import Json, Run, RunState
+from headgate.service import flow_body
 from headgate.service.bodies import check_id, check_schema, kept, optional_object, required_name, spec_ref
 from headgate.service.mapping_sets import frozen_mapping
 from headgate.service.paging import Listings
@@ -122,9 +122,8 @@ class Flows(Collection):
         frozen = {"kind": spec.kind, "source": _from(source), "target": _to(target)}
         return Content(name, content, _links(frozen), frozen=frozen)
 
-    def _shown(self, store: ScopedStore, items: Sequence[Resource]) -> list[Json]:
-        newest = store.last_runs([item.id for item in items])
-        return [wire.resource(item, newest.get(item.id)) for item in items]
+    def _last_runs(self, store: ScopedStore, items: Sequence[Resource]) -> Mapping[str, Run]:
+        return store.last_runs([item.id for item in items])
 
 
 def copy_transformation(transformations: Sequence[Json]) -> Json | None:
