@@ -462,6 +462,31 @@ def test_a_worker_makes_and_executes_the_runs_that_are_due(scheduled: Scheduled)
     assert scheduled.scoped.runs(Query(count=True)).total == 1
 
 
+def test_a_worker_outlives_a_plan_that_cannot_be_followed(scheduled: Scheduled) -> None:
+    """Nothing writes such a row; but were there one, the worker would go on with all the rest."""
+    scheduled.insert(1, scheduled.clock.now - DAY)
+    flow = scheduled.flow()
+    run = scheduled.due(2)
+    assert run is not None
+    broken = scheduled.flow()
+    with scheduled.store._transactions.write() as connection:
+        connection.execute(
+            sa.text("UPDATE schedules SET start_at = 0, period = 0, due_at = 1 WHERE flow_id = :flow"), {"flow": broken}
+        )
+    with pytest.raises(ZeroDivisionError):
+        scheduled.due()
+    settings = scheduled.deployment.settings.model_copy(update={"poll": 0.05})
+    worker = Worker(scheduled.store, scheduled.deployment.lake, settings)
+    worker.start()
+    try:
+        end = datetime.now() + timedelta(seconds=20)
+        while scheduled.scoped.last_run(flow, succeeded=True) is None:
+            assert datetime.now() < end, "waited too long"
+            threading.Event().wait(0.02)
+    finally:
+        worker.stop()
+
+
 def _again(scheduled: Scheduled, run: Run) -> Run:
     """The run that repeats `run`."""
     present, flow = now_ms(), scheduled.scoped.get(Kind.FLOW, run.flow_id)

@@ -3,7 +3,9 @@
 import secrets
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from headgate.config import Settings
 from headgate.engine.attempt import Attempt
@@ -82,22 +84,17 @@ class Worker:
         if time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + self._settings.poll
-        try:
+        with self._outlived("schedule.not_made"):
             while (run := self._store.planner.make_due()) is not None:
                 emit("schedule.due", run=run.id, flow=run.flow_id, window=str(run.window))
-        except HeadgateError as error:
-            emit("schedule.not_made", level="warning", worker=self.name, reason=error.detail)
 
     def _tidy(self) -> None:
         """Once an hour, delete the entries of the audit log that are older than they need to be kept."""
         if not self._settings.audit_days or time.monotonic() < self._tidy_at:
             return
         self._tidy_at = time.monotonic() + _TIDY_SECONDS
-        try:
+        with self._outlived("audit.not_tidied"):
             gone = self._store.audit.forget(now_ms() - self._settings.audit_days * _DAY_MS)
-        except HeadgateError as error:
-            emit("audit.not_tidied", level="warning", worker=self.name, reason=error.detail)
-        else:
             emit("audit.tidied", entries=gone)
 
     def _claim(self) -> Claim | None:
@@ -107,11 +104,9 @@ class Worker:
         if self._stopping.is_set():
             self._free.release()
             return None
-        try:
+        claim = None
+        with self._outlived("worker.claim_failed"):
             claim = self._store.queue.claim(self.name, lease=self._settings.lease)
-        except HeadgateError as error:
-            emit("worker.claim_failed", level="warning", worker=self.name, reason=error.detail)
-            claim = None
         if claim is None:
             self._free.release()
         return claim
@@ -121,11 +116,20 @@ class Worker:
         with self._lock:
             self._attempts.add(attempt)
         try:
-            attempt.execute()
-        except Exception as error:  # noqa: BLE001 - a worker outlives whatever one run does to it
-            emit("worker.attempt_failed", level="error", run=claim.run.id, exc_info=error)
+            with self._outlived("worker.attempt_failed", run=claim.run.id):
+                attempt.execute()
         finally:
             with self._lock:
                 self._attempts.discard(attempt)
             self._free.release()
             self._wake.set()
+
+    @contextmanager
+    def _outlived(self, event: str, **about: str) -> Iterator[None]:
+        """Log what goes wrong inside as `event`, and go on: a worker outlives it."""
+        try:
+            yield
+        except HeadgateError as error:
+            emit(event, level="warning", worker=self.name, reason=error.detail, **about)
+        except Exception as error:  # noqa: BLE001 - whatever one run or one row does, the others go on
+            emit(event, level="error", worker=self.name, exc_info=error, **about)
