@@ -54,7 +54,7 @@ class Outbound:
     def judge(self, host: str, port: int) -> tuple[str, ...]:
         """The addresses of `host`, all of which may be connected to at `port`.
 
-        None when a name that may be reached does not resolve just now. Raises HostNotAllowed.
+        Empty when a name that may be reached does not resolve just now. Raises HostNotAllowed.
         """
         if not _HOST.fullmatch(host):
             raise HostNotAllowed(f"{host[:80]!r} is no host; send one name or one address.", host=host[:80])

@@ -25,17 +25,16 @@ from headgate.errors import (
     TokenRefused,
     Unavailable,
 )
+from headgate.model.addresses import CATALOG, EXPORT, REGISTRY, SANDBOXES
 from headgate.telemetry import emit
 
 __all__ = ["Envelope", "created", "error_answer", "found", "on_headgate_error", "on_http_exception"]
 
 _TYPES = "https://ns.adobe.com/aep/errors/"
-_REGISTRY = "/data/foundation/schemaregistry"
-_SANDBOXES = "/data/foundation/sandbox-management"
 _SANDBOX_TYPES = "http://ns.adobe.com/aep/errors/"
 _PROBLEMS = {  # of the services that have a type of error for themselves, by their address
-    "/data/foundation/catalog": "http://ns.adobe.com/adobecloud/problem/catalogservice",
-    "/data/foundation/export": "http://ns.adobe.com/adobecloud/problem/dataaccessservice",
+    CATALOG: "http://ns.adobe.com/adobecloud/problem/catalogservice",
+    EXPORT: "http://ns.adobe.com/adobecloud/problem/dataaccessservice",
 }
 
 
@@ -64,7 +63,7 @@ def error_answer(error: HeadgateError, request_id: str, path: str = "") -> Respo
     if isinstance(error, GatewayError):
         body: dict[str, Any] = {"error_code": error.code, "message": error.detail}
         return JSONResponse(body, error.status, headers=headers)
-    if path.startswith(_SANDBOXES):
+    if path.startswith(SANDBOXES):
         body = {"status": error.status, "title": error.detail, "type": _SANDBOX_TYPES + error.code}
         return JSONResponse(body, error.status, headers=headers)
     if isinstance(error, RangeNotSatisfiable):
@@ -78,7 +77,7 @@ def error_answer(error: HeadgateError, request_id: str, path: str = "") -> Respo
         "errorMessage": error.detail,
         "errorDetails": error.detail,
     }
-    if problem or isinstance(error, BadBody) or path.startswith(_REGISTRY):
+    if problem or isinstance(error, BadBody) or path.startswith(REGISTRY):
         body["detail"] = error.detail
     return JSONResponse(body, error.status, headers=headers)
 

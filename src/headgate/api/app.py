@@ -30,30 +30,32 @@ from headgate.api.answers import Envelope, on_headgate_error, on_http_exception
 from headgate.api.openapi import describe
 from headgate.api.requests import check_guards
 from headgate.errors import HeadgateError
+from headgate.model.addresses import (
+    ACCESS,
+    CATALOG,
+    CONVERSION,
+    EXPORT,
+    FLOW_SERVICE,
+    IMPORT,
+    INSIGHTS,
+    REGISTRY,
+    SANDBOXES,
+)
 from headgate.service.service import Service
 
-__all__ = ["BASE", "create_app"]
+__all__ = ["create_app"]
 
-BASE = "/data/foundation/flowservice"
-CATALOG = "/data/foundation/catalog"
-_CONVERSION = "/data/foundation/conversion"
-_REGISTRY = "/data/foundation/schemaregistry"
-_IMPORT = "/data/foundation/import"
-_EXPORT = "/data/foundation/export"
-_INSIGHTS = "/data/infrastructure/observability/insights"
-_SANDBOXES = "/data/foundation/sandbox-management"
-_ACCESS = "/data/foundation/access-control"
 _ROUTERS = {
     "": (health.router, ims.router),
-    BASE: (searches.router, exploring.router, *specs.routers, runs.router, *resources.routers),
+    FLOW_SERVICE: (searches.router, exploring.router, *specs.routers, runs.router, *resources.routers),
     CATALOG: (datasets.router, batches.router),
-    _IMPORT: (batches.ingestion,),
-    _EXPORT: (export.router,),
-    _INSIGHTS: (insights.router,),
-    _REGISTRY: (registry.router,),
-    _SANDBOXES: (sandboxes.router,),
-    _ACCESS: (access.router,),
-    _CONVERSION: (conversion.router,),
+    IMPORT: (batches.ingestion,),
+    EXPORT: (export.router,),
+    INSIGHTS: (insights.router,),
+    REGISTRY: (registry.router,),
+    SANDBOXES: (sandboxes.router,),
+    ACCESS: (access.router,),
+    CONVERSION: (conversion.router,),
 }
 
 

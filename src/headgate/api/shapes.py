@@ -5,6 +5,7 @@ their items is certain.
 """
 
 from headgate.api.json_schema import MAP, TEXT, Schema, list_of, object_of, parameter
+from headgate.model import addresses
 
 __all__ = ["ANSWERS", "PARAMETERS"]
 
@@ -212,26 +213,23 @@ _IDENTITY = {
     "GET /.well-known/openid-configuration": object_of("issuer jwks_uri", issuer=TEXT, jwks_uri=TEXT),
     "GET /ims/keys": object_of("keys", keys=list_of(MAP)),
 }
-_FOUNDATION = "/data/foundation"
 
 ANSWERS: dict[str, Schema] = {
     f"{method} {prefix}{path}": shape
     for prefix, group in {
         "": {**_IDENTITY, "GET /health/live": _STATE, "GET /health/ready": _STATE},
-        f"{_FOUNDATION}/flowservice": _FLOW_SERVICE,
-        f"{_FOUNDATION}/sandbox-management": _SANDBOXES,
-        f"{_FOUNDATION}/catalog": _CATALOG,
-        f"{_FOUNDATION}/export": _EXPORT,
-        f"{_FOUNDATION}/import": {"POST /batches/{id}": MAP},
-        f"{_FOUNDATION}/schemaregistry": _REGISTRY,
-        f"{_FOUNDATION}/conversion": _CONVERSION,
-        f"{_FOUNDATION}/access-control": {
+        addresses.FLOW_SERVICE: _FLOW_SERVICE,
+        addresses.SANDBOXES: _SANDBOXES,
+        addresses.CATALOG: _CATALOG,
+        addresses.EXPORT: _EXPORT,
+        addresses.IMPORT: {"POST /batches/{id}": MAP},
+        addresses.REGISTRY: _REGISTRY,
+        addresses.CONVERSION: _CONVERSION,
+        addresses.ACCESS: {
             "GET /acl/reference": object_of("permissions resource-types", permissions=MAP),
             "POST /acl/effective-policies": object_of("policies", policies=MAP),
         },
-        "/data/infrastructure/observability/insights": {
-            "POST /metrics": object_of("metricResponses", metricResponses=list_of(MAP))
-        },
+        addresses.INSIGHTS: {"POST /metrics": object_of("metricResponses", metricResponses=list_of(MAP))},
     }.items()
     for route, shape in group.items()
     for method, _, path in [route.partition(" ")]
@@ -239,7 +237,7 @@ ANSWERS: dict[str, Schema] = {
 
 PARAMETERS: dict[str, tuple[Schema, ...]] = {
     **{route: _LISTING for route, shape in ANSWERS.items() if route.startswith("GET ") and "anyOf" in shape},
-    **{f"GET {_FOUNDATION}/flowservice/{kind}": (_FILTER,) for kind in ("connectionSpecs", "flowSpecs")},
+    **{f"GET {addresses.FLOW_SERVICE}/{kind}": (_FILTER,) for kind in ("connectionSpecs", "flowSpecs")},
     **{route: (_CONTINUATION,) for route in ANSWERS if route.endswith("/search")},
 }
 """The query parameters that listings and searches of the flow service take, by the route."""

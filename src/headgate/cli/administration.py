@@ -3,19 +3,19 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from headgate.cli.options import data_option, output_option
 from headgate.cli.tables import print_table
+from headgate.model.runs import Json
 
 if TYPE_CHECKING:
     from headgate.model.orgs import Grant
 
 __all__ = ["clients", "orgs", "roles", "sandboxes"]
 
-Json = dict[str, Any]
 org_option = click.option("--org", help="Organisation.  [default: the local one]")
 
 

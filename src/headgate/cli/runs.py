@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
 from headgate.cli.options import connect, data_option, output_option
+from headgate.model.runs import Json
 
 __all__ = ["runs"]
 
-Json = dict[str, Any]
 _STATES = ("scheduled", "queued", "inProgress", "success", "failed", "cancelled")
 _STILL = 10.0  # seconds between two lines of progress when nobody watches
 

@@ -12,12 +12,11 @@ import httpx
 
 from headgate.client.times import parse_time
 from headgate.errors import BadTime, HeadgateError
+from headgate.model.addresses import CATALOG, FLOW_SERVICE
+from headgate.model.runs import Json
 
 __all__ = ["Client", "RequestFailed", "RunFailed", "WaitTimedOut"]
 
-Json = dict[str, Any]
-FLOW_SERVICE = "/data/foundation/flowservice"
-CATALOG = "/data/foundation/catalog"
 _FINAL = frozenset({"success", "failed", "cancelled", "partialSuccess"})
 
 

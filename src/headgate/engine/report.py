@@ -7,6 +7,7 @@ Times are milliseconds since the epoch, sizes bytes.
 from dataclasses import dataclass, field
 
 from headgate.errors import RECORD_ERROR, HeadgateError
+from headgate.model.addresses import EXPORT
 from headgate.model.resources import now_ms
 from headgate.model.runs import Json, Run, RunState
 
@@ -171,7 +172,7 @@ class Report:
 
     @property
     def _meta(self) -> str:
-        return f"/data/foundation/export/batches/{self.run.id}/meta"
+        return f"{EXPORT}/batches/{self.run.id}/meta"
 
     @property
     def _source_id(self) -> str:

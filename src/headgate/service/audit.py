@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from headgate.model.runs import Json
-from headgate.service.local import must_exist, settings_for
-from headgate.store import AuditEntry, AuditFilter, open_store
+from headgate.service.local import opened
+from headgate.store import AuditEntry, AuditFilter
 
 __all__ = ["AuditFilter", "entries"]
 
@@ -17,14 +17,9 @@ def entries(data: Path | None, wanted: AuditFilter, count: int | None) -> Iterat
     `{"at","org","sandbox","principal","client","requestId","action","kind","resource","etagBefore","etagAfter"}`,
     `at` in ISO 8601, UTC. Raises NoDeployment, Unavailable.
     """
-    settings = settings_for(data)
-    must_exist(settings)
-    store = open_store(settings)
-    try:
+    with opened(data) as store:
         found = store.audit.every(wanted) if count is None else iter(store.audit.newest(wanted, count))
         yield from map(_wire, found)
-    finally:
-        store.close()
 
 
 def _wire(entry: AuditEntry) -> Json:

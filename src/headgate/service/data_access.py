@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from headgate.errors import RECORD_ERROR, FileNotFound, NotFound
+from headgate.model.addresses import EXPORT
 from headgate.model.plain import plain
 from headgate.model.query import DEFAULT_LIMIT, MAX_LIMIT, whole_number
 from headgate.model.runs import Json, Run
@@ -24,7 +25,6 @@ from headgate.targets import BroughtFile, Lake, brought_files, first_rows, sourc
 
 __all__ = ["DataAccess"]
 
-_BASE = "/data/foundation/export"
 _FILE_ID = re.compile(r"(?P<batch>[0-9a-f-]{36})-(?P<number>[1-9][0-9]{0,5})")
 _PREVIEW_ROWS = 100
 _ROW_ERRORS = "parsing_errors_0.json"
@@ -45,13 +45,13 @@ class DataAccess:
         run = batch_of(self._store.catalog(caller), batch_id)
         files = self._files(run)
         items = [_file_entry(run, number, file) for number, file in enumerate(files, 1)]
-        return _answer(items, start, limit, f"{_BASE}/batches/{batch_id}/files")
+        return _answer(items, start, limit, f"{EXPORT}/batches/{batch_id}/files")
 
     def file_parts(self, caller: Caller, file_id: str, parameters: Parameters) -> Json:
         """The one part that a data file consists of, with its name. Raises FileNotFound, InvalidRequest."""
         known_parameters(parameters, ("start", "limit", "range"))
         file = self._file(caller, file_id)
-        return _answer([_part(file.path.name, file.size, f"{_BASE}/files/{file_id}")], 0, DEFAULT_LIMIT, "")
+        return _answer([_part(file.path.name, file.size, f"{EXPORT}/files/{file_id}")], 0, DEFAULT_LIMIT, "")
 
     def file(self, caller: Caller, file_id: str, name: str) -> Path:
         """Where the bytes of the data file are. Raises FileNotFound."""
@@ -83,7 +83,7 @@ class DataAccess:
         start, limit, path = _page_and_path(parameters)
         run = batch_of(self._store.catalog(caller), batch_id)
         lines = _row_errors(run)
-        at = f"{_BASE}/batches/{batch_id}/meta"
+        at = f"{EXPORT}/batches/{batch_id}/meta"
         size = len(lines.encode())
         match path.strip("/"):
             case "":
@@ -157,7 +157,7 @@ def _file_entry(run: Run, number: int, file: BroughtFile) -> Json:
         "records": str(file.rows),
         "size": str(file.size),
         "isValid": file.live,
-        "_links": {"self": {"href": f"{_BASE}/files/{id_}"}},
+        "_links": {"self": {"href": f"{EXPORT}/files/{id_}"}},
     }
 
 

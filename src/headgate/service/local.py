@@ -4,6 +4,8 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -23,7 +25,7 @@ __all__ = [
     "credentials",
     "log_in",
     "log_out",
-    "must_exist",
+    "opened",
     "remember_address",
     "settings_for",
 ]
@@ -60,7 +62,7 @@ def credentials(data: Path | None, *, create: bool = True) -> Json:
     """
     settings = settings_for(data)
     if not create:
-        must_exist(settings)
+        _must_exist(settings)
     if _login_note(settings).exists():
         return {"baseUrl": _address(settings), **_logged_in(settings)}
     store = open_store(settings)
@@ -114,7 +116,19 @@ def log_out(data: Path | None) -> None:
     _login_note(settings_for(data)).unlink(missing_ok=True)
 
 
-def must_exist(settings: Settings) -> None:
+@contextmanager
+def opened(data: Path | None) -> Iterator[Store]:
+    """The store of a data folder that is there. Raises NoDeployment, BadSetting, Unavailable."""
+    settings = settings_for(data)
+    _must_exist(settings)
+    store = open_store(settings)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _must_exist(settings: Settings) -> None:
     """Raise NoDeployment when the data folder holds nothing of Headgate's yet."""
     if not settings.keys.exists():
         raise NoDeployment(f"There is no Headgate data in {settings.data}. Name the folder by --data, or start serve.")

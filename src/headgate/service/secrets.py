@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from headgate.model.runs import Json
-from headgate.service.local import must_exist, settings_for
-from headgate.store import open_store
+from headgate.service.local import opened
 
 __all__ = ["rotate", "status"]
 
@@ -14,13 +13,8 @@ def status(data: Path | None) -> Json:
 
     Raises NoDeployment, SecretsKeyUnusable, Unavailable.
     """
-    settings = settings_for(data)
-    must_exist(settings)
-    store = open_store(settings)
-    try:
+    with opened(data) as store:
         use = store.secrets.use()
-    finally:
-        store.close()
     keys = [{"id": id_, "secrets": count} for id_, count in use.secrets.items()]
     return {"current": use.current, "keys": keys, "locked": list(use.locked)}
 
@@ -30,13 +24,8 @@ def rotate(data: Path | None) -> Json:
 
     `{"key", "rewrapped", "forgotten": [key ids], "locked": [connection ids]}`. Raises as `status()`.
     """
-    settings = settings_for(data)
-    must_exist(settings)
-    store = open_store(settings)
-    try:
+    with opened(data) as store:
         done = store.secrets.rotate()
-    finally:
-        store.close()
     return {
         "key": done.key,
         "rewrapped": done.rewrapped,
