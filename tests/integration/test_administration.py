@@ -67,6 +67,14 @@ def test_an_organisation_from_nothing_to_its_first_call(face: Face, run: Run) ->
     assert {"principal": made["clientId"], "kind": "service", **everywhere} in grants
 
 
+def test_no_organisation_is_named_so_that_it_could_refer_to_the_secrets_of_another(face: Face, run: Run) -> None:
+    run("orgs", "add", "Acme", "--id", "acme_eu")
+    for id_ in ("acme", "acme.eu", "acme_eu_west", "acme-eu"):
+        assert "cannot be told from" in run("orgs", "add", "Acme", "--id", id_, fails=4)
+    run("orgs", "add", "Acme", "--id", "acmeeu")
+    run("orgs", "add", "Acme", "--id", "eu_acme")
+
+
 def test_a_person_queries_the_lake_of_their_organisation(face: Face, run: Run) -> None:
     made = shown(run("orgs", "add", "Fifth", "--admin", "root@example.com", "--output", "json"))
     org_id = made["orgId"]

@@ -31,6 +31,11 @@ class Tenancy:
         """The organisation's id as the name of a folder, which no id leads out of."""
         return re.sub(r"[^A-Za-z0-9@_-]", "_", self.org_id) or "_"
 
+    @property
+    def variables(self) -> str:
+        """What the names of the organisation's environment variables begin with, after the common prefix."""
+        return re.sub(r"[^A-Za-z0-9]", "_", self.org_id) + "_"
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:

@@ -16,6 +16,7 @@ from headgate.errors import BadParameter, NotFound
 from headgate.model.orgs import Client, Grant, Org
 from headgate.model.permissions import Permission
 from headgate.model.runs import Json
+from headgate.model.scope import Tenancy
 from headgate.service.local import settings_for
 from headgate.service.sandboxes import check_new, empty, see_not_default
 from headgate.store import Store, Taken, open_store
@@ -70,8 +71,15 @@ class Administration:
         `{"orgId","name","clientId","clientSecret"}`. Raises IdTaken, BadParameter.
         """
         org_id = _id(org_id or new_org_id(), "An organisation's id")
-        if any(org.id == org_id for org in self._tenants.orgs()):
-            raise IdTaken(f"There is an organisation {org_id!r} already.")
+        for org in self._tenants.orgs():
+            if org.id == org_id:
+                raise IdTaken(f"There is an organisation {org_id!r} already.")
+            one, other = Tenancy(org_id, shared=True).variables, Tenancy(org.id, shared=True).variables
+            if one.startswith(other) or other.startswith(one):  # then one could refer to what is meant for the other
+                raise IdTaken(
+                    f"{org_id!r} cannot be told from the organisation {org.id!r} in names of environment variables, "
+                    f"which begin with {one} and {other}. Choose another id."
+                )
         client, secret = Client(new_client_id(), org_id, f"First client of {name}"), new_secret()
         self._tenants.ensure_org(Org(org_id, name), client, sha256(secret), admins=admins, by=self._by)
         return {"orgId": org_id, "name": name, "clientId": client.id, "clientSecret": secret}

@@ -48,7 +48,7 @@ def _variable(name: str, settings: Settings, tenancy: Tenancy) -> str:
     prefix = settings.secret_env_prefix
     if not _NAME.fullmatch(name):
         raise ReferenceRefused(f"env:{name[:80]} names no environment variable.", reference=f"env:{name[:80]}")
-    needed = f"{prefix}{re.sub('[^A-Za-z0-9]', '_', tenancy.org_id)}_" if tenancy.shared else ""
+    needed = f"{prefix}{tenancy.variables}" if tenancy.shared else ""
     if not name.startswith(needed) or (name.startswith(_OWN) and not (prefix and name.startswith(prefix))):
         raise ReferenceRefused(
             f"env:{name} is not open to connections"
