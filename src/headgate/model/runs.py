@@ -32,11 +32,6 @@ class RunState(StrEnum):
         """Whether nothing follows."""
         return not _EDGES[self]
 
-    @property
-    def before(self) -> tuple["RunState", ...]:
-        """The states from which this one may be entered."""
-        return tuple(state for state, after in _EDGES.items() if self in after)
-
     def transition(self, to: "RunState") -> "RunState":
         """Return `to`. Raises IllegalTransition when no edge leads there."""
         if to not in _EDGES[self]:
