@@ -1,6 +1,7 @@
 """Settings: environment `HEADGATE_*`, then `headgate.toml` in the working directory, then the defaults."""
 
 import ipaddress
+import json
 import os
 import re
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from pydantic_settings import (
 __all__ = ["AllowedHost", "IssuerSettings", "Settings"]
 
 _PORT = re.compile(r"(?P<host>\[[^]]+\]|[^:]+)(?::(?P<port>[0-9]{1,5}))?")
+_DATABASES = ("postgresql+psycopg://", "postgresql://", "sqlite://")
 _NAME = re.compile(r"\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 
 
@@ -120,7 +122,7 @@ class IssuerSettings(BaseModel):
 class Settings(BaseSettings):
     """What a service or a worker is told from outside. All times are seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="HEADGATE_", toml_file="headgate.toml", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="HEADGATE_", toml_file="headgate.toml", frozen=True, extra="forbid")
 
     data: Path = Field(
         default=Path("headgate-data"),
@@ -211,9 +213,26 @@ class Settings(BaseSettings):
     public_url: str = Field(
         default="", description="Address that clients reach the service at; names the built-in issuer in its tokens."
     )
-    issuers: tuple[IssuerSettings, ...] = Field(
+    issuers: Annotated[tuple[IssuerSettings, ...], NoDecode] = Field(
         default=(), description="OpenID Connect issuers whose tokens are taken, as JSON or as [[issuers]] tables."
     )
+
+    @field_validator("metadata_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if value and not value.startswith(_DATABASES):  # the value may hold a password and is not quoted
+            raise ValueError(f"an address begins with {_DATABASES[0]} or {_DATABASES[-1]}")
+        return value
+
+    @field_validator("issuers", mode="before")
+    @classmethod
+    def _read_issuers(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value or "[]")
+        except ValueError as error:
+            raise ValueError(f"it is no JSON: {error}") from None
 
     @field_validator("file_roots", mode="before")
     @classmethod

@@ -205,7 +205,7 @@ def test_a_bad_setting_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("HEADGATE_LEASE", "h0pe")
     with pytest.raises(BadSetting) as failure:
         settings_for(None)
-    assert "HEADGATE_ALLOWED_HOSTS: Value error, 'db:0' is no host name" in failure.value.detail
+    assert "HEADGATE_ALLOWED_HOSTS: 'db:0' is no host name" in failure.value.detail
     assert "HEADGATE_LEASE: " in failure.value.detail
     assert "h0pe" not in failure.value.detail
 

@@ -6,9 +6,11 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+import tomllib
 from pathlib import Path
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from headgate.auth import Tokens, local_credentials
 from headgate.config import Settings
@@ -48,8 +50,17 @@ def settings_for(data: Path | None) -> Settings:
         return Settings() if data is None else Settings(data=data)
     except ValidationError as error:
         # Without the value, which may be a secret.
-        found = (f"HEADGATE_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}." for fault in error.errors())
-        raise BadSetting(" ".join(found)) from None
+        raise BadSetting(" ".join(map(_said, error.errors()))) from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadSetting(f"headgate.toml cannot be read: {error}.") from None
+
+
+def _said(fault: ErrorDetails) -> str:
+    name, *member = fault["loc"] or ("",)
+    where = ".".join((f"HEADGATE_{name}".upper(), *map(str, member)))
+    if fault["type"] == "extra_forbidden":
+        return f"{where}: there is no such setting."
+    return f"{where}: {fault['msg'].removeprefix('Value error, ').rstrip('.')}."
 
 
 def credentials(data: Path | None, *, create: bool = True) -> Json:

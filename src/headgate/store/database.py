@@ -83,7 +83,7 @@ def open_store(settings: Settings) -> Store:
     engine = _sqlite(address) if address.get_backend_name() == "sqlite" else _postgresql(address)
     try:
         _migrate(engine)
-    except sa.exc.OperationalError as error:
+    except sa.exc.DBAPIError as error:  # unreachable, or a user who may not make tables
         raise Unavailable(f"The metadata database cannot be opened: {error.orig}") from error
     return Store(engine, keyring_of(settings))
 
