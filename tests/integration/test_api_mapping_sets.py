@@ -209,6 +209,7 @@ def test_a_preview_answers_in_the_form_it_was_asked(face: Face) -> None:
     refusable += ({"a": 1, "A": 2}, {"": 1}, {"n": 2**63}, {"_headgate_place": 1})
     for wrong in refusable:
         assert face.post(f"{SETS}/preview", {"data": wrong, "mappingSet": about}).status_code == 400
+    assert "data is missing" in face.post(f"{SETS}/preview", {"mappingSet": about}).text
 
 
 def test_the_language_is_said_to_be_what_it_is(face: Face) -> None:

@@ -17,7 +17,7 @@ _ISSUER = '"https://login.example"'
         (
             "METADATA_URL",
             "s3cret",
-            "HEADGATE_METADATA_URL: an address begins with postgresql+psycopg:// or sqlite:///.",
+            "HEADGATE_METADATA_URL: an address begins with postgresql+psycopg:// or sqlite://.",
         ),
         ("METADATA_URL", "mysql://me:s3cret@db/x", "HEADGATE_METADATA_URL: an address begins with"),
         ("METADATA_URL", "postgresql+asyncpg://me:s3cret@db/x", "HEADGATE_METADATA_URL: an address begins with"),

@@ -47,7 +47,11 @@ def add_org(name: str, id_: str | None, admins: tuple[str, ...], data: Path | No
 
     with administering(data) as administration:
         _show_one(administration.add_org(name, id_, admins), output)
-    click.echo("With several organisations, connections reach only what HEADGATE_ALLOWED_HOSTS lists.", err=True)
+    click.echo(
+        "With several organisations, connections of all of them reach only the hosts that HEADGATE_ALLOWED_HOSTS "
+        "lists, and the folders that HEADGATE_FILE_ROOTS names.",
+        err=True,
+    )
 
 
 @click.group()

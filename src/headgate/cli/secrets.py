@@ -52,7 +52,7 @@ def rotate(data: Path | None, output: str) -> None:
     if output == "json":
         click.echo(json.dumps(done, indent=2))
     else:
-        click.echo(f"Sealed {done['rewrapped']} secrets with the key {done['key']}.")
+        click.echo(f"Sealed with the key {done['key']}, secrets: {done['rewrapped']}.")
         for id_ in done["forgotten"]:
             click.echo(f"Deleted the key {id_}, which no secret needs any more.")
     _complain(done["locked"])

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +18,7 @@ from headgate.model.runs import Json
 
 __all__ = ["Client", "RequestFailed", "RunFailed", "WaitTimedOut"]
 
+_FEW = 5  # flows of one name that an error names
 _FINAL = frozenset({"success", "failed", "cancelled", "partialSuccess"})
 
 
@@ -139,16 +141,17 @@ class Client:
     def flow(self, name_or_id: str) -> Json:
         """The flow with this id or, if only one has it, this name. Raises RequestFailed."""
         for field in ("id", "name"):
-            found = list(self.list("flows", property=f'{field}=="{name_or_id}"', limit=2))
+            found = list(islice(self.list("flows", property=f'{field}=="{name_or_id}"', limit=_FEW), _FEW))
             if len(found) == 1:
                 return found[0]
             if found:
+                ids = ", ".join(flow["id"] for flow in found)
                 raise RequestFailed(
-                    f"Several flows are called {name_or_id!r}; name one by its id.",
+                    f"Several flows are called {name_or_id!r}; name one by its id. The newest are {ids}.",
                     http_status=400,
                     error_code="",
                 )
-        raise RequestFailed(f"There is no flow {name_or_id!r}.", http_status=404, error_code="")
+        raise RequestFailed(f"There is no flow {name_or_id!r} in this sandbox.", http_status=404, error_code="")
 
     def start_run(self, flow: str, *, window: tuple[str | int, str | int], delta_column: str | None = None) -> Json:
         """Create a run of `flow` (name or id) over the half-open window; the whole run object.

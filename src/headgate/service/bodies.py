@@ -1,5 +1,6 @@
 """Reading members of request bodies: each function gives a value or says what is wrong with it."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -30,8 +31,8 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def shown(value: object) -> str:
-    """A value as an error may quote it: at most 80 characters."""
-    quoted = repr(value)
+    """A value as an error may quote it, in the words of JSON: at most 80 characters."""
+    quoted = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr)
     return quoted if len(quoted) <= 80 else f"{quoted[:79]}…"
 
 

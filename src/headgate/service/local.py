@@ -4,9 +4,9 @@ import json
 import os
 import secrets
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-import tomllib
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -101,7 +101,9 @@ def log_in(
         principal = Principal(user, client.id, "user", frozenset({org_id}))
         grants = store.tenants.standing(principal, org_id).grants
         if not grants:
-            raise NotFound(f"{user} has no role in {org_id}. Give one by `headgate roles grant ROLE --user {user}`.")
+            raise NotFound(
+                f"{user} has no role in {org_id}. Give one by `headgate roles grant ROLE --user {user} --org {org_id}`."
+            )
         places = {grant.sandbox for grant in grants}
         chosen = sandbox or (None if None in places else min(filter(None, places)))
         scope = store.tenants.scope(org_id, chosen)

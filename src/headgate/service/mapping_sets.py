@@ -181,7 +181,8 @@ class MappingSets:
         data, about = body.get("data"), optional_object(body, "mappingSet")
         records: list[Any] = data if isinstance(data, list) else [data]
         if not records or not all(isinstance(record, dict) for record in records):
-            raise BadParameter(f"data is {shown(data)}; send an object, or a list of them.", parameter="data")
+            what = shown(data) if "data" in body else "missing"
+            raise BadParameter(f"data is {what}; send an object, or a list of them.", parameter="data")
         if len(records) > _MOST_RECORDS:
             raise BadParameter(f"data holds {len(records)} records; {_MOST_RECORDS} are allowed.", parameter="data")
         store = self._store.scoped(caller)
