@@ -38,7 +38,14 @@ def test_the_api_is_what_it_is_said_to_be(tmp_path: Path) -> None:
         ids = _known_ids(deployment, tmp_path)
         done = subprocess.run(
             [
-                *(sys.executable, "-m", "schemathesis.cli", "run", f"{known['baseUrl']}/openapi.json"),
+                *(
+                    sys.executable,
+                    "-m",
+                    "schemathesis.cli",
+                    "--config-file",
+                    Path(__file__).with_name("schemathesis.toml"),
+                ),
+                *("run", f"{known['baseUrl']}/openapi.json"),
                 *(f"--header={name}: {value}" for name, value in headers.items()),
                 *("--mode=all", "--continue-on-failure", f"--max-time={SECONDS}", "--seed=1"),
                 f"--exclude-checks={','.join(NOT_HELD)}",
