@@ -173,4 +173,5 @@ def test_id() -> None:
 def test_quotes_are_short() -> None:
     assert shown("a") == "'a'"
     assert shown({"a": [None, True, 1.5, "é"]}) == '{"a": [null, true, 1.5, "é"]}'
+    assert shown(["\ud800"]) == r'["\ud800"]'
     assert len(shown("a" * 5000)) == 80

@@ -33,6 +33,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 def shown(value: object) -> str:
     """A value as an error may quote it, in the words of JSON: at most 80 characters."""
     quoted = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr)
+    quoted = quoted.encode(errors="backslashreplace").decode()  # half a surrogate pair fits in no answer
     return quoted if len(quoted) <= 80 else f"{quoted[:79]}…"
 
 
