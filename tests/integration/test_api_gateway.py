@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc import jwt
@@ -266,3 +267,13 @@ def test_verifying_takes_less_than_a_millisecond(face: Face) -> None:
     for _ in range(100):
         tokens.verify(token)
     assert (time.process_time() - begun) / 100 < 0.001
+
+
+def test_the_log_says_why_a_token_was_refused_and_the_answer_does_not(face: Face) -> None:
+    with structlog.testing.capture_logs() as lines:
+        answer = asking(face, authorization=f"Bearer {signed(face, aud='elsewhere')}")
+    message = gateway(answer, 401, "401013")
+    [line] = [line for line in lines if line["event"] == "token.refused"]
+    assert "aud" in line["reason"]
+    assert line["request_id"] == answer.headers["x-request-id"]
+    assert "aud" not in message

@@ -90,7 +90,7 @@ def token_by_query(service: Serving, fields: QueryFields) -> Response:
 @router.get(USERINFO, dependencies=[Open])
 def userinfo(request: Request, service: Serving) -> Response:
     """Whom the token of the Authorization header names."""
-    return _fresh(service.identity.userinfo(service.identify(request.headers)))
+    return _fresh(service.identity.userinfo(service.identify(request.headers, request_id=request.state.request_id)))
 
 
 @router.get("/.well-known/openid-configuration", dependencies=[Open])

@@ -66,9 +66,9 @@ class Service:
         self._limits.request(caller)
         return caller
 
-    def identify(self, headers: Mapping[str, str]) -> Principal:
+    def identify(self, headers: Mapping[str, str], *, request_id: str = "") -> Principal:
         """The principal whose token headers bring, wherever it may go. Raises GatewayError, Unavailable."""
-        return self._gate.identify(headers)
+        return self._gate.identify(headers, request_id=request_id)
 
     def record_denied(self, caller: Caller, permission: Permission, what: str) -> None:
         """Write into the audit log that the caller lacked a permission for `what`, a method and an address."""
