@@ -16,7 +16,7 @@ import httpx
 from headgate.client import Client
 from tests.acceptance.processes import Deployment, flow
 
-SECONDS = 60
+SECONDS = 45
 NOT_HELD = (
     "missing_required_header",  # a missing token is 403 in this contract
     "positive_data_acceptance",  # a body that fits the description may still name what does not exist
