@@ -79,7 +79,7 @@ class _Listing:
         self._table, self._json = table, json
 
     def condition(self, filter_: Filter, *, hidden: bool = False) -> _Truth:
-        """What `filter_` says; `hidden` from the indexes of its column."""
+        """What `filter_` says; `hidden` from the indexes and the statistics of its column."""
         field = filter_.field
         if field.always is not None:
             holds = (str(field.always).lower() in filter_.values) == (filter_.op == "==")
@@ -101,7 +101,7 @@ class _Listing:
         pages' is looked up there when it is little; when it is much, some of it soon comes up in the order of
         the pages, if these begin where it can begin.
         """
-        hidden: set[str] = set()
+        hidden = {"updated_at"}  # its statistics alone would have PostgreSQL read the table: no index has it
         for columns in (("started_at",), ("completed_at",), ("flow_id", "state")):
             own = [each for each in query.filters if each.field.column in columns and each.op != "!="]
             if {each.field.column for each in own} != set(columns) or query.order.field.column in columns:

@@ -246,9 +246,9 @@ runs = Table(
     Column("extra", JSON, nullable=False),
     *_audit(),
     # Listings: each in the order of its pages, then with what is often filtered by besides.
-    Index("ix_runs_created", "org_id", "sandbox_id", "created_at", "seq", "state"),
-    Index("ix_runs_created_by", "org_id", "sandbox_id", "created_by", "created_at", "seq", "state"),
-    Index("ix_runs_flow", "org_id", "sandbox_id", "flow_id", "created_at", "seq", "state"),
+    Index("ix_runs_created", "org_id", "sandbox_id", "created_at", "seq", "state", "started_at"),
+    Index("ix_runs_created_by", "org_id", "sandbox_id", "created_by", "created_at", "seq", "state", "flow_id"),
+    Index("ix_runs_flow", "org_id", "sandbox_id", "flow_id", "created_at", "seq", "state", "started_at"),
     Index("ix_runs_state", "org_id", "sandbox_id", "state", "created_at", "seq"),
     _partial("ix_runs_started_at", "started_at IS NOT NULL", "org_id", "sandbox_id", "started_at", "seq"),
     _partial("ix_runs_completed_at", "completed_at IS NOT NULL", "org_id", "sandbox_id", "completed_at", "seq"),
