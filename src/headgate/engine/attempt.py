@@ -1,34 +1,23 @@
 """One try at a run: plan, read the splits into staged files, commit once, report."""
 
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from functools import partial
-from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
-import duckdb
-
-from headgate import dataplane
 from headgate.config import Settings
-from headgate.dataplane import literal, quote
 from headgate.engine.landing import Landing
 from headgate.engine.lease import HandedBack, Lease
 from headgate.engine.report import Report
+from headgate.engine.splits import Splits
 from headgate.errors import (
     AttemptLost,
     HeadgateError,
-    MappingFailed,
     RunCancelled,
     RunError,
-    TargetError,
     TooManyAttempts,
-    UnsupportedType,
 )
-from headgate.mapping import rejection
 from headgate.model.lake import FLOW_ID, RUN_ID, Column, LakeType
 from headgate.model.resources import WriteMode, now_ms
-from headgate.model.runs import Json, RunState
-from headgate.sources import Reading, Selection, Source, Split, open_source
+from headgate.model.runs import RunState
+from headgate.sources import Reading, Selection, Source, open_source
 from headgate.store import Claim, Store
 from headgate.targets import Lake, LakeTable, Landed, Replacement, Staged
 from headgate.telemetry import emit
@@ -47,8 +36,8 @@ class Attempt:
         self._lake = lake
         self._settings = settings
         self._report = Report(claim.run)
-        self._staging: Path | None = None
-        self.lease = Lease(store.queue, claim.run, settings.lease, self._progress)
+        self.lease = Lease(store.queue, claim.run, settings.lease, lambda: self._splits.progress())
+        self._splits = Splits(claim.run, self.lease, self._report, settings)
 
     def execute(self) -> None:
         """Run the attempt and store how it ended. Raises nothing that concerns this run alone."""
@@ -95,13 +84,10 @@ class Attempt:
         selection = Selection(frozen["source"]["params"], frozen["source"]["data"], held)
         plan = source.plan(selection, run.window, run.delta_column, parallel=self._settings.parallel_splits)
         with plan as reading:
-            self._report.splits = len(reading.splits)
-            self._report.estimated_rows = reading.estimated_rows
-            if frozen["kind"] == "file":
-                self._report.input_files = sum(len(split.files) for split in reading.splits)
+            self._report.planned(reading, files=frozen["kind"] == "file")
             landing = landing.onto(reading)
             table = self._table(identifier, landing)
-            staged = self._read(source, reading, landing, table) if table is not None else []
+            staged = self._splits.read(source, reading, landing, table) if table is not None else []
         self._report.copied = now_ms()
         if table is not None:
             self._commit(table, staged, reading, landing)
@@ -124,66 +110,6 @@ class Attempt:
         if not landing.columns:
             return self._lake.find(identifier)
         return self._lake.table(identifier, (*landing.columns, Column(FLOW_ID, _STRING), Column(RUN_ID, _STRING)))
-
-    def _read(self, source: Source, reading: Reading, landing: Landing, table: LakeTable) -> list[Staged]:
-        """Read all splits, some at a time. The first failure breaks the others off."""
-        self._staging = table.staging(self.run.id)
-        staged: list[Staged] = []
-        with (
-            self.lease.breaking(partial(source.interrupt, reading)),
-            ThreadPoolExecutor(self._settings.parallel_splits, f"split-{self.run.id[:8]}") as pool,
-        ):
-            pending: list[Future[Staged | None]] = [
-                pool.submit(self._read_split, source, reading, landing, split, table) for split in reading.splits
-            ]
-            try:
-                for done in as_completed(pending):
-                    if (file := done.result()) is not None:
-                        staged.append(file)
-                        self._count(file)
-                    self._report.splits_done += 1
-            except BaseException as error:
-                for split in pending:
-                    split.cancel()
-                if isinstance(error, HeadgateError):
-                    self.lease.stop(error)
-                raise
-        if self._report.input_files is not None:
-            self._report.input_bytes = sum(file.size for split in reading.splits for file in split.files)
-        return staged
-
-    def _read_split(
-        self, source: Source, reading: Reading, landing: Landing, split: Split, table: LakeTable
-    ) -> Staged | None:
-        """Copy one split to its Parquet file. None when it has no rows."""
-        self.lease.check()
-        path = table.staging(self.run.id) / f"{self.run.attempt}-{split.id}.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        names = (*(column.name for column in landing.columns), FLOW_ID, RUN_ID)
-        try:
-            with dataplane.opened(memory=self._settings.duckdb_memory) as connection:
-                source.prepare(connection, reading)
-                with self.lease.breaking(connection.interrupt):
-                    _check_types(connection, split.relation, reading.columns)
-                    if landing.rules is not None:
-                        _check_types(connection, f"SELECT {landing.sql} FROM ({split.relation})", landing.columns)
-                    connection.execute(
-                        f"COPY (SELECT {landing.sql}, {literal(self.run.flow_id)} AS {quote(FLOW_ID)}, "
-                        f"{literal(self.run.id)} AS {quote(RUN_ID)} FROM ({split.relation})) "
-                        f"TO {literal(str(path))} {table.copy_options(names)}"
-                    )
-            source.verify(split)
-        except (duckdb.Error, OSError) as error:
-            if str(path) in str(error):
-                raise TargetError(f"A data file of the table {table.name} cannot be written: {error}") from error
-            if reason := rejection(str(error)):
-                raise MappingFailed(reason) from error
-            raise source.translate(error) from error
-        staged = table.stage(path)
-        if staged.rows == 0:
-            path.unlink()
-            return None
-        return staged
 
     def _commit(self, table: LakeTable, staged: list[Staged], reading: Reading, landing: Landing) -> None:
         run = self.run
@@ -281,43 +207,6 @@ class Attempt:
                 table.sweep(self.run.id, attempt=None if whole else self.run.attempt)
         except Exception as error:  # noqa: BLE001 - a leftover file is no reason to lose the run's end
             emit("attempt.not_swept", level="warning", run=self.run.id, reason=str(error))
-
-    def _progress(self) -> Json:
-        """`metrics` for now, with what is written of the splits that are not done yet."""
-        if self._staging is not None and self._staging.exists():
-            files = self._staging.glob(f"{self.run.attempt}-*")
-            self._report.written_bytes = sum(_size(file) for file in files)
-        return self._report.progress()
-
-    def _count(self, file: Staged) -> None:
-        report = self._report
-        report.rows += file.rows
-        report.staged_bytes += file.size
-        report.staged_files += 1
-        if report.input_files is None:
-            report.input_bytes += file.uncompressed
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:  # a split without rows takes its file away
-        return 0
-
-
-def _check_types(connection: duckdb.DuckDBPyConnection, relation: str, columns: tuple[Column, ...]) -> None:
-    """Raise UnsupportedType when the scanner gives another type than was planned: never a silent change."""
-    wanted = ", ".join(f"CAST(NULL AS {column.type.sql}) AS {quote(column.name)}" for column in columns)
-    planned, given = (
-        [(name, type_) for name, type_, *_ in connection.execute(f"DESCRIBE {query}").fetchall()]
-        for query in (f"SELECT {wanted}", relation)
-    )
-    for expected, found in zip_longest(planned, given, fillvalue=("no column", "nothing")):
-        if expected != found:
-            raise UnsupportedType(
-                f"{expected[0]!r} was planned as {expected[1]}, but the source gives {found[0]!r} as {found[1]}.",
-                column=expected[0],
-            )
 
 
 def _unexpected(error: Exception) -> RunError:

@@ -10,6 +10,8 @@ from headgate.errors import RECORD_ERROR, HeadgateError
 from headgate.model.addresses import EXPORT
 from headgate.model.resources import now_ms
 from headgate.model.runs import Json, Run, RunState
+from headgate.sources import Reading
+from headgate.targets import Staged
 
 __all__ = ["Report"]
 
@@ -39,6 +41,21 @@ class Report:
     input_files: int | None = None
     replaced_rows: int = 0
     snapshot_id: str | None = None
+
+    def planned(self, reading: Reading, *, files: bool) -> None:
+        """Take up what a reading says of itself; `files` when it is files that are read."""
+        self.splits = len(reading.splits)
+        self.estimated_rows = reading.estimated_rows
+        if files:
+            self.input_files = sum(len(split.files) for split in reading.splits)
+
+    def count(self, file: Staged) -> None:
+        """Take up a staged file."""
+        self.rows += file.rows
+        self.staged_bytes += file.size
+        self.staged_files += 1
+        if self.input_files is None:
+            self.input_bytes += file.uncompressed
 
     def progress(self) -> Json:
         """`metrics` of a run that is under way."""

@@ -1,0 +1,126 @@
+"""The splits of a run read into staged files, some at a time, and how far that has come."""
+
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from functools import partial
+from itertools import zip_longest
+from pathlib import Path
+
+import duckdb
+
+from headgate import dataplane
+from headgate.config import Settings
+from headgate.dataplane import literal, quote
+from headgate.engine.landing import Landing
+from headgate.engine.lease import Lease
+from headgate.engine.report import Report
+from headgate.errors import HeadgateError, MappingFailed, TargetError, UnsupportedType
+from headgate.mapping import rejection
+from headgate.model.lake import FLOW_ID, RUN_ID, Column
+from headgate.model.runs import Json, Run
+from headgate.sources import Reading, Source, Split
+from headgate.targets import LakeTable, Staged
+
+__all__ = ["Splits"]
+
+
+class Splits:
+    """Stages the splits of one attempt's reading, and fills in its report as they get done."""
+
+    def __init__(self, run: Run, lease: Lease, report: Report, settings: Settings) -> None:
+        self._run = run
+        self._lease = lease
+        self._report = report
+        self._settings = settings
+        self._staging: Path | None = None
+
+    def read(self, source: Source, reading: Reading, landing: Landing, table: LakeTable) -> list[Staged]:
+        """Read all splits, some at a time. The first failure breaks the others off.
+
+        Raises SourceError, TargetError, MappingFailed, and what stops the lease.
+        """
+        self._staging = table.staging(self._run.id)
+        staged: list[Staged] = []
+        with (
+            self._lease.breaking(partial(source.interrupt, reading)),
+            ThreadPoolExecutor(self._settings.parallel_splits, f"split-{self._run.id[:8]}") as pool,
+        ):
+            pending: list[Future[Staged | None]] = [
+                pool.submit(self._read_split, source, reading, landing, split, table) for split in reading.splits
+            ]
+            try:
+                for done in as_completed(pending):
+                    if (file := done.result()) is not None:
+                        staged.append(file)
+                        self._report.count(file)
+                    self._report.splits_done += 1
+            except BaseException as error:
+                for split in pending:
+                    split.cancel()
+                if isinstance(error, HeadgateError):
+                    self._lease.stop(error)
+                raise
+        if self._report.input_files is not None:
+            self._report.input_bytes = sum(file.size for split in reading.splits for file in split.files)
+        return staged
+
+    def progress(self) -> Json:
+        """`metrics` for now, with what is written of the splits that are not done yet."""
+        if self._staging is not None and self._staging.exists():
+            files = self._staging.glob(f"{self._run.attempt}-*")
+            self._report.written_bytes = sum(_size(file) for file in files)
+        return self._report.progress()
+
+    def _read_split(
+        self, source: Source, reading: Reading, landing: Landing, split: Split, table: LakeTable
+    ) -> Staged | None:
+        """Copy one split to its Parquet file. None when it has no rows."""
+        self._lease.check()
+        path = table.staging(self._run.id) / f"{self._run.attempt}-{split.id}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        names = (*(column.name for column in landing.columns), FLOW_ID, RUN_ID)
+        try:
+            with dataplane.opened(memory=self._settings.duckdb_memory) as connection:
+                source.prepare(connection, reading)
+                with self._lease.breaking(connection.interrupt):
+                    _check_types(connection, split.relation, reading.columns)
+                    if landing.rules is not None:
+                        _check_types(connection, f"SELECT {landing.sql} FROM ({split.relation})", landing.columns)
+                    connection.execute(
+                        f"COPY (SELECT {landing.sql}, {literal(self._run.flow_id)} AS {quote(FLOW_ID)}, "
+                        f"{literal(self._run.id)} AS {quote(RUN_ID)} FROM ({split.relation})) "
+                        f"TO {literal(str(path))} {table.copy_options(names)}"
+                    )
+            source.verify(split)
+        except (duckdb.Error, OSError) as error:
+            if str(path) in str(error):
+                raise TargetError(f"A data file of the table {table.name} cannot be written: {error}") from error
+            if reason := rejection(str(error)):
+                raise MappingFailed(reason) from error
+            raise source.translate(error) from error
+        staged = table.stage(path)
+        if staged.rows == 0:
+            path.unlink()
+            return None
+        return staged
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # a split without rows takes its file away
+        return 0
+
+
+def _check_types(connection: duckdb.DuckDBPyConnection, relation: str, columns: tuple[Column, ...]) -> None:
+    """Raise UnsupportedType when the scanner gives another type than was planned: never a silent change."""
+    wanted = ", ".join(f"CAST(NULL AS {column.type.sql}) AS {quote(column.name)}" for column in columns)
+    planned, given = (
+        [(name, type_) for name, type_, *_ in connection.execute(f"DESCRIBE {query}").fetchall()]
+        for query in (f"SELECT {wanted}", relation)
+    )
+    for expected, found in zip_longest(planned, given, fillvalue=("no column", "nothing")):
+        if expected != found:
+            raise UnsupportedType(
+                f"{expected[0]!r} was planned as {expected[1]}, but the source gives {found[0]!r} as {found[1]}.",
+                column=expected[0],
+            )
