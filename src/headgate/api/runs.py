@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request
 from starlette.responses import JSONResponse, Response
 
+from headgate import faults
 from headgate.api import schemas
 from headgate.api.answers import created, found
 from headgate.api.requests import Bare, Body, Calling, Serving, if_match, needs, parameters, required_version
@@ -27,6 +28,7 @@ def create_run(
 ) -> Response:
     """Run a flow over a window, once. The same Idempotency-Key with the same body gives the same run."""
     made = service.runs.create(caller, body, key=idempotency_key)
+    faults.point("api.before_reply")
     return created(f"{request.url.path}/{made['id']}", made)
 
 

@@ -1,5 +1,6 @@
 """`headgate serve` and `headgate worker`."""
 
+import os
 import signal
 import threading
 from pathlib import Path
@@ -18,11 +19,12 @@ __all__ = ["serve", "worker"]
 @click.option("--no-worker", is_flag=True, help="Only answer; leave the runs to `headgate worker`.")
 def serve(host: str, port: int, data: Path | None, no_worker: bool) -> None:
     """Start the service and, unless told otherwise, a worker. SIGTERM stops both."""
-    from headgate import telemetry
+    from headgate import faults, telemetry
     from headgate.api.server import serve as run
     from headgate.service.local import settings_for
 
     telemetry.configure()
+    faults.arm(os.environ)
     run(
         settings_for(data),
         host=host,
@@ -36,11 +38,12 @@ def serve(host: str, port: int, data: Path | None, no_worker: bool) -> None:
 @data_option
 def worker(data: Path | None) -> None:
     """Run a worker alone, beside a service with the same data folder. SIGTERM stops it."""
-    from headgate import telemetry
+    from headgate import faults, telemetry
     from headgate.service.local import settings_for
     from headgate.service.running import working
 
     telemetry.configure()
+    faults.arm(os.environ)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from headgate import faults
 from headgate.config import Settings
 from headgate.engine.landing import Landing
 from headgate.engine.lease import HandedBack, Lease
@@ -44,6 +45,7 @@ class Attempt:
         try:
             with self.lease:
                 try:
+                    faults.point("claim.after")
                     self._refuse_poison()
                     self._ingest()
                 except HeadgateError:
@@ -84,12 +86,15 @@ class Attempt:
         selection = Selection(frozen["source"]["params"], frozen["source"]["data"], held)
         plan = source.plan(selection, run.window, run.delta_column, parallel=self._settings.parallel_splits)
         with plan as reading:
+            faults.point("plan.after")
             self._report.planned(reading, files=frozen["kind"] == "file")
             landing = landing.onto(reading)
             table = self._table(identifier, landing)
             staged = self._splits.read(source, reading, landing, table) if table is not None else []
+            faults.point("stage.after")
         self._report.copied = now_ms()
         if table is not None:
+            faults.point("staged.recorded")
             self._commit(table, staged, reading, landing)
 
     def _refuse_poison(self) -> None:
@@ -168,6 +173,7 @@ class Attempt:
         self._store.queue.heartbeat(self.run, lease=self._settings.lease)
 
     def _finish(self, state: RunState, error: HeadgateError | None = None) -> None:
+        faults.point("finish.before")
         self._store.queue.finish(
             self.run,
             state,
@@ -175,6 +181,7 @@ class Attempt:
             activities=self._report.activities(state, error),
             snapshot_id=self._report.snapshot_id,
         )
+        faults.point("commit.after_record")
         self._sweep(whole=True)
         emit(
             f"run.{state}",

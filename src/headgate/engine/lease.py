@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Self
 
+from headgate import faults
 from headgate.errors import AttemptLost, HeadgateError, RunCancelled
 from headgate.model.runs import Json, Run
 from headgate.store import Queue
@@ -104,6 +105,7 @@ class Lease(AbstractContextManager["Lease"]):
                 self._break_off()  # again: work that was between two statements did not notice
 
     def _renew(self) -> None:
+        faults.point("heartbeat")
         asked = time.monotonic()
         cancelled = self._queue.heartbeat(self._run, lease=self._seconds, metrics=self._progress())
         self._expires = asked + self._seconds

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from headgate import dataplane
+from headgate import dataplane, faults
 from headgate.config import Settings
 from headgate.dataplane import literal, quote
 from headgate.engine.landing import Landing
@@ -85,11 +85,13 @@ class Splits:
                     _check_types(connection, split.relation, reading.columns)
                     if landing.rules is not None:
                         _check_types(connection, f"SELECT {landing.sql} FROM ({split.relation})", landing.columns)
+                    faults.point("read.mid")
                     connection.execute(
                         f"COPY (SELECT {landing.sql}, {literal(self._run.flow_id)} AS {quote(FLOW_ID)}, "
                         f"{literal(self._run.id)} AS {quote(RUN_ID)} FROM ({split.relation})) "
                         f"TO {literal(str(path))} {table.copy_options(names)}"
                     )
+                    faults.point("stage.mid")
             source.verify(split)
         except (duckdb.Error, OSError) as error:
             if str(path) in str(error):

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from headgate import faults
 from headgate.config import Settings
 from headgate.errors import (
     ActionUnsupported,
@@ -109,12 +110,14 @@ class Runs:
         for _ in range(_TRIES):
             flow = _flow(store, body)
             run, changed = self._check(caller, store, flow, body)
+            faults.point("api.before_insert")
             try:
                 run = store.add_run(run, flow=changed, flow_etag=flow.etag, key=claim)
             except VersionConflict:  # another first run set the delta column: judge by the flow as it is now
                 continue
             except NotFound as error:
                 raise UnknownFlow(flowId=flow.id) from error
+            faults.point("api.after_insert")
             self._wake()
             return wire.run_superset(wire.run(run))
         raise RunRefused("The flow kept changing while the run was checked; nothing was stored. Try again.")

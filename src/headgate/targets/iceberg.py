@@ -35,7 +35,7 @@ from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table.update import AssertTableUUID
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from headgate import dataplane
+from headgate import dataplane, faults
 from headgate.dataplane import literal, quote
 from headgate.errors import CommitConflict, TargetUnavailable
 from headgate.model.lake import PROVENANCE, Column
@@ -286,6 +286,7 @@ class LakeTable:
         for path in folder.iterdir():
             if path not in landed and (attempt is None or path.name.startswith(f"{attempt}-")):
                 path.unlink(missing_ok=True)
+                faults.point("cleanup.mid")
         if not any(folder.iterdir()):
             folder.rmdir()
 
@@ -415,9 +416,11 @@ class LakeTable:
         landed all the same still needs; so the catalog is asked directly and the table looked at first.
         """
         requirements = (*transaction._requirements, AssertTableUUID(uuid=table.metadata.table_uuid))
+        faults.point("commit.before")
         try:
             with _answering():
                 self._catalog.commit_table(table, requirements, transaction._updates)
+            faults.point("commit.after_catalog")
         except CommitFailedException:
             if self._refresh().metadata.snapshot_by_id(update.snapshot_id) is None:
                 update._clean_all_uncommitted()
