@@ -103,15 +103,14 @@ def test_a_value_that_the_table_cannot_hold_fails_the_run_by_name(deployment: De
     assert deployment.rows() == [(1,)]
 
 
-def test_a_new_column_fails_the_run_by_name(deployment: Deployment, tmp_path: Path) -> None:
+def test_a_new_column_of_a_file_is_added(deployment: Deployment, tmp_path: Path) -> None:
     _write(tmp_path / "in" / "1.csv", "x\n1\n", "2024-01-01")
     _write(tmp_path / "in" / "2.csv", "x,fresh\n2,3\n", "2024-01-02")
     flow = _flow(deployment, tmp_path)
     deployment.run(flow, "2024-01-01", "2024-01-02")
     run = deployment.run(flow, "2024-01-02", "2024-01-03")
-    (error,) = run.metrics["statusSummary"]["errors"]
-    assert error["code"] == "CONNECTOR-2002-400"
-    assert "'fresh'" in error["message"]
+    assert run.metrics["schemaChanges"] == [{"column": "fresh", "change": "added", "type": "long"}]
+    assert multiset(deployment.rows()) == multiset([(1, None), (2, 3)])
 
 
 def test_nested_records_land_as_structs_and_lists(deployment: Deployment, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 
-from headgate.model.lake import PROVENANCE, SOURCE_FILE, Column, LakeType, kept_delta
+from headgate.model.lake import PROVENANCE, SOURCE_FILE
 from headgate.model.runs import Json, Run, RunState
 from headgate.sources import connection_specs
 from tests.deployment import POSTGRESQL, Deployment, at, multiset
@@ -188,15 +188,19 @@ def test_a_column_that_the_source_lacks_fails_the_run_by_name(
     assert "the source has no 'gone'; there it has: 'id', 'at', 'amount', 'name'" in message
 
 
-def test_columns_that_the_table_lacks_fail_the_run_by_name(
+def test_destinations_that_the_table_lacks_are_added(
     deployment: Deployment, source: tuple[str, dict[str, str]]
 ) -> None:
     first = deployment.flow(*source, {"tableName": "events"}, mapping=_mapping({"id": "x"}))
     _run(deployment, first, *DAYS[:2])
     second = deployment.flow(*source, {"tableName": "events"}, mapping=_mapping({"id": "y"}))
-    code, message = _error(deployment.run(second, *DAYS[:2], "at"))
-    assert code == "CONNECTOR-2002-400"
-    assert "'y'" in message
+    run = deployment.run(second, *DAYS[:2], "at")
+    assert {(each["column"], each["change"]) for each in run.metrics["schemaChanges"]} == {
+        ("x", "absent"),
+        ("y", "added"),
+    }
+    ids = [n for n, *_ in _rows()[:24]]
+    assert multiset(deployment.rows()) == multiset([*((n, None) for n in ids), *((None, n) for n in ids)])
 
 
 def _write(path: Path, text: str, modified: str) -> None:
@@ -277,15 +281,3 @@ def test_destinations_may_have_any_name(deployment: Deployment, tmp_path: Path, 
     for _ in range(2):
         _run(deployment, flow, *DAYS[:2])
     assert deployment.arrow()[name].to_pylist() == [{name: 1}]
-
-
-def test_two_runs_give_a_table_the_column_they_both_need(deployment: Deployment, tmp_path: Path) -> None:
-    _write(tmp_path / "in" / "a.csv", "n\n1\n", DAYS[0])
-    _run(deployment, _files(deployment, tmp_path, "delimited", _mapping({"n": "n"})), *DAYS[:2])
-    columns = (Column(kept_delta("date"), LakeType("date")),)
-    first, second = (deployment.lake.find(("org", "prod", "target")) for _ in range(2))
-    assert first is not None
-    assert second is not None
-    for table in (first, second):
-        table.take_up(columns)
-        assert columns[0] in table.columns

@@ -154,6 +154,9 @@ def _print(run: Json, output: str) -> None:
     duration = summary.get("durationSummary", {})
     if "completedAtUTC" in duration:
         click.echo(f"seconds   {(duration['completedAtUTC'] - duration['startedAtUTC']) / 1000:.2f}")
+    for change in summary.get("schemaChanges", []):
+        before = f"{change['before']} to " if "before" in change else ""
+        click.echo(f"column    {change['column']} {change['change']}: {before}{change['type']}")
     for error in summary["statusSummary"].get("errors", []):
         click.echo(f"error     {error['code']}: {error['message']}")
 

@@ -152,6 +152,7 @@ class Attempt:
         report = self._report
         report.rows, report.staged_bytes, report.staged_files = landed.rows, landed.size, landed.files
         report.replaced_rows, report.snapshot_id = landed.replaced_rows, str(landed.snapshot_id)
+        report.schema_changes = landed.schema_changes
 
     # -- how it ends -----------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ class Report:
     written_bytes: int = 0
     input_files: int | None = None
     replaced_rows: int = 0
+    schema_changes: tuple[Json, ...] = ()
     snapshot_id: str | None = None
 
     def planned(self, reading: Reading, *, files: bool) -> None:
@@ -110,6 +111,7 @@ class Report:
                 **refs,
             },
             "statusSummary": {"status": state.value, **refs},
+            **({"schemaChanges": [*self.schema_changes]} if self.schema_changes else {}),
         }
 
     def _copy(self, state: RunState, error: HeadgateError | None) -> Json:
@@ -144,6 +146,8 @@ class Report:
         extensions: Json = {"batchId": self.run.id}
         if self.snapshot_id:
             extensions["snapshotId"] = self.snapshot_id
+        if self.schema_changes:
+            extensions["schemaChanges"] = [*self.schema_changes]
         if error is not None:
             extensions |= self._diagnostics(error)
         return {

@@ -86,9 +86,11 @@ class Splits:
                     if landing.rules is not None:
                         _check_types(connection, f"SELECT {landing.sql} FROM ({split.relation})", landing.columns)
                     faults.point("read.mid")
+                    chosen = table.fitted(landing.columns)
+                    landed = f"SELECT {landing.sql} FROM ({split.relation})"
                     connection.execute(
-                        f"COPY (SELECT {landing.sql}, {literal(self._run.flow_id)} AS {quote(FLOW_ID)}, "
-                        f"{literal(self._run.id)} AS {quote(RUN_ID)} FROM ({split.relation})) "
+                        f"COPY (SELECT {chosen}, {literal(self._run.flow_id)} AS {quote(FLOW_ID)}, "
+                        f"{literal(self._run.id)} AS {quote(RUN_ID)} FROM ({landed})) "
                         f"TO {literal(str(path))} {table.copy_options(names)}"
                     )
                     faults.point("stage.mid")

@@ -6,6 +6,7 @@ snapshots, add the files, and on a conflict again. A commit whose outcome is unk
 repeated blindly.
 """
 
+import json
 import random
 import secrets
 import shutil
@@ -39,10 +40,12 @@ from headgate import dataplane, faults
 from headgate.dataplane import literal, quote
 from headgate.errors import CommitConflict, TargetUnavailable
 from headgate.model.lake import PROVENANCE, Column
+from headgate.model.runs import Json
 from headgate.targets.removal import Removal, Replacement, brought_by, replaced_by
-from headgate.targets.schema import added_type, check_columns, field_ids, lake_type, schema_of
+from headgate.targets.schema import SchemaChange, evolve, field_ids, fitted, lake_type, schema_of
 
 if TYPE_CHECKING:
+    from pyiceberg.schema import Schema
     from pyiceberg.table import FileScanTask, Table, Transaction
     from pyiceberg.table.snapshots import Snapshot
     from pyiceberg.table.update.snapshot import _SnapshotProducer
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
 __all__ = ["Lake", "LakeTable", "Landed", "Replacement", "Staged", "local_path", "snapshot_of"]
 
 RUN_PROPERTY = "headgate.run-id"
+_CHANGES_PROPERTY = "headgate.schema-changes"
 _FIGURES = {
     "rows": "headgate.rows",
     "files": "headgate.files",
@@ -75,9 +79,10 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """What a run's snapshot says of the rows it brought. Sizes are bytes."""
+    """What a run's snapshot says of the rows it brought, and of the columns. Sizes are bytes."""
 
     snapshot_id: int
+    schema_changes: tuple[Json, ...]
     rows: int
     files: int
     size: int
@@ -106,11 +111,10 @@ class Lake:
     def table(self, identifier: tuple[str, ...], columns: tuple[Column, ...]) -> "LakeTable":
         """The table of this name, made with `columns` when it does not exist yet.
 
-        A provenance column that it lacks is added. Raises SchemaMismatch when it exists and cannot take the others.
+        What it has to change for them is part of the commit. Raises SchemaMismatch when that cannot be.
         """
         if (found := self.find(identifier)) is not None:
-            check_columns(".".join(identifier), found.schema, columns)
-            found.take_up(columns)
+            found.fit(columns)
             return found
         properties = {
             "format-version": "2",
@@ -124,7 +128,9 @@ class Lake:
                 made = self._catalog.create_table(identifier, schema_of(columns), properties=properties)
         except (TableAlreadyExistsError, IntegrityError):  # another run was first, with the table or a namespace
             return self.table(identifier, columns)
-        return LakeTable(self._catalog, identifier, made)
+        table = LakeTable(self._catalog, identifier, made)
+        table.fit(columns)
+        return table
 
     def find(self, identifier: tuple[str, ...]) -> "LakeTable | None":
         """The table of this name, None when no run has made it yet."""
@@ -165,13 +171,17 @@ class Lake:
 
 
 class LakeTable:
-    """One table. `schema` is the one it had when it was looked at last."""
+    """One table. `schema` is the one it had when it was looked at last.
+
+    Files are staged for the schema that the table will have once they are committed, which `fit()` plans.
+    """
 
     def __init__(self, catalog: SqlCatalog, identifier: tuple[str, ...], table: "Table") -> None:
         self._catalog = catalog
         self._table = table
+        self._brought: tuple[Column, ...] = ()
         self.identifier = identifier
-        self.schema = table.schema()
+        self.schema = self._planned = table.schema()
 
     @property
     def name(self) -> str:
@@ -223,46 +233,43 @@ class LakeTable:
         metadata = literal(str(self.metadata_file))
         return f"(FROM iceberg_scan({metadata}) WHERE filename = {literal(task.file.file_path)})"
 
-    def take_up(self, columns: tuple[Column, ...]) -> None:
-        """Add those of the provenance `columns` that the table lacks. Raises CommitConflict."""
-        for tried in range(_TRIES):
-            held = {field.name for field in self.schema.fields}
-            lacking = [column for column in columns if column.name in PROVENANCE and column.name not in held]
-            if not lacking:
-                return
-            try:
-                with _answering(), self._table.update_schema() as update:
-                    for column in lacking:
-                        update.add_column(column.name, added_type(column))
-            except CommitFailedException:
-                _pause(tried)
-            self._refresh()
-        raise CommitConflict(f"The table {self.name} was changed by others {_TRIES} times in a row.")
-
     # -- staging ---------------------------------------------------------------------------------
 
     def staging(self, run_id: str) -> Path:
         """The folder of a run's data files."""
         return self.location / "data" / run_id
 
+    def fit(self, columns: tuple[Column, ...]) -> None:
+        """Plan for the table to hold `columns`, which their commit brings about. Raises SchemaMismatch."""
+        transaction = self._table.transaction()
+        evolve(transaction, self.name, columns)
+        self._brought, self._planned = columns, transaction.table_metadata.schema()
+
+    def fitted(self, columns: tuple[Column, ...]) -> str:
+        """What DuckDB selects from rows of `columns` so that they have the planned types; no value changes."""
+        return fitted(self._planned, columns)
+
     def copy_options(self, names: tuple[str, ...]) -> str:
         """What follows COPY … TO … so that a file with the columns `names` belongs to this table."""
-        return f"(FORMAT parquet, COMPRESSION snappy, FIELD_IDS {field_ids(self.schema, names)})"
+        return _copy_options(self._planned, names)
 
     def stage(self, path: Path) -> Staged:
         """Take up a Parquet file written with `copy_options()`, reading only its footer."""
+        return self._take_up(path, self._planned)
+
+    def _take_up(self, path: Path, schema: "Schema") -> Staged:
         footer = pq.read_metadata(path)
         statistics = data_file_statistics_from_parquet_metadata(
             parquet_metadata=footer,
-            stats_columns=compute_statistics_plan(self.schema, self._table.properties),
-            parquet_column_mapping=parquet_path_to_id_mapping(self.schema),
+            stats_columns=compute_statistics_plan(schema, self._table.properties),
+            parquet_column_mapping=parquet_path_to_id_mapping(schema),
         )
         size = path.stat().st_size
         file = DataFile.from_args(
             content=DataFileContent.DATA,
             file_path=_uri(path),
             file_format=FileFormat.PARQUET,
-            partition=statistics.partition(self._table.spec(), self.schema),
+            partition=statistics.partition(self._table.spec(), schema),
             file_size_in_bytes=size,
             sort_order_id=None,
             spec_id=self._table.spec().spec_id,
@@ -401,13 +408,26 @@ class LakeTable:
             **summary,
         }
         transaction = table.transaction()
+        if evolved := self._evolve(transaction):
+            properties[_CHANGES_PROPERTY] = json.dumps([change.wire() for change in evolved])
         changes = transaction.update_snapshot(snapshot_properties=properties)
         with changes.overwrite() if replaced else changes.fast_append() as update:
             _apply(update, replaced)
             for file in staged:
                 update.append_data_file(file.file)
         self._commit(table, transaction, update)
-        return Landed(snapshot_id=update.snapshot_id, **figures)
+        return Landed(update.snapshot_id, tuple(change.wire() for change in evolved), **figures)
+
+    def _evolve(self, transaction: "Transaction") -> tuple[SchemaChange, ...]:
+        """Have `transaction` give the table what the run's columns need.
+
+        Raises CommitConflict when the staged files were written for columns that the table does not get.
+        """
+        changes = evolve(transaction, self.name, self._brought) if self._brought else ()
+        names = tuple(column.name for column in self._brought)
+        if field_ids(transaction.table_metadata.schema(), names) != field_ids(self._planned, names):
+            raise CommitConflict(f"The columns of the table {self.name} were changed while the run was reading.")
+        return changes
 
     def _commit(self, table: "Table", transaction: "Transaction", update: "_SnapshotProducer[Any]") -> None:
         """Swap the table's metadata, once.
@@ -461,9 +481,9 @@ class LakeTable:
                 return _Rewrite(task.file, 0, None)
             connection.execute(
                 f"COPY (SELECT {', '.join(map(quote, names))} FROM {relation} WHERE NOT {chosen}) "
-                f"TO {literal(str(path))} {self.copy_options(names)}"
+                f"TO {literal(str(path))} {_copy_options(self.schema, names)}"
             )
-        staged = self.stage(path)
+        staged = self._take_up(path, self.schema)
         return _Rewrite(task.file, removed, staged if staged.rows else None)
 
     def _refresh(self) -> "Table":
@@ -478,6 +498,10 @@ class LakeTable:
             for manifest in snapshot.manifests(table.io):
                 for entry in manifest.fetch_manifest_entry(table.io):
                     yield local_path(entry.data_file.file_path)
+
+
+def _copy_options(schema: "Schema", names: tuple[str, ...]) -> str:
+    return f"(FORMAT parquet, COMPRESSION snappy, FIELD_IDS {field_ids(schema, names)})"
 
 
 def _apply(update: "_SnapshotProducer[Any]", rewrites: Iterable[_Rewrite]) -> None:
@@ -514,7 +538,7 @@ def _landed(table: "Table", run_id: str) -> Landed | None:
         return None
     properties = snapshot.summary.additional_properties
     figures = {name: int(properties[key]) for name, key in _FIGURES.items()}
-    return Landed(snapshot_id=snapshot.snapshot_id, **figures)
+    return Landed(snapshot.snapshot_id, tuple(json.loads(properties.get(_CHANGES_PROPERTY, "[]"))), **figures)
 
 
 def _uri(path: Path) -> str:

@@ -16,7 +16,7 @@ from pyiceberg.expressions import (
 from pyiceberg.expressions.literals import literal as constant
 
 from headgate.dataplane import literal, quote
-from headgate.model.lake import FLOW_ID, PROVENANCE, RUN_ID, Column, kept_delta
+from headgate.model.lake import FLOW_ID, PROVENANCE, RUN_ID, Column, Kind, kept_delta
 from headgate.model.windows import Bounds, DeltaType
 from headgate.targets.schema import lake_type
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pyiceberg.schema import Schema
 
 __all__ = ["Removal", "Replacement", "brought_by", "replaced_by"]
+
+_FAMILIES: dict[Kind, tuple[Kind, ...]] = {"int": ("int", "long"), "long": ("int", "long")}  # widened, once or later
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,15 @@ def _places(replacement: Replacement, schema: "Schema") -> tuple[str, ...]:
     column = replacement.column
     if column.name in PROVENANCE:
         return (column.name,)
-    names = [name for name in (kept_delta(column.type.kind),) if name in held]
-    if column.name in held and lake_type(held[column.name]) == column.type:
+    names = [kept_delta(kind) for kind in _FAMILIES.get(column.type.kind, (column.type.kind,))]
+    if column.name in held and _comparable(lake_type(held[column.name]).kind, column.type.kind):
         names.append(column.name)
-    return tuple(names)
+    return tuple(name for name in names if name in held)
+
+
+def _comparable(held: Kind, given: Kind) -> bool:
+    """Whether bounds for a column of the one kind mean the same in a column of the other."""
+    return held == given or held in _FAMILIES.get(given, ())
 
 
 def _filter(replacement: Replacement, schema: "Schema") -> BooleanExpression | None:

@@ -1,6 +1,8 @@
-"""Lake types as Iceberg's, and Iceberg's as DuckDB writes them."""
+"""Lake types as Iceberg's, Iceberg's as DuckDB writes them, and how a table's schema follows its sources."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from pyiceberg import types as iceberg
 from pyiceberg.schema import Schema
@@ -8,8 +10,13 @@ from pyiceberg.schema import Schema
 from headgate.dataplane import quote
 from headgate.errors import SchemaMismatch, UnsupportedType
 from headgate.model.lake import PROVENANCE, Column, Kind, LakeType
+from headgate.model.runs import Json
 
-__all__ = ["added_type", "check_columns", "field_ids", "lake_type", "schema_of"]
+if TYPE_CHECKING:
+    from pyiceberg.table import Transaction
+    from pyiceberg.table.update.schema import UpdateSchema
+
+__all__ = ["SchemaChange", "evolve", "field_ids", "fitted", "lake_type", "schema_of"]
 
 _PLAIN: dict[Kind, iceberg.PrimitiveType] = {
     "boolean": iceberg.BooleanType(),
@@ -26,6 +33,26 @@ _PLAIN: dict[Kind, iceberg.PrimitiveType] = {
     "uuid": iceberg.UUIDType(),
 }
 _KINDS: dict[str, Kind] = {str(type_): kind for kind, type_ in _PLAIN.items()}
+_WHOLE_DIGITS = {"int": 10, "long": 19}
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaChange:
+    """How the columns of a run differ from those its table had.
+
+    `path` leads to the column, through the members of structs and the `element` of lists. One that is `absent`
+    has no values from this run. `before` is the type that a widened one had.
+    """
+
+    path: tuple[str, ...]
+    change: Literal["added", "widened", "absent"]
+    type: LakeType
+    before: LakeType | None = None
+
+    def wire(self) -> Json:
+        """As a run shows it."""
+        shown = {"column": ".".join(self.path), "change": self.change, "type": str(self.type)}
+        return shown if self.before is None else {**shown, "before": str(self.before)}
 
 
 def schema_of(columns: tuple[Column, ...]) -> Schema:
@@ -39,29 +66,35 @@ def schema_of(columns: tuple[Column, ...]) -> Schema:
     )
 
 
-def check_columns(identifier: str, schema: Schema, columns: tuple[Column, ...]) -> None:
-    """Raise SchemaMismatch when a table with `schema` cannot take `columns` as they are."""
-    present = {field.name: field.field_type for field in schema.fields}
-    for column in columns:
-        if column.name not in present:
-            if column.name in PROVENANCE:
-                continue  # the table takes it up
-            raise SchemaMismatch(
-                f"The table {identifier} has no column {column.name!r}, the source has one ({column.type}). "
-                "Select other columns with `params.columns` of the source connection, or use a new dataset.",
-                column=column.name,
-            )
-        if (held := lake_type(present[column.name])) != column.type:
-            raise SchemaMismatch(
-                f"The table {identifier} holds {column.name!r} as {held}, the source as {column.type}. "
-                "Declare its type with `params.columns` of the source connection, or use a new dataset.",
-                column=column.name,
-            )
+def evolve(transaction: "Transaction", name: str, columns: tuple[Column, ...]) -> tuple[SchemaChange, ...]:
+    """Have the table `name` hold `columns`, as part of `transaction`; what of that is more than provenance.
+
+    Columns are added, and widened where Iceberg allows; none is taken away. Raises SchemaMismatch when a column
+    would have to become another one.
+    """
+    schema = transaction.table_metadata.schema()
+    held = LakeType("struct", fields=tuple((field.name, lake_type(field.field_type)) for field in schema.fields))
+    given = LakeType("struct", fields=tuple((column.name, column.type) for column in columns))
+    try:
+        changes = tuple(_differences((), held, given))
+    except _Misfit as misfit:
+        raise SchemaMismatch(f"The table {name} {misfit}", column=misfit.column) from None
+    if any(change.change != "absent" or _required(schema, change) for change in changes):
+        with transaction.update_schema() as update:
+            for change in changes:
+                _apply(update, schema, change)
+    return tuple(change for change in changes if change.path[0] not in PROVENANCE)
 
 
-def added_type(column: Column) -> iceberg.PrimitiveType:
-    """The Iceberg type of a provenance column that a table takes up later."""
-    return _PLAIN[column.type.kind]
+def fitted(schema: Schema, columns: tuple[Column, ...]) -> str:
+    """What DuckDB selects from rows of `columns`, so that they have the types of `schema`."""
+    types = {field.name: lake_type(field.field_type) for field in schema.fields}
+    return ", ".join(
+        quote(column.name)
+        if types[column.name] == column.type
+        else f"CAST({quote(column.name)} AS {types[column.name].sql}) AS {quote(column.name)}"
+        for column in columns
+    )
 
 
 def field_ids(schema: Schema, names: tuple[str, ...]) -> str:
@@ -83,6 +116,92 @@ def lake_type(type_: iceberg.IcebergType) -> LakeType:
     if kind is None:
         raise UnsupportedType(f"The lake table has a column of the type {type_}, which Headgate has not.")
     return LakeType(kind)
+
+
+class _Misfit(Exception):
+    """Says what a table has and what the source has, and what to do."""
+
+    def __init__(self, path: tuple[str, ...], reason: str) -> None:
+        self.column = path[0]
+        super().__init__(
+            f"{reason} Declare the type of {self.column!r} with `params.columns` of the source connection, leave it "
+            "out there, or use a new dataset."
+        )
+
+
+def _differences(path: tuple[str, ...], held: LakeType, given: LakeType) -> Iterator[SchemaChange]:
+    """What has to change in the type `held` for it to take every value of `given`. Raises _Misfit."""
+    if held.kind == given.kind == "struct":
+        yield from _member_differences(path, dict(held.fields), dict(given.fields))
+    elif held.kind == given.kind == "list" and held.element is not None and given.element is not None:
+        yield from _differences((*path, "element"), held.element, given.element)
+    elif (wider := _wider(held, given)) is None:
+        raise _Misfit(
+            path,
+            f"holds {'.'.join(path)!r} as {held}, the source as {given}, and neither type takes all values of the "
+            "other.",
+        )
+    elif wider != held:
+        yield SchemaChange(path, "widened", wider, held)
+
+
+def _member_differences(
+    path: tuple[str, ...], held: dict[str, LakeType], given: dict[str, LakeType]
+) -> Iterator[SchemaChange]:
+    spellings = {name.lower(): name for name in held}
+    for name, type_ in given.items():
+        spelled = spellings.setdefault(name.lower(), name)
+        if spelled != name:
+            raise _Misfit(
+                (*path, name),
+                f"has a column {'.'.join((*path, spelled))!r}, the source {'.'.join((*path, name))!r}; names that "
+                "differ in case only cannot stand side by side.",
+            )
+        if name in held:
+            yield from _differences((*path, name), held[name], type_)
+        else:
+            yield SchemaChange((*path, name), "added", type_)
+    for name, type_ in held.items():
+        if name not in given:
+            yield SchemaChange((*path, name), "absent", type_)
+
+
+def _wider(held: LakeType, given: LakeType) -> LakeType | None:
+    """What `held` becomes so that it takes every value of `given` unchanged; None when Iceberg cannot make it so."""
+    match held.kind, given.kind:
+        case _ if held == given:
+            return held
+        case ("long", "int") | ("double", "float") | ("double", "int"):
+            return held
+        case ("int", "long") | ("float", "double"):
+            return given
+        case "decimal", "decimal" if given.scale <= held.scale:
+            return _decimal(held, given.precision - given.scale)
+        case "decimal", "int" | "long":
+            return _decimal(held, _WHOLE_DIGITS[given.kind])
+    return None
+
+
+def _decimal(held: LakeType, whole_digits: int) -> LakeType | None:
+    """`held` with at least so many digits before the point; None when those are more than a decimal has."""
+    precision = max(held.precision, whole_digits + held.scale)
+    return LakeType("decimal", precision, held.scale) if precision <= 38 else None
+
+
+def _apply(update: "UpdateSchema", schema: Schema, change: SchemaChange) -> None:
+    type_ = _iceberg_type(change.type, iter(range(1, 1 << 31)))
+    match change.change:
+        case "added":
+            update.add_column(change.path, type_)
+        case "widened":
+            update.update_column(change.path, type_)
+        case "absent" if _required(schema, change):
+            update.make_column_optional(change.path)
+
+
+def _required(schema: Schema, change: SchemaChange) -> bool:
+    """Whether another engine has seen to it that the column always has a value."""
+    return change.change == "absent" and schema.find_field(".".join(change.path)).required
 
 
 def _iceberg_type(type_: LakeType, ids: Iterator[int]) -> iceberg.IcebergType:
