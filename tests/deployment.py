@@ -18,7 +18,7 @@ from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.runs import Json, Run, RunState
 from headgate.model.windows import DeltaColumn, Window
 from headgate.store import open_store, tables
-from headgate.targets import Lake
+from headgate.targets import Lake, Retention
 
 TOMORROW = now_ms() + 86_400_000
 POSTGRESQL = "74a1c565-4e59-48d7-9d67-7c03b8a13137"
@@ -40,7 +40,10 @@ class Deployment:
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.settings = Settings(**{"data": folder / "data", "file_roots": (folder,), **settings})
         self.store = open_store(self.settings)
-        self.lake = Lake(self.settings.warehouse)
+        days = self.settings.snapshot_days
+        self.lake = Lake(
+            self.settings.warehouse, Retention(self.settings.snapshots, days * 86_400, self.store.queue.unfinished)
+        )
         self.store.tenants.ensure_org(Org("ORG", "Test"), Client("client", "ORG", "test"), "-")
         scope = self.store.tenants.scope("ORG", None)
         assert scope is not None
@@ -122,6 +125,11 @@ class Deployment:
         """Have a run that waits for its time be due now."""
         with self.store._engine.begin() as connection:
             connection.execute(sa.update(tables.runs).where(tables.runs.c.id == run.id).values(start_at=0))
+
+    def abandon(self, run: Run) -> None:
+        """Have the lease of a run end now, as if its worker had died long ago."""
+        with self.store._engine.begin() as connection:
+            connection.execute(sa.update(tables.runs).where(tables.runs.c.id == run.id).values(lease_until=0))
 
     def attempt(self, *, lease: float = 15.0) -> Attempt:
         """An attempt at the next run of the queue, owned for `lease` seconds at a time."""

@@ -203,6 +203,15 @@ class Settings(BaseSettings):
         default="256MB", description="Memory limit of the engine that reads one split, for instance 256MB."
     )
     max_attempts: int = Field(default=3, ge=1, description="Attempts before a run whose worker keeps dying is failed.")
+    snapshots: int = Field(
+        default=50,
+        ge=1,
+        description="Snapshots a table keeps, besides those of runs that have not ended and those that a branch or a "
+        "tag names.",
+    )
+    snapshot_days: float = Field(
+        default=5.0, gt=0, description="Days after which a snapshot is not kept even so, unless it is the present one."
+    )
     token_lifetime: int = Field(default=86_400, gt=0, description="Seconds a token of the built-in issuer lives.")
     strict: bool = Field(
         default=False,

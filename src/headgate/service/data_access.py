@@ -115,8 +115,10 @@ class DataAccess:
     # -- inside ----------------------------------------------------------------------------------
 
     def _files(self, run: Run) -> Sequence[BroughtFile]:
+        """The files of a batch, numbered as ever; none when the table no longer knows all that there were."""
         table = self._lake.find(tuple(run.frozen["target"]["table"]))
-        return brought_files(table, run.id) if table is not None else ()
+        files = brought_files(table, run.id) if table is not None else ()
+        return files if len(files) == run.metrics.get("fileSummary", {}).get("outputFileCount") else ()
 
     def _input_files(self, run: Run) -> str:
         """One line of JSON for every file that the batch's rows come from; empty when they come from a table."""

@@ -8,7 +8,7 @@ from headgate.config import Settings
 from headgate.engine import Worker
 from headgate.service.service import Service
 from headgate.store import Store, open_store
-from headgate.targets import Lake
+from headgate.targets import Lake, Retention
 
 __all__ = ["serving", "working"]
 
@@ -42,7 +42,8 @@ def working(settings: Settings) -> Iterator[Worker]:
 
 @contextmanager
 def _worker(settings: Settings, store: Store) -> Iterator[Worker]:
-    lake = Lake(settings.warehouse)
+    retention = Retention(settings.snapshots, settings.snapshot_days * 86_400, store.queue.unfinished)
+    lake = Lake(settings.warehouse, retention)
     worker = Worker(store, lake, settings)
     worker.start()
     try:

@@ -6,6 +6,7 @@ Runs of one flow are executed one after another, in the order they were made; an
 them to be inProgress. Leases are judged by the database's clock alone.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,13 @@ class Queue:
         nth = sa.select(_RUNS.c.seq).where(waiting, _RUNS.c.org_id == org_id).limit(1).offset(most - 1)
         with self._transactions.read() as connection:
             return connection.execute(nth).first() is not None
+
+    def unfinished(self, ids: Collection[str]) -> set[str]:
+        """Those of the runs that are not in a final state."""
+        final = [state.value for state in RunState if state.final]
+        chosen = sa.select(_RUNS.c.id).where(_RUNS.c.id.in_(list(ids)), _RUNS.c.state.not_in(final))
+        with self._transactions.read() as connection:
+            return set(connection.execute(chosen).scalars())
 
     def claim(self, worker: str, *, lease: float) -> Claim | None:
         """Take the oldest run that is due and free, for `lease` seconds. None when there is none."""

@@ -10,6 +10,7 @@ from headgate.targets.reading import (
     source_files,
     state_of,
 )
+from headgate.targets.snapshots import Retention
 
 __all__ = [
     "BroughtFile",
@@ -17,6 +18,7 @@ __all__ = [
     "LakeTable",
     "Landed",
     "Replacement",
+    "Retention",
     "Staged",
     "TableState",
     "TableStates",

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow.parquet as pq
@@ -33,26 +33,26 @@ from pyiceberg.io.pyarrow import (
     parquet_path_to_id_mapping,
 )
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
-from pyiceberg.table.update import AssertTableUUID
+from pyiceberg.table.metadata import TableMetadataV1
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from headgate import dataplane, faults
 from headgate.dataplane import literal, quote
 from headgate.errors import CommitConflict, TargetUnavailable
-from headgate.model.lake import PROVENANCE, Column
+from headgate.model.lake import PROVENANCE, RUN_ID, Column
 from headgate.model.runs import Json
 from headgate.targets.removal import Removal, Replacement, brought_by, replaced_by
 from headgate.targets.schema import SchemaChange, evolve, field_ids, fitted, lake_type, schema_of
+from headgate.targets.snapshots import PROPERTIES, RUN_PROPERTY, Change, Retention, next_snapshot, run_of
 
 if TYPE_CHECKING:
     from pyiceberg.schema import Schema
-    from pyiceberg.table import FileScanTask, Table, Transaction
+    from pyiceberg.table import FileScanTask, Table
+    from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.snapshots import Snapshot
-    from pyiceberg.table.update.snapshot import _SnapshotProducer
 
 __all__ = ["Lake", "LakeTable", "Landed", "Replacement", "Staged", "local_path", "snapshot_of"]
 
-RUN_PROPERTY = "headgate.run-id"
 _CHANGES_PROPERTY = "headgate.schema-changes"
 _FIGURES = {
     "rows": "headgate.rows",
@@ -100,10 +100,14 @@ class _Rewrite:
 
 
 class Lake:
-    """The tables of one warehouse folder with its SQL catalog."""
+    """The tables of one warehouse folder with its SQL catalog.
 
-    def __init__(self, warehouse: Path) -> None:
+    With a `retention`, commits take snapshots out that need not be kept.
+    """
+
+    def __init__(self, warehouse: Path, retention: Retention | None = None) -> None:
         warehouse.mkdir(parents=True, exist_ok=True)
+        self._retention = retention
         self._catalog = SqlCatalog(
             "lake", uri=f"sqlite:///{warehouse / 'catalog.db'}?timeout={_BUSY_SECONDS}", warehouse=_uri(warehouse)
         )
@@ -119,6 +123,7 @@ class Lake:
         properties = {
             "format-version": "2",
             "commit.retry.num-retries": "0",
+            **PROPERTIES,
             **{f"write.metadata.metrics.column.{name}": "full" for name in PROVENANCE},
         }
         try:
@@ -128,7 +133,7 @@ class Lake:
                 made = self._catalog.create_table(identifier, schema_of(columns), properties=properties)
         except (TableAlreadyExistsError, IntegrityError):  # another run was first, with the table or a namespace
             return self.table(identifier, columns)
-        table = LakeTable(self._catalog, identifier, made)
+        table = LakeTable(self._catalog, identifier, made, self._retention)
         table.fit(columns)
         return table
 
@@ -136,7 +141,7 @@ class Lake:
         """The table of this name, None when no run has made it yet."""
         try:
             with _answering():
-                return LakeTable(self._catalog, identifier, self._catalog.load_table(identifier))
+                return LakeTable(self._catalog, identifier, self._catalog.load_table(identifier), self._retention)
         except NoSuchTableError:
             return None
 
@@ -145,16 +150,7 @@ class Lake:
 
         It is another one after every change, and much cheaper to ask for than the table.
         """
-        *namespace, name = identifier
-        rows = IcebergTables.__table__.c
-        chosen = sa.select(rows.metadata_location).where(
-            rows.catalog_name == self._catalog.name,
-            rows.table_namespace == ".".join(namespace),
-            rows.table_name == name,
-        )
-        with _answering(), self._catalog.engine.connect() as connection:
-            version: str | None = connection.execute(chosen).scalar()
-        return version
+        return _metadata_location(self._catalog, identifier)
 
     def drop(self, identifier: tuple[str, ...]) -> None:
         """Take the table and all its files away; nothing happens when there is none."""
@@ -176,8 +172,11 @@ class LakeTable:
     Files are staged for the schema that the table will have once they are committed, which `fit()` plans.
     """
 
-    def __init__(self, catalog: SqlCatalog, identifier: tuple[str, ...], table: "Table") -> None:
+    def __init__(
+        self, catalog: SqlCatalog, identifier: tuple[str, ...], table: "Table", retention: Retention | None
+    ) -> None:
         self._catalog = catalog
+        self._retention = retention
         self._table = table
         self._brought: tuple[Column, ...] = ()
         self.identifier = identifier
@@ -214,6 +213,12 @@ class LakeTable:
         snapshot = self._table.current_snapshot()
         return snapshot.snapshot_id if snapshot else None
 
+    @property
+    def shortened(self) -> bool:
+        """Whether snapshots may have gone from its history: each has a number, except in the format's version 1."""
+        metadata = self._table.metadata
+        return isinstance(metadata, TableMetadataV1) or len(metadata.snapshots) < metadata.last_sequence_number
+
     # -- reading ---------------------------------------------------------------------------------
 
     def rows_of(self, connection: duckdb.DuckDBPyConnection, task: "FileScanTask") -> str:
@@ -241,9 +246,9 @@ class LakeTable:
 
     def fit(self, columns: tuple[Column, ...]) -> None:
         """Plan for the table to hold `columns`, which their commit brings about. Raises SchemaMismatch."""
-        transaction = self._table.transaction()
-        evolve(transaction, self.name, columns)
-        self._brought, self._planned = columns, transaction.table_metadata.schema()
+        change = Change(self._table)
+        evolve(change, self.name, columns)
+        self._brought, self._planned = columns, change.table_metadata.schema()
 
     def fitted(self, columns: tuple[Column, ...]) -> str:
         """What DuckDB selects from rows of `columns` so that they have the planned types; no value changes."""
@@ -272,11 +277,11 @@ class LakeTable:
             partition=statistics.partition(self._table.spec(), schema),
             file_size_in_bytes=size,
             sort_order_id=None,
-            spec_id=self._table.spec().spec_id,
             equality_ids=None,
             key_metadata=None,
             **statistics.to_serialized_dict(),
         )
+        file.spec_id = self._table.spec().spec_id
         uncompressed = sum(footer.row_group(index).total_byte_size for index in range(footer.num_row_groups))
         return Staged(path, footer.num_rows, size, uncompressed, file)
 
@@ -300,8 +305,12 @@ class LakeTable:
     # -- committing ------------------------------------------------------------------------------
 
     def landed(self, run_id: str) -> Landed | None:
-        """How a run's rows landed, None when they have not."""
-        return _landed(self._refresh(), run_id)
+        """How a run's rows landed, None when they have not.
+
+        Where another engine took the run's snapshot away, the rows themselves say it, by their run id.
+        """
+        landed = _landed(self._refresh(), run_id)
+        return landed if landed is not None or not self.shortened else self._present(run_id)
 
     def commit(
         self,
@@ -351,12 +360,9 @@ class LakeTable:
             if (landed := _landed(table, run_id)) is not None:
                 return landed
             confirm()
-            transaction = table.transaction()
-            mark = {"headgate.given-up-run-id": run_id}
-            with transaction.update_snapshot(snapshot_properties=mark).fast_append() as update:
-                pass  # an empty snapshot moves the table on
             try:
-                self._commit(table, transaction, update)
+                # An empty snapshot moves the table on.
+                self._swap(table, Change(table), (), (), {"headgate.given-up-run-id": run_id})
             except CommitFailedException:
                 _pause(tried)
             else:
@@ -375,12 +381,8 @@ class LakeTable:
             gone = tuple(self._take_away(table, folder, "", brought_by(run_id), rewritten))
             if not gone:
                 return
-            transaction = table.transaction()
-            mark = {"headgate.reverted-run-id": run_id}
-            with transaction.update_snapshot(snapshot_properties=mark).overwrite() as update:
-                _apply(update, gone)
             try:
-                self._commit(table, transaction, update)
+                self._swap(table, Change(table), (), gone, {"headgate.reverted-run-id": run_id})
             except CommitFailedException:
                 _pause(tried)
             else:
@@ -407,44 +409,56 @@ class LakeTable:
             **{key: str(figures[name]) for name, key in _FIGURES.items()},
             **summary,
         }
-        transaction = table.transaction()
-        if evolved := self._evolve(transaction):
-            properties[_CHANGES_PROPERTY] = json.dumps([change.wire() for change in evolved])
-        changes = transaction.update_snapshot(snapshot_properties=properties)
-        with changes.overwrite() if replaced else changes.fast_append() as update:
-            _apply(update, replaced)
-            for file in staged:
-                update.append_data_file(file.file)
-        self._commit(table, transaction, update)
-        return Landed(update.snapshot_id, tuple(change.wire() for change in evolved), **figures)
+        change = Change(table)
+        if evolved := self._evolve(change):
+            properties[_CHANGES_PROPERTY] = json.dumps([each.wire() for each in evolved])
+        snapshot_id = self._swap(table, change, staged, replaced, properties)
+        return Landed(snapshot_id, tuple(each.wire() for each in evolved), **figures)
 
-    def _evolve(self, transaction: "Transaction") -> tuple[SchemaChange, ...]:
-        """Have `transaction` give the table what the run's columns need.
+    def _evolve(self, change: Change) -> tuple[SchemaChange, ...]:
+        """Have `change` give the table what the run's columns need.
 
         Raises CommitConflict when the staged files were written for columns that the table does not get.
         """
-        changes = evolve(transaction, self.name, self._brought) if self._brought else ()
+        changes = evolve(change, self.name, self._brought) if self._brought else ()
         names = tuple(column.name for column in self._brought)
-        if field_ids(transaction.table_metadata.schema(), names) != field_ids(self._planned, names):
+        if field_ids(change.table_metadata.schema(), names) != field_ids(self._planned, names):
             raise CommitConflict(f"The columns of the table {self.name} were changed while the run was reading.")
         return changes
 
-    def _commit(self, table: "Table", transaction: "Transaction", update: "_SnapshotProducer[Any]") -> None:
-        """Swap the table's metadata, once.
+    def _swap(
+        self,
+        table: "Table",
+        change: Change,
+        staged: tuple[Staged, ...],
+        replaced: tuple["_Rewrite", ...],
+        properties: dict[str, str],
+    ) -> int:
+        """Make one snapshot the table's present one, with what else `change` holds, asking the catalog once; its id.
 
-        PyIceberg's own commit believes a reported conflict and deletes the manifests, which a commit that
-        landed all the same still needs; so the catalog is asked directly and the table looked at first.
+        A conflict that is reported may have landed all the same, and then needs its files; so the table is looked at
+        before they are deleted.
         """
-        requirements = (*transaction._requirements, AssertTableUUID(uuid=table.metadata.table_uuid))
+        kept = [rewrite.kept.file for rewrite in replaced if rewrite.kept is not None]
+        made = next_snapshot(
+            change,
+            added=[*kept, *(file.file for file in staged)],
+            removed=[rewrite.original for rewrite in replaced],
+            properties=properties,
+            retention=self._retention,
+        )
         faults.point("commit.before")
         try:
             with _answering():
-                self._catalog.commit_table(table, requirements, transaction._updates)
+                changed = self._catalog.commit_table(table, made.requirements, made.updates)
             faults.point("commit.after_catalog")
         except CommitFailedException:
-            if self._refresh().metadata.snapshot_by_id(update.snapshot_id) is None:
-                update._clean_all_uncommitted()
+            if self._refresh().metadata.snapshot_by_id(made.id) is None:
+                made.discard(table)
                 raise
+        else:
+            _delete_old_metadata(table, changed.metadata)
+        return made.id
 
     def _take_away(
         self,
@@ -488,27 +502,46 @@ class LakeTable:
 
     def _refresh(self) -> "Table":
         with _answering():
-            self._table = self._catalog.load_table(self.identifier)
+            if _metadata_location(self._catalog, self.identifier) != self._table.metadata_location:
+                self._table = self._catalog.load_table(self.identifier)
         self.schema = self._table.schema()
         return self._table
 
+    def _present(self, run_id: str) -> Landed | None:
+        """The rows of a run that the table holds, as if its present snapshot had brought them."""
+        if self.snapshot_id is None or RUN_ID not in self.schema.column_names:
+            return None
+        removal = brought_by(run_id)
+        held: list[tuple[FileScanTask, int]] = []
+        with dataplane.opened() as connection:
+            for task in self._table.scan(row_filter=removal.expression).plan_files():
+                query = f"SELECT count(*) FROM {self.rows_of(connection, task)} WHERE {removal.predicate}"
+                if rows := connection.execute(query).fetchall()[0][0]:
+                    held.append((task, rows))
+        if not held:
+            return None
+        size = sum(task.file.file_size_in_bytes for task, _ in held)
+        return Landed(self.snapshot_id, (), sum(rows for _, rows in held), len(held), size, size, 0)
+
     def _landed_files(self, run_id: str) -> Iterator[Path]:
+        """The data files of a run that snapshots list, and others they list beside them."""
         table = self._refresh()
-        if (snapshot := snapshot_of(table, run_id)) is not None:
-            for manifest in snapshot.manifests(table.io):
-                for entry in manifest.fetch_manifest_entry(table.io):
-                    yield local_path(entry.data_file.file_path)
+        own = snapshot_of(table, run_id)
+        if own is None and not self.shortened:
+            return  # it has not landed
+        manifests = {
+            manifest.manifest_path: manifest
+            for snapshot in (table.snapshots() if own is None else (own,))
+            for manifest in snapshot.manifests(table.io)
+            if own is None or manifest.added_snapshot_id == own.snapshot_id
+        }
+        for manifest in manifests.values():
+            for entry in manifest.fetch_manifest_entry(table.io):
+                yield local_path(entry.data_file.file_path)
 
 
 def _copy_options(schema: "Schema", names: tuple[str, ...]) -> str:
     return f"(FORMAT parquet, COMPRESSION snappy, FIELD_IDS {field_ids(schema, names)})"
-
-
-def _apply(update: "_SnapshotProducer[Any]", rewrites: Iterable[_Rewrite]) -> None:
-    for rewrite in rewrites:
-        update.delete_data_file(rewrite.original)
-        if rewrite.kept is not None:
-            update.append_data_file(rewrite.kept.file)
 
 
 def _pause(tried: int) -> None:
@@ -524,10 +557,32 @@ def _answering() -> Iterator[None]:
         raise TargetUnavailable(f"The lake's catalog does not answer: {error.orig}") from error
 
 
+def _metadata_location(catalog: SqlCatalog, identifier: tuple[str, ...]) -> str | None:
+    """The address of the file that describes the table's present state; None when there is no table."""
+    *namespace, name = identifier
+    rows = IcebergTables.__table__.c
+    chosen = sa.select(rows.metadata_location).where(
+        rows.catalog_name == catalog.name,
+        rows.table_namespace == ".".join(namespace),
+        rows.table_name == name,
+    )
+    with _answering(), catalog.engine.connect() as connection:
+        location: str | None = connection.execute(chosen).scalar()
+    return location
+
+
+def _delete_old_metadata(table: "Table", metadata: "TableMetadata") -> None:
+    """Delete the descriptions of earlier states that `metadata` no longer tells of."""
+    known = {entry.metadata_file for entry in metadata.metadata_log}
+    for entry in table.metadata.metadata_log:
+        if entry.metadata_file not in known:
+            local_path(entry.metadata_file).unlink(missing_ok=True)
+
+
 def snapshot_of(table: "Table", run_id: str) -> "Snapshot | None":
     """The snapshot that brought a run's rows, None when there is none (any more)."""
     for snapshot in reversed(table.snapshots()):
-        if snapshot.summary is not None and snapshot.summary.additional_properties.get(RUN_PROPERTY) == run_id:
+        if run_of(snapshot) == run_id:
             return snapshot
     return None
 

@@ -80,23 +80,24 @@ class TableStates:
 def brought_files(table: LakeTable, run_id: str) -> tuple[BroughtFile, ...]:
     """The data files that hold a run's rows, as its snapshot's manifests list them, by name.
 
-    Files in which the same snapshot kept rows of earlier runs are not among them. None are when the run has
-    not landed, or its snapshot has expired.
+    Files in which the same snapshot kept rows of earlier runs are not among them. Once the run's snapshot has
+    expired, they are those that are still part of the table.
     """
     iceberg = table.iceberg
-    snapshot = snapshot_of(iceberg, run_id)
+    own = snapshot_of(iceberg, run_id)
+    snapshot = own or (iceberg.current_snapshot() if table.shortened else None)
     if snapshot is None:
         return ()
     field_id = table.schema.find_field(RUN_ID).field_id
     mark = run_id.encode()
     brought: dict[str, tuple[DataFile, str]] = {}
     for manifest in _manifests(iceberg, snapshot):
-        if manifest.added_snapshot_id != snapshot.snapshot_id:
+        if own is not None and manifest.added_snapshot_id != own.snapshot_id:
             continue
         for entry in manifest.fetch_manifest_entry(iceberg.io):
             file = entry.data_file
             bounds = (file.lower_bounds or {}).get(field_id), (file.upper_bounds or {}).get(field_id)
-            if entry.status is ManifestEntryStatus.ADDED and bounds == (mark, mark):
+            if bounds == (mark, mark) and (own is None or entry.status is ManifestEntryStatus.ADDED):
                 brought[file.file_path] = file, manifest.manifest_path
     live = _live(iceberg, snapshot, brought)
     return tuple(
