@@ -20,13 +20,13 @@ from headgate.errors import (
     UsedByFlow,
     VersionConflict,
 )
+from headgate.model import wire
 from headgate.model.lifecycle import Op, ResourceState, after, changeable, check_report, read_op, removable
 from headgate.model.patch import Operation, apply, parse_patch
 from headgate.model.query import Field, Query
 from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.runs import Json, Run
 from headgate.model.scope import Caller
-from headgate.service import wire
 from headgate.service.bodies import check_id, shown
 from headgate.service.paging import Listings, Parameters, known_parameters
 from headgate.store import InUse, ScopedStore, Store

@@ -31,13 +31,14 @@ from headgate.errors import (
     WindowReversed,
 )
 from headgate.mapping import Unmappable, compiled, thawed
+from headgate.model import wire
 from headgate.model.lifecycle import folded
 from headgate.model.query import Field
 from headgate.model.resources import Kind, Resource, new_run, now_ms
 from headgate.model.runs import Json, Run, RunState
 from headgate.model.scope import Caller
 from headgate.model.windows import DeltaColumn, Window, parse_instant
-from headgate.service import provider_runs, wire
+from headgate.service import provider_runs
 from headgate.service.bodies import check_id, shown
 from headgate.service.flows import copy_transformation
 from headgate.service.limits import Limits
