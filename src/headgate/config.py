@@ -212,6 +212,17 @@ class Settings(BaseSettings):
     snapshot_days: float = Field(
         default=5.0, gt=0, description="Days after which a snapshot is not kept even so, unless it is the present one."
     )
+    webhook_timeout: float = Field(
+        default=5.0, gt=0, le=60, description="Seconds that the receiver of a webhook has to answer."
+    )
+    webhook_tries: int = Field(
+        default=10, ge=1, le=20, description="Tries before an event is not sent to a webhook any more."
+    )
+    webhook_pause: float = Field(
+        default=5.0,
+        gt=0,
+        description="Seconds between the first two tries; each later pause is four times as long, at most six hours.",
+    )
     token_lifetime: int = Field(default=86_400, gt=0, description="Seconds a token of the built-in issuer lives.")
     strict: bool = Field(
         default=False,

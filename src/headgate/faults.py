@@ -35,6 +35,7 @@ POINTS = (
     "finish.before",
     "cleanup.mid",
     "heartbeat",
+    "webhook.after_send",
 )
 _FAULTS, _MEANT = "HEADGATE_FAULTS", "HEADGATE_FAULTS_MEANT"
 _FORM = re.compile(

@@ -23,6 +23,7 @@ from headgate.store import tables
 from headgate.store.audit import AuditFilter
 from headgate.targets import Lake
 from tests.integration.face import BASE, CATALOG, DATALAKE, POSTGRESQL, SQLITE, Face, serving
+from tests.receiving import receiving
 
 SECRET = "h0pe-and-glory"
 SANDBOXES = "/data/foundation/sandbox-management/sandboxes"
@@ -157,6 +158,16 @@ def of_mapping_sets(face: Face, method: str, *, mapping: bool = False) -> httpx.
     return face.http.request(method, path, json=content if method != "DELETE" else None, headers=face.headers)
 
 
+def of_webhooks(face: Face, method: str) -> httpx.Response:
+    """The answer to a call on a new webhook; with POST, to its making."""
+    with receiving() as receiver:
+        made = face.post("/webhooks", {"name": "w", "url": receiver.address})
+    path = f"/webhooks/{made.json()['id']}"
+    if method == "POST":
+        return made
+    return face.patch(path, RENAMED, "*") if method == "PATCH" else face.delete(path)
+
+
 # What every route that changes something is called like, and which entry that call must leave.
 MUTATIONS: dict[str, tuple[str, str, Callable[[Face], httpx.Response]]] = {
     "POST /connections": ("create", "connections", secret_connection),
@@ -273,6 +284,9 @@ MUTATIONS: dict[str, tuple[str, str, Callable[[Face], httpx.Response]]] = {
     ),
     "POST /flowSpecs": ("create", "flowSpecs", lambda face: of_specs(face, "flowSpecs")),
     "PUT /flowSpecs/{id}": ("update", "flowSpecs", lambda face: of_specs(face, "flowSpecs", again=True)),
+    "POST /webhooks": ("create", "webhooks", lambda face: of_webhooks(face, "POST")),
+    "PATCH /webhooks/{id}": ("update", "webhooks", lambda face: of_webhooks(face, "PATCH")),
+    "DELETE /webhooks/{id}": ("delete", "webhooks", lambda face: of_webhooks(face, "DELETE")),
     f"POST {SANDBOXES}": ("create", "sandboxes", lambda face: of_sandboxes(face, "POST")),
     f"PATCH {SANDBOXES}/{{name}}": ("update", "sandboxes", lambda face: of_sandboxes(face, "PATCH", {"title": "T"})),
     f"PUT {SANDBOXES}/{{name}}": ("reset", "sandboxes", lambda face: of_sandboxes(face, "PUT", {"action": "reset"})),

@@ -560,7 +560,12 @@ TABLE: list[Case] = [
         )
     ),
     Case(36, "our own port", "POST /connections", "400 *", postgresql(server="127.0.0.1", port="{port}")),
-    Case(38, "webhook: there is none", "POST /webhooks", "404 FLOW-1101-404", {"url": "http://10.0.0.1/"}),
+    *(
+        Case(
+            38, f"webhook to {host}", "POST /webhooks", "400 FLOW-EXT-HOST-400", {"name": "w", "url": f"http://{host}/"}
+        )
+        for host in ("10.0.0.1", "127.0.0.1:{port}", "169.254.169.254", "2130706433", "[::ffff:10.0.0.1]")
+    ),
     Case(49, "YAML", "POST /connectionSpecs", "400 BadRequestError", b"a: &a [*a]", {"content-type": "text/yaml"}),
     Case(77, "20 kB header", "GET /flows", "431 *", headers={"x-odd": "x" * 20_000}),
     Case(

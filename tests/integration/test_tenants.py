@@ -15,6 +15,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from headgate.model.resources import Kind, Resource, new_etag, now_ms
+from headgate.model.webhooks import EventCode
 from tests.integration.face import DATALAKE, SQLITE, TABLES, WINDOW, Face, Json, second_org
 
 CANARY = "canary-of-the-second-organisation"
@@ -135,7 +137,7 @@ def test_no_listing_shows_what_another_organisation_has(tenants: Tenants) -> Non
 
 def test_nothing_of_the_second_one_was_changed(tenants: Tenants) -> None:
     """Runs last: after all that was tried, everything is there as it was."""
-    for path in ("connections", "sourceConnections", "targetConnections", "flows"):
+    for path in ("connections", "sourceConnections", "targetConnections", "flows", "webhooks"):
         [item] = tenants.other.get(f"/{path}").json()["items"]
         assert item["name"] == CANARY
         assert item["updatedAt"] == item["createdAt"] or path == "flows"
@@ -177,7 +179,20 @@ def _everything(other: Face) -> dict[str, str]:
         "fieldgroups": made["$id"],
         "alternative": made["meta:altId"],
         "mappingSets": other.post(f"{CONVERSION}/mappingSets", mapping).json()["id"],
+        "webhooks": _webhook(other),
     }
+
+
+def _webhook(other: Face) -> str:
+    """A webhook that was registered while its host was still allowed."""
+    store, present = other.scoped(), now_ms()
+    body = {"name": CANARY, "url": f"https://{CANARY}.example/", "eventTypes": list(EventCode), "secret": "xxxx"}
+    audit: Json = dict.fromkeys(("created_by", "updated_by", "created_client", "updated_client"), "second")
+    audit |= {"created_at": present, "updated_at": present, "etag": new_etag(present)}
+    id_ = str(uuid.uuid4())
+    webhook = Resource(kind=Kind.WEBHOOK, id=id_, scope=store.scope, name=CANARY, state="enabled", body=body, **audit)
+    store.add(webhook, secret={"secret": CANARY})
+    return id_
 
 
 def _specs(other: Face) -> dict[str, str]:

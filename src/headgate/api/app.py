@@ -25,6 +25,7 @@ from headgate.api import (
     sandboxes,
     searches,
     specs,
+    webhooks,
 )
 from headgate.api.answers import Envelope, on_headgate_error, on_http_exception
 from headgate.api.openapi import describe
@@ -47,7 +48,14 @@ __all__ = ["create_app"]
 
 _ROUTERS = {
     "": (health.router, ims.router),
-    FLOW_SERVICE: (searches.router, exploring.router, *specs.routers, runs.router, *resources.routers),
+    FLOW_SERVICE: (
+        searches.router,
+        exploring.router,
+        *specs.routers,
+        runs.router,
+        webhooks.router,
+        *resources.routers,
+    ),
     CATALOG: (datasets.router, batches.router),
     IMPORT: (batches.ingestion,),
     EXPORT: (export.router,),

@@ -1,6 +1,7 @@
 """What request bodies look like, for the OpenAPI description: the service judges them, these describe."""
 
 from headgate.api.json_schema import TEXT, Schema, list_of, object_of, parameter
+from headgate.model.webhooks import EventCode
 
 __all__ = [
     "CONNECTION",
@@ -24,6 +25,7 @@ __all__ = [
     "SOURCE_CONNECTION",
     "SPEC_SEARCH",
     "TARGET_CONNECTION",
+    "WEBHOOK",
     "action",
     "body",
     "versioned_body",
@@ -185,6 +187,14 @@ FLOW_SPEC = object_of(
     scheduleSpec=_PART,
     runSpec=_PART,
     transformationSpec=_PARTS,
+)
+WEBHOOK = object_of(
+    "name url",
+    name=_NAME,
+    description=TEXT,
+    url={"type": "string", "format": "uri", "maxLength": 2000},
+    eventTypes=list_of({"type": "string", "enum": list(EventCode)}),
+    secret={"type": "string", "pattern": "^whsec_[A-Za-z0-9+/]{32,88}$"},
 )
 SEARCH = object_of(
     "",

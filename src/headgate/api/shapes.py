@@ -6,6 +6,7 @@ their items is certain.
 
 from headgate.api.json_schema import MAP, TEXT, Schema, list_of, object_of, parameter
 from headgate.model import addresses
+from headgate.model.webhooks import DeliveryState
 
 __all__ = ["ANSWERS", "PARAMETERS"]
 
@@ -41,6 +42,30 @@ _RUN = object_of(
     childFlowRunIds=list_of(TEXT),
     metrics=object_of("statusSummary", statusSummary=object_of("status", status=_STATUS)),
     activities=list_of(_ACTIVITY),
+)
+_WEBHOOK = object_of(
+    f"{_WHOLE} name url eventTypes secret state version",
+    **_AUDIT,
+    state=TEXT,
+    version=TEXT,
+    name=TEXT,
+    url=TEXT,
+    eventTypes=list_of(TEXT),
+    secret={**TEXT, "description": "Masked."},
+)
+_DELIVERY = object_of(
+    "id eventId eventCode runId state tries createdAt updatedAt",
+    id=TEXT,
+    eventId=TEXT,
+    eventCode=TEXT,
+    runId=TEXT,
+    state={"type": "string", "enum": list(DeliveryState)},
+    tries=_COUNT,
+    createdAt=_TIME,
+    updatedAt=_TIME,
+    nextTryAt=_TIME,
+    status={"type": "integer", "description": "Of the last answer."},
+    reason={**TEXT, "description": "Why the last try failed."},
 )
 _LINKS = object_of("", next=object_of("href", href=TEXT))
 _REFERENCES = list_of(object_of("id etag", id=TEXT, etag=TEXT))
@@ -127,6 +152,11 @@ _FLOW_SERVICE = {
             ("configs", object_of("items pageInfo _links", items=list_of(MAP), pageInfo=MAP, _links=MAP)),
         )
     },
+    "GET /webhooks": _page(_WEBHOOK),
+    "POST /webhooks": object_of("id etag secret", id=TEXT, etag=TEXT, secret=TEXT),
+    "GET /webhooks/{id}": _one(_WEBHOOK),
+    "PATCH /webhooks/{id}": _listed_beside(_WEBHOOK),
+    "GET /webhooks/{id}/deliveries": _page(_DELIVERY),
     "GET /connections/{id}/test": object_of("result", result={"type": "boolean"}),
     "GET /runs": _page(_RUN),
     "GET /flows/{id}/runs": _page(_RUN),

@@ -28,6 +28,7 @@ _COMMANDS = {
     "secrets": ("headgate.cli.secrets", "Rotate the keys that credentials are sealed with."),
     "audit": ("headgate.cli.audit", "Show who did what."),
     "runs": ("headgate.cli.runs", "Start, follow and cancel flow runs."),
+    "webhooks": ("headgate.cli.webhooks", "Have receivers told how runs begin and end."),
     "query": ("headgate.cli.query", "Ask the lake in SQL."),
 }
 _HTTP = {400: 2, 401: 5, 403: 5, 404: 3, 409: 4, 412: 4, 413: 2, 422: 4, 0: 6, 502: 6, 503: 6, 504: 6}

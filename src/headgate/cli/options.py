@@ -1,5 +1,6 @@
-"""Options that several commands share."""
+"""Options that several commands share, and how they show a time."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ import click
 if TYPE_CHECKING:
     from headgate.client import Client
 
-__all__ = ["connect", "data_option", "output_option"]
+__all__ = ["connect", "data_option", "moment", "output_option"]
 
 data_option = click.option(
     "--data",
@@ -31,3 +32,10 @@ def connect(data: Path | None) -> "Client":
     from headgate.service.local import credentials
 
     return Client.of(credentials(data, create=False))
+
+
+def moment(wire: str | int) -> str:
+    """A time of the wire, seconds or milliseconds, in ISO 8601 and UTC."""
+    number = int(wire)
+    seconds = number if number < 10**11 else number / 1000
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

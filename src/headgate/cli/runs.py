@@ -4,12 +4,11 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from headgate.cli.options import connect, data_option, output_option
+from headgate.cli.options import connect, data_option, moment, output_option
 from headgate.model.runs import Json
 
 __all__ = ["runs"]
@@ -78,7 +77,7 @@ def list_(flow: str | None, state: str | None, limit: int, data: Path | None, ou
 
     print_table(
         ("run", "state", "created (UTC)", "window (UTC)", "rows"),
-        ((run["id"], _state(run), _moment(run["createdAt"]), _window(run), _landed(run)) for run in found),
+        ((run["id"], _state(run), moment(run["createdAt"]), _window(run), _landed(run)) for run in found),
     )
 
 
@@ -177,10 +176,4 @@ def _window(run: Json) -> str:
     params = run["params"]
     if "windowStartTime" not in params:
         return "since the last successful run"
-    return f"[{_moment(params['windowStartTime'])}, {_moment(params['windowEndTime'])})"
-
-
-def _moment(wire: str | int) -> str:
-    number = int(wire)
-    seconds = number if number < 10**11 else number / 1000
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return f"[{moment(params['windowStartTime'])}, {moment(params['windowEndTime'])})"

@@ -11,6 +11,7 @@ __all__ = [
     "BadOrderByPrefix",
     "BadSubAction",
     "BadSubStatus",
+    "ChallengeFailed",
     "ConnectionForbidsUpdate",
     "ConnectionInUse",
     "EmptyFilterValue",
@@ -48,6 +49,7 @@ __all__ = [
     "StateNotAllowed",
     "SubActionForbidden",
     "TooManySpecs",
+    "TooManyWebhooks",
     "TransitionUnderWay",
     "UnknownAuthSpec",
     "UnknownField",
@@ -113,6 +115,20 @@ class FinalizeInState(InvalidRequest):
     """Nothing is to be finalized in this state."""
 
     code = "FLOW-1409-400"
+
+
+class ChallengeFailed(InvalidRequest):
+    """The receiver of the webhook does not answer the challenge."""
+
+    code = "FLOW-EXT-WEBHOOK-400"
+    title = "Webhook refused"
+
+
+class TooManyWebhooks(InvalidRequest):
+    """The sandbox has as many webhooks as it may have. Delete one first."""
+
+    code = "FLOW-EXT-WEBHOOK-400"
+    title = "Webhook refused"
 
 
 class PathNotAllowed(InvalidRequest):

@@ -33,6 +33,7 @@ class Kind(StrEnum):
     CLASS = "classes"
     DATA_TYPE = "datatypes"
     DESCRIPTOR = "descriptors"
+    WEBHOOK = "webhooks"
 
 
 class WriteMode(StrEnum):

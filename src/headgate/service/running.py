@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager
 
 from headgate.auth import local_credentials
 from headgate.config import Settings
-from headgate.engine import Worker
+from headgate.engine import Announcer, Worker
 from headgate.service.service import Service
 from headgate.store import Store, open_store
 from headgate.targets import Lake, Retention
@@ -44,12 +44,14 @@ def working(settings: Settings) -> Iterator[Worker]:
 def _worker(settings: Settings, store: Store) -> Iterator[Worker]:
     retention = Retention(settings.snapshots, settings.snapshot_days * 86_400, store.queue.unfinished)
     lake = Lake(settings.warehouse, retention)
-    worker = Worker(store, lake, settings)
+    worker, announcer = Worker(store, lake, settings), Announcer(store, settings)
     worker.start()
+    announcer.start()
     try:
         yield worker
     finally:
         worker.stop()
+        announcer.stop()
         lake.close()
 
 

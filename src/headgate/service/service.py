@@ -22,6 +22,7 @@ from headgate.service.runs import Runs
 from headgate.service.sandboxes import Sandboxes
 from headgate.service.schema_import import SchemaImport
 from headgate.service.specs import Specs
+from headgate.service.webhooks import Webhooks
 from headgate.sources import connection_specs, flow_specs
 from headgate.store import Store
 from headgate.targets import Lake
@@ -44,6 +45,7 @@ class Service:
         self.source_connections = SourceConnections(store, listings, settings)
         self.target_connections = TargetConnections(store, listings)
         self.flows = Flows(store, listings, settings)
+        self.webhooks = Webhooks(store, listings, settings)
         self._limits = Limits(settings)
         self.runs = Runs(settings, store, listings, self._limits, wake)
         self.registry = Registry(store)

@@ -8,6 +8,7 @@ from headgate.store.audit import Audit, AuditEntry, AuditFilter
 from headgate.store.catalog import CatalogStore, Slice
 from headgate.store.changes import Taken
 from headgate.store.database import Store, open_store
+from headgate.store.deliveries import ClaimedDelivery, Deliveries
 from headgate.store.listing import Page
 from headgate.store.queue import Claim, Queue
 from headgate.store.rotation import KeyUse, Rotation, SecretsAdmin
@@ -21,6 +22,8 @@ __all__ = [
     "AuditFilter",
     "CatalogStore",
     "Claim",
+    "ClaimedDelivery",
+    "Deliveries",
     "InUse",
     "KeyUse",
     "NameTaken",

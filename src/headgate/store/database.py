@@ -10,6 +10,7 @@ from headgate.errors import Unavailable
 from headgate.model.scope import Caller, Scope
 from headgate.store.audit import Audit
 from headgate.store.catalog import CatalogStore
+from headgate.store.deliveries import Deliveries
 from headgate.store.keyring import Keyring, keyring_of
 from headgate.store.planner import Planner
 from headgate.store.queue import Queue
@@ -39,6 +40,7 @@ class Store:
         self._vault = Vault(keyring)
         self._transactions = Transactions(engine)
         self.queue = Queue(self._transactions)
+        self.deliveries = Deliveries(self._transactions)
         self.planner = Planner(self._transactions, self.scoped)
         self.tenants = Tenants(self._transactions)
         self.audit = Audit(self._transactions)

@@ -16,6 +16,7 @@ from headgate.errors import AttemptLost
 from headgate.model.resources import new_etag, now_ms
 from headgate.model.runs import Json, Run, RunState
 from headgate.store import schedules, tables
+from headgate.store.deliveries import announce
 from headgate.store.scoped import run_of
 from headgate.store.transactions import Transactions, now
 
@@ -83,7 +84,10 @@ class Queue:
             )
             .returning(_RUNS)
         )
-        return Claim(run_of(taken.one()), worker)
+        run = run_of(taken.one())
+        if run.fence == 1:
+            announce(connection, run.scope, run.id)
+        return Claim(run, worker)
 
     def heartbeat(self, run: Run, *, lease: float, metrics: Json | None = None) -> bool:
         """Renew the lease, store the progress if given, and say whether cancelling was asked for.
@@ -105,7 +109,7 @@ class Queue:
         activities: list[Json],
         snapshot_id: str | None = None,
     ) -> None:
-        """Put a run into a final state, with what it reports. Raises AttemptLost."""
+        """Put a run into a final state, with what it reports, and announce it. Raises AttemptLost."""
         RunState.IN_PROGRESS.transition(state)
         with self._transactions.write() as connection:
             if run.due_ms is not None and state is RunState.SUCCESS:
@@ -124,6 +128,7 @@ class Queue:
                     **_stamp(),
                 },
             )
+            announce(connection, run.scope, run.id)
 
     def retry(self, run: Run, *, pause: float) -> None:
         """Return a run to the queue for another attempt after `pause` seconds. Raises AttemptLost."""

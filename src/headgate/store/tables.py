@@ -22,6 +22,7 @@ __all__ = [
     "client_secrets",
     "clients",
     "codes",
+    "deliveries",
     "grants",
     "idempotency",
     "links",
@@ -297,6 +298,31 @@ schedules = Table(
     Column("made_until", BigInteger, nullable=False),
     Column("due_at", BigInteger),  # none while the flow is not enabled
     Index("ix_schedules_due", "due_at"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("seq", _Sequence, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    *_scope(),
+    Column("webhook_id", String(36), ForeignKey("resources.id", ondelete="CASCADE"), nullable=False),
+    Column("event_id", String(36), nullable=False),
+    Column("event_code", String(64), nullable=False),
+    Column("run_id", String(36), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("claimed_until", BigInteger),
+    Column("status", Integer),
+    Column("reason", String(500)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Index("ix_deliveries_listing", "webhook_id", "created_at", "seq"),
+    Index("ix_deliveries_ended", "state", "updated_at"),
+    _partial("ix_deliveries_due", "state = 'pending'", "due_at", "seq"),
+    _partial("ix_deliveries_claimed", "state = 'pending'", "webhook_id", "claimed_until"),
 )
 
 idempotency = Table(
