@@ -19,7 +19,8 @@ Json = dict[str, Any]
 class Receiver:
     """What was posted, and what is answered next: a status, or None to close the connection without one.
 
-    `challenged` says how a challenge is answered: with the value as a `text`, as `json`, or with something `else`.
+    `challenged` says how a challenge is answered: with the value as a `text`, as `json`, or with something `else`, or
+    by a `redirect`.
     """
 
     address: str = ""
@@ -48,9 +49,11 @@ def receiving(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Rece
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             receiver.asked.append(self.path)
+            if receiver.challenged == "redirect":
+                return self._answer(302, b"")
             challenge = parse_qs(urlsplit(self.path).query)["challenge"][0]
             known = {"text": challenge, "json": json.dumps({"challenge": challenge})}
-            self._answer(200, known.get(receiver.challenged, "hello").encode())
+            return self._answer(200, known.get(receiver.challenged, "hello").encode())
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))

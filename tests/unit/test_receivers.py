@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 from headgate.config import Settings
 from headgate.engine import Receivers, receivers
 from headgate.engine.receivers import ReceiverFailed
+from headgate.errors import ChallengeFailed
 from headgate.outbound import Outbound
 from tests.receiving import receiving
 
@@ -56,6 +57,15 @@ def test_a_call_ends_in_time_whatever_is_answered(answer: Callable[[socket.socke
             calls.post(f"http://127.0.0.1:{listening.getsockname()[1]}/", b"{}", {})
         _over.set()
         thread.join()
+
+
+def test_a_challenge_follows_no_redirect(tmp_path: Path) -> None:
+    calls = Receivers(Outbound(Settings(data=tmp_path), shared=False), 5)
+    with receiving() as receiver:
+        receiver.challenged = "redirect"
+        with pytest.raises(ChallengeFailed, match="with 302"):
+            calls.challenge(f"{receiver.address}/hook")
+    assert len(receiver.asked) == 1
 
 
 @pytest.fixture

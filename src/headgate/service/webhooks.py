@@ -126,6 +126,6 @@ def _wire(delivery: Delivery) -> Json:
         wire["status"] = delivery.status
     if delivery.reason is not None:
         wire["reason"] = delivery.reason
-    if delivery.state is DeliveryState.PENDING and delivery.due_at:
+    if delivery.state is DeliveryState.PENDING:
         wire["nextTryAt"] = delivery.due_at
     return wire

@@ -66,7 +66,7 @@ def announce(connection: sa.Connection, scope: Scope, run_id: str) -> None:
                 "payload": payload,
                 "state": DeliveryState.PENDING.value,
                 "tries": 0,
-                "due_at": 0,
+                "due_at": now(),
                 "created_at": present,
                 "updated_at": present,
             }
@@ -74,7 +74,7 @@ def announce(connection: sa.Connection, scope: Scope, run_id: str) -> None:
             if code in hook.body["eventTypes"]
         ]
         if rows:
-            connection.execute(sa.insert(_TABLE), rows)
+            connection.execute(sa.insert(_TABLE).values(rows))
 
 
 class Deliveries:
