@@ -67,6 +67,7 @@ class Deployment:
         mode: str = "replaceWindow",
         body: Json | None = None,
         mapping: Json | None = None,
+        key: list[str] | None = None,
     ) -> str:
         """A new flow from a source into a table of the lake, with `body` beside what it needs; its id."""
         connection = self._add(Kind.CONNECTION, {}, secret=auth)
@@ -84,6 +85,7 @@ class Deployment:
                 "dataSetId": "0" * 24,
                 "table": ["org", "prod", table],
                 "writeMode": mode,
+                **({"primaryKey": key} if key else {}),
             },
             "mapping": mapping,
         }

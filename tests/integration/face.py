@@ -97,7 +97,7 @@ class Face:
         body = {"name": "files", "connectionSpec": {"id": LOCAL_FILES}, "data": {"format": "delimited"}}
         return self.made("/sourceConnections", {**body, "params": {"path": path}})
 
-    def target(self, dataset_id: str | None = None, **params: str) -> str:
+    def target(self, dataset_id: str | None = None, **params: Any) -> str:
         params = {"dataSetId": dataset_id or self.dataset(), **params}
         return self.made("/targetConnections", {"connectionSpec": {"id": DATALAKE}, "params": params})
 

@@ -3,8 +3,12 @@
 import re
 from typing import Any
 
+import httpx
 import pytest
 
+from headgate.model.lake import Column, LakeType
+from headgate.model.resources import Kind
+from headgate.targets import Lake
 from tests.integration.face import (
     BASE,
     DATALAKE,
@@ -296,7 +300,14 @@ REFUSED_TARGETS: dict[str, tuple[Json, str]] = {
     "no dataset": ({"params": {"writeMode": "append"}}, "CONNECTOR-1325-400"),
     "unknown dataset": ({"params": {"dataSetId": "0" * 24}}, "CONNECTOR-1325-400"),
     "dataset is a list": ({"params": {"dataSetId": []}}, "CONNECTOR-1312-400"),
-    "unknown write mode": ({"writeMode": "upsert"}, "CONNECTOR-1312-400"),
+    "unknown write mode": ({"writeMode": "merge"}, "CONNECTOR-1312-400"),
+    "no key to upsert by": ({"writeMode": "upsert"}, "CONNECTOR-1304-400"),
+    "an empty key": ({"writeMode": "upsert", "primaryKey": []}, "CONNECTOR-1304-400"),
+    "a key that is no list": ({"writeMode": "upsert", "primaryKey": "id"}, "CONNECTOR-1312-400"),
+    "a key of other things": ({"writeMode": "upsert", "primaryKey": ["id", 1]}, "CONNECTOR-1312-400"),
+    "a key twice": ({"writeMode": "upsert", "primaryKey": ["id", "id"]}, "CONNECTOR-1312-400"),
+    "a key of our own": ({"writeMode": "upsert", "primaryKey": ["_headgate_run_id"]}, "CONNECTOR-1312-400"),
+    "a key without upsert": ({"writeMode": "append", "primaryKey": ["id"]}, "CONNECTOR-1312-400"),
     "write mode is a list": ({"writeMode": ["append"]}, "CONNECTOR-1312-400"),
     "empty name": ({"name": ""}, "CONNECTOR-1304-400"),
 }
@@ -305,7 +316,29 @@ REFUSED_TARGETS: dict[str, tuple[Json, str]] = {
 @pytest.mark.parametrize(("changes", "code"), REFUSED_TARGETS.values(), ids=REFUSED_TARGETS.keys())
 def test_target_connection_is_refused(face: Face, changes: Json, code: str) -> None:
     body: Json = {"connectionSpec": {"id": DATALAKE}, "params": {"dataSetId": face.dataset()}, **changes}
-    if "writeMode" in changes:
-        body["params"]["writeMode"] = body.pop("writeMode")
+    for name in ("writeMode", "primaryKey"):
+        if name in changes:
+            body["params"][name] = body.pop(name)
     body = {name: value for name, value in body.items() if value is not None}
     refused(face.post("/targetConnections", body), 400, code)
+
+
+def test_a_key_must_be_of_the_columns_that_the_table_has(face: Face) -> None:
+    dataset = face.dataset()
+    body = {"connectionSpec": {"id": DATALAKE}, "params": {"dataSetId": dataset, "writeMode": "upsert"}}
+
+    def sent(*names: str) -> httpx.Response:
+        return face.post("/targetConnections", {**body, "params": {**body["params"], "primaryKey": list(names)}})
+
+    assert sent("anything").status_code == 201  # there is no table yet
+    lake = Lake(face.settings.warehouse)
+    key = LakeType("struct", fields=(("id", LakeType("long")), ("ratio", LakeType("double"))))
+    columns = (Column("a.b", LakeType("string")), Column("key", key), Column("size", LakeType("double")))
+    lake.table(tuple(face.scoped().get(Kind.DATASET, dataset).frozen["table"]), columns)
+    lake.close()
+    for name in ("anything", "key", "size", "key.ratio", "key.id.x", "a"):
+        text = refused(sent(name), 400, "CONNECTOR-1312-400")
+        assert name in text
+    made = sent("a.b", "key.id").json()["id"]
+    flow = face.flow(targetConnectionIds=[made])
+    assert face.scoped().get(Kind.FLOW, flow).frozen["target"]["primaryKey"] == ["a.b", "key.id"]

@@ -294,6 +294,20 @@ def test_a_set_that_cannot_be_carried_out_is_refused_by_name(face: Face) -> None
     assert "'twelve'" in message
 
 
+def test_the_key_to_upsert_by_must_be_mapped(face: Face) -> None:
+    id_ = make(face, attribute("id", "order.id"), attribute("total", "total"))
+
+    def answer(*key: str) -> httpx.Response:
+        target = face.target(writeMode="upsert", primaryKey=list(key))
+        return face.post("/flows", face.flow_body(targetConnectionIds=[target], transformations=[transformation(id_)]))
+
+    assert answer("order.id").status_code == 201
+    for name in ("id", "order", "orders.id"):
+        message = refused(answer("total", name), 400, "CONNECTOR-1312-400")
+        assert f"'{name}'" in message
+        assert "order.id, total" in message
+
+
 def test_the_datasets_schema_and_the_sets_are_one(face: Face) -> None:
     one, other = schema(face), schema(face)
 

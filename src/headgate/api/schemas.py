@@ -116,7 +116,8 @@ TARGET_CONNECTION = object_of(
     params=object_of(
         "dataSetId",
         dataSetId=TEXT,
-        writeMode={"type": "string", "enum": ["replaceWindow", "append"], "default": "replaceWindow"},
+        writeMode={"type": "string", "enum": ["replaceWindow", "append", "upsert"], "default": "replaceWindow"},
+        primaryKey={"type": "array", "items": TEXT},
     ),
 )
 FLOW = object_of(

@@ -16,11 +16,11 @@ from headgate.errors import (
     TooManyAttempts,
 )
 from headgate.model.lake import FLOW_ID, RUN_ID, Column, LakeType
-from headgate.model.resources import WriteMode, now_ms
+from headgate.model.resources import now_ms
 from headgate.model.runs import RunState
 from headgate.sources import Reading, Selection, Source, open_source
 from headgate.store import Claim, Store
-from headgate.targets import Lake, LakeTable, Landed, Replacement, Staged
+from headgate.targets import Lake, LakeTable, Landed, Staged
 from headgate.telemetry import emit
 
 __all__ = ["Attempt"]
@@ -119,13 +119,10 @@ class Attempt:
     def _commit(self, table: LakeTable, staged: list[Staged], reading: Reading, landing: Landing) -> None:
         run = self.run
         self._report.promoting = now_ms()
-        replacement = None
-        if run.frozen["target"]["writeMode"] == WriteMode.REPLACE_WINDOW:
-            replacement = Replacement(run.flow_id, landing.delta, reading.bounds)
         landed = table.commit(
             run.id,
             staged,
-            replacement,
+            landing.replacing(run.flow_id, reading.bounds),
             summary={
                 "headgate.flow-id": run.flow_id,
                 "headgate.window-start": str(run.window.start_ms),
@@ -133,6 +130,7 @@ class Attempt:
             },
             prefix=f"{run.attempt}-",
             confirm=self.lease.confirm,
+            breaking=self.lease.breaking,
         )
         self._take_over(landed)
 
@@ -150,9 +148,10 @@ class Attempt:
     def _take_over(self, landed: Landed) -> None:
         """Report what the table says has landed, which may be the work of an earlier attempt."""
         report = self._report
-        report.rows, report.staged_bytes, report.staged_files = landed.rows, landed.size, landed.files
-        report.replaced_rows, report.snapshot_id = landed.replaced_rows, str(landed.snapshot_id)
-        report.schema_changes = landed.schema_changes
+        report.rows, report.landed_rows = landed.read_rows, landed.rows
+        report.staged_bytes, report.staged_files = landed.size, landed.files
+        report.replaced_rows, report.updated_rows = landed.replaced_rows, landed.updated_rows
+        report.schema_changes, report.snapshot_id = landed.schema_changes, str(landed.snapshot_id)
 
     # -- how it ends -----------------------------------------------------------------------------
 

@@ -1,18 +1,23 @@
 """What of a reading lands: its columns as they are, or what the flow's mapping set makes of them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from headgate.dataplane import quote
-from headgate.errors import MappingFailed
+from headgate.dataplane import literal, quote
+from headgate.errors import MappingFailed, SchemaMismatch
 from headgate.mapping import Rule, Shape, Unmappable, compiled, held, thawed
-from headgate.model.lake import PROVENANCE, Column, LakeType, column_named, kept_delta
+from headgate.model.lake import PROVENANCE, Column, LakeType, column_named, kept_delta, key_path
 from headgate.model.resources import WriteMode
 from headgate.model.runs import Json
+from headgate.model.windows import Bounds
 from headgate.sources import Reading
+from headgate.targets import Replacement, Upsert
 
-__all__ = ["Landing"]
+__all__ = ["Landing", "refusal"]
 
+_MARKS = ("'headgate-key<'", "'>headgate-key'")
+_REFUSED = re.compile(r"headgate-key<(.*)>headgate-key", re.DOTALL)
 _UNKNOWN = Column("", LakeType("string"))
 
 
@@ -20,26 +25,28 @@ _UNKNOWN = Column("", LakeType("string"))
 class Landing:
     """The columns that a run brings into its table, and the SQL that makes them from the source's.
 
-    `delta` is the source's column that orders its rows. What is known of them only with a reading is empty
-    before `onto()`.
+    `delta` is the source's column that orders its rows, `primary_key` what rows are told apart by, where they replace
+    each other by it. What is known of them only with a reading is empty before `onto()`.
     """
 
     rules: tuple[Rule, ...] | None
     schema: Shape
-    keeps_delta: bool
+    mode: WriteMode
+    primary_key: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     sql: str = "*"
+    key: tuple[tuple[str, ...], ...] = ()
     delta: Column = _UNKNOWN
 
     @classmethod
     def of(cls, frozen: Json) -> "Landing":
         """What the frozen flow asks for. Raises MappingFailed."""
-        keeps = frozen["target"]["writeMode"] == WriteMode.REPLACE_WINDOW
-        about = frozen.get("mapping")
+        target, about = frozen["target"], frozen.get("mapping")
+        mode, key = WriteMode(target["writeMode"]), tuple(target.get("primaryKey", ()))
         if about is None:
-            return cls(None, Shape(), keeps)
+            return cls(None, Shape(), mode, key)
         try:
-            return cls(*thawed(about), keeps)
+            return cls(*thawed(about), mode, key)
         except Unmappable as error:
             raise MappingFailed(str(error)) from error
 
@@ -59,7 +66,7 @@ class Landing:
             return self
         delta = column_named(reading.columns, reading.window_column) or _UNKNOWN
         if self.rules is None:
-            return replace(self, columns=reading.columns, delta=delta)
+            return replace(self, columns=reading.columns, delta=delta)._with_key()
         try:
             made = compiled(
                 self.rules, [column for column in reading.columns if column.name not in PROVENANCE], self.schema
@@ -71,8 +78,66 @@ class Landing:
             if column.name in PROVENANCE:
                 columns.append(column)
                 values.append(quote(column.name))
-        if self.keeps_delta and delta.name not in PROVENANCE:
+        if self.mode is not WriteMode.APPEND and delta.name not in PROVENANCE:
             name = kept_delta(delta.type.kind)
             columns.append(Column(name, delta.type))
             values.append(f"{quote(delta.name)} AS {quote(name)}")
-        return replace(self, columns=tuple(columns), sql=", ".join(values), delta=delta)
+        return replace(self, columns=tuple(columns), sql=", ".join(values), delta=delta)._with_key()
+
+    def rows(self, relation: str) -> str:
+        """The query for what lands of `relation`. It fails on a row without a key; `refusal()` reads why."""
+        query = f"SELECT {self.sql} FROM ({relation})"
+        if not self.key:
+            return query
+        faults = " ".join(
+            f"WHEN {_value(path)} IS NULL THEN error({_MARKS[0]} || {literal(_no_key(name))} || "
+            f"coalesce(TRY(left(CAST(r AS VARCHAR), 200)), 'not to be shown') || {_MARKS[1]})"
+            for name, path in zip(self.primary_key, self.key, strict=True)
+        )
+        return f"SELECT * FROM ({query}) AS r WHERE CASE {faults} ELSE true END"
+
+    def replacing(self, flow_id: str, bounds: Bounds) -> Replacement | Upsert | None:
+        """What tells the rows of the table whose place a flow's rows of `bounds` take."""
+        match self.mode:
+            case WriteMode.REPLACE_WINDOW:
+                return Replacement(flow_id, self.delta, bounds)
+            case WriteMode.UPSERT if self.key:
+                mapped = self.rules is not None and self.delta.name not in PROVENANCE
+                return Upsert(self.key, kept_delta(self.delta.type.kind) if mapped else self.delta.name)
+        return None
+
+    def _with_key(self) -> "Landing":
+        """This landing with the paths of its key. Raises SchemaMismatch."""
+        paths = []
+        for name in self.primary_key:
+            path = key_path(self.columns, name)
+            if path is None:
+                usable = ", ".join(
+                    c.name for c in self.columns if key_path(self.columns, c.name) and c.name not in PROVENANCE
+                )
+                raise SchemaMismatch(
+                    f"params.primaryKey of the target connection names {name!r}, which is no column that lands, or one "
+                    f"of a type that tells no rows apart. Name others in a new target connection, of: {usable}.",
+                    column=name,
+                )
+            paths.append(path)
+        return replace(self, key=tuple(paths))
+
+
+def refusal(text: str) -> str | None:
+    """Why a row without a key was refused, when `text` is the message of that failure."""
+    return found[1] if (found := _REFUSED.search(text)) else None
+
+
+def _no_key(name: str) -> str:
+    return (
+        f"The column {name!r} is part of params.primaryKey and holds NULL, so that its row can replace no "
+        "other. Correct it at the source, narrow the window, or choose another key. The record: "
+    )
+
+
+def _value(path: tuple[str, ...]) -> str:
+    value = f"r.{quote(path[0])}"
+    for member in path[1:]:
+        value = f"struct_extract({value}, {literal(member)})"
+    return value

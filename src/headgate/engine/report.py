@@ -22,7 +22,8 @@ class Report:
 
     `input_bytes` are those of the files read; for tables, which have no size of their own on the way, those
     of the staged column data before compression. `staged_bytes` are those of finished splits, `written_bytes` of
-    all so far.
+    all so far. `rows` are those read, of which `landed_rows` are in the table; `replaced_rows` went from there,
+    `updated_rows` of them because a row with their key came.
     """
 
     run: Run
@@ -39,7 +40,9 @@ class Report:
     staged_files: int = 0
     written_bytes: int = 0
     input_files: int | None = None
+    landed_rows: int = 0
     replaced_rows: int = 0
+    updated_rows: int = 0
     schema_changes: tuple[Json, ...] = ()
     snapshot_id: str | None = None
 
@@ -91,17 +94,15 @@ class Report:
             "sizeSummary": {"inputBytes": self.input_bytes, "outputBytes": self._landed(self.staged_bytes)},
             "recordSummary": {
                 "inputRecordCount": self.rows,
-                "createdRecordCount": self._landed(self.rows),
-                "updatedRecordCount": 0,
-                "deletedRecordCount": self.replaced_rows,
-                "outputRecordCount": self._landed(self.rows),
-                "skippedRecordCount": 0,
+                **self._changed,
+                "outputRecordCount": self.landed_rows,
+                "skippedRecordCount": self._landed(self.rows - self.landed_rows),
                 "failedRecordCount": 0,
                 "sourceSummaries": [
                     {"id": self._source_id, "inputRecordCount": self.rows},
                 ],
                 "targetSummaries": [
-                    {"id": self._target_id, "outputRecordCount": self._landed(self.rows)},
+                    {"id": self._target_id, "outputRecordCount": self.landed_rows},
                 ],
                 **refs,
             },
@@ -158,9 +159,8 @@ class Report:
             "sizeSummary": {"inputBytes": self.staged_bytes, "outputBytes": self._landed(self.staged_bytes)},
             "recordSummary": {
                 "inputRecordCount": self.rows,
-                "createdRecordCount": self._landed(self.rows),
-                "deletedRecordCount": self.replaced_rows,
-                "outputRecordCount": self._landed(self.rows),
+                **self._changed,
+                "outputRecordCount": self.landed_rows,
                 "failedRecordCount": 0,
             },
             "fileSummary": {
@@ -190,6 +190,15 @@ class Report:
         if error.code == RECORD_ERROR:
             found["manifest"] = {"sampleErrors": f"{self._meta}?path=row_errors_sample.json"}
         return found
+
+    @property
+    def _changed(self) -> Json:
+        """What became of the table's rows: a row that takes the place of another one is updated, not created."""
+        return {
+            "createdRecordCount": self.landed_rows - self.updated_rows,
+            "updatedRecordCount": self.updated_rows,
+            "deletedRecordCount": self.replaced_rows - self.updated_rows,
+        }
 
     @property
     def _meta(self) -> str:

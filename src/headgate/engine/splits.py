@@ -10,10 +10,10 @@ import duckdb
 from headgate import dataplane, faults
 from headgate.config import Settings
 from headgate.dataplane import literal, quote
-from headgate.engine.landing import Landing
+from headgate.engine.landing import Landing, refusal
 from headgate.engine.lease import Lease
 from headgate.engine.report import Report
-from headgate.errors import HeadgateError, MappingFailed, TargetError, UnsupportedType
+from headgate.errors import HeadgateError, MappingFailed, TargetError, UnholdableValue, UnsupportedType
 from headgate.mapping import rejection
 from headgate.model.lake import FLOW_ID, RUN_ID, Column
 from headgate.model.runs import Json, Run
@@ -87,10 +87,9 @@ class Splits:
                         _check_types(connection, f"SELECT {landing.sql} FROM ({split.relation})", landing.columns)
                     faults.point("read.mid")
                     chosen = table.fitted(landing.columns)
-                    landed = f"SELECT {landing.sql} FROM ({split.relation})"
                     connection.execute(
                         f"COPY (SELECT {chosen}, {literal(self._run.flow_id)} AS {quote(FLOW_ID)}, "
-                        f"{literal(self._run.id)} AS {quote(RUN_ID)} FROM ({landed})) "
+                        f"{literal(self._run.id)} AS {quote(RUN_ID)} FROM ({landing.rows(split.relation)})) "
                         f"TO {literal(str(path))} {table.copy_options(names)}"
                     )
                     faults.point("stage.mid")
@@ -98,6 +97,8 @@ class Splits:
         except (duckdb.Error, OSError) as error:
             if str(path) in str(error):
                 raise TargetError(f"A data file of the table {table.name} cannot be written: {error}") from error
+            if reason := refusal(str(error)):
+                raise UnholdableValue(reason) from error
             if reason := rejection(str(error)):
                 raise MappingFailed(reason) from error
             raise source.translate(error) from error

@@ -16,6 +16,7 @@ __all__ = [
     "LakeType",
     "column_named",
     "kept_delta",
+    "key_path",
 ]
 
 FLOW_ID = "_headgate_flow_id"
@@ -107,6 +108,23 @@ class Column:
 def column_named(columns: tuple[Column, ...], name: str) -> Column | None:
     """The column with exactly this name."""
     return next((column for column in columns if column.name == name), None)
+
+
+def key_path(columns: tuple[Column, ...], name: str) -> tuple[str, ...] | None:
+    """The path of the column `name`, or of a member of structs whose path is joined by dots; None when there is none.
+
+    None as well for a column whose values cannot tell rows apart: floating point, lists and structs.
+    """
+    fields, path, rest = {column.name: column.type for column in columns}, [], name
+    while True:
+        step = rest if rest in fields else rest.partition(".")[0]
+        type_ = fields.get(step)
+        if type_ is None:
+            return None
+        path.append(step)
+        if step == rest:
+            return None if type_.kind in ("float", "double", "list", "struct") else tuple(path)
+        fields, rest = dict(type_.fields), rest.removeprefix(step + ".")
 
 
 def kept_delta(kind: str) -> str:

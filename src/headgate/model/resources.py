@@ -37,10 +37,13 @@ class Kind(StrEnum):
 
 
 class WriteMode(StrEnum):
-    """What a run does to the rows its flow had ingested for the same window."""
+    """What a run does to rows that are in its table already: those its flow had ingested for the same window, none,
+    or those with the same key.
+    """
 
     REPLACE_WINDOW = "replaceWindow"
     APPEND = "append"
+    UPSERT = "upsert"
 
 
 @dataclass(frozen=True, slots=True)

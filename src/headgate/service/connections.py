@@ -20,6 +20,7 @@ from headgate.errors import (
     TargetNotLake,
     UnknownAuthSpec,
 )
+from headgate.model.lake import PROVENANCE, key_path
 from headgate.model.lifecycle import ResourceState
 from headgate.model.patch import Operation, apply
 from headgate.model.query import Field
@@ -42,6 +43,7 @@ from headgate.service.resources import Collection, Content, see_published
 from headgate.service.specs import connection_spec
 from headgate.sources import ConnectionSpec, is_reference, open_source
 from headgate.store import ScopedStore, Store
+from headgate.targets import Lake
 
 __all__ = ["MASK", "Connections", "SourceConnections", "TargetConnections"]
 
@@ -169,6 +171,10 @@ class TargetConnections(Collection):
     fields: ClassVar = {**_ON_CONNECTION, "params.dataSetId": Field("body.params.dataSetId")}
     changeable = frozenset({"name", "description", "data", "params"})
 
+    def __init__(self, store: Store, listings: Listings, lake: Lake) -> None:
+        super().__init__(store, listings)
+        self._lake = lake
+
     def _content(self, store: ScopedStore, body: Json, before: Resource | None = None) -> Content:  # noqa: ARG002 - as every kind
         content, links = _target_content(store, body)
         params = content["params"]
@@ -184,15 +190,54 @@ class TargetConnections(Collection):
                 parameter="params.writeMode",
             )
         try:
-            store.get(Kind.DATASET, id_)
+            dataset = store.get(Kind.DATASET, id_)
         except NotFound as error:
             raise DatasetIdMissing(f"params.dataSetId {shown(id_)} names no dataset of this sandbox.") from error
+        self._check_key(params, mode, dataset)
         content["params"] = {**params, "dataSetId": id_, "writeMode": str(mode)}
         return Content(content.get("name", ""), content, links=[*links, id_])
 
     def _sketch(self, store: ScopedStore, body: Json) -> Content:
         content, links = _target_content(store, body)
         return Content(content.get("name", ""), content, links=links)
+
+    def _check_key(self, params: Json, mode: str, dataset: Resource) -> None:
+        """See that `params.primaryKey` is there when it is used, and names columns of the table if there is one yet."""
+        if mode != WriteMode.UPSERT:
+            if "primaryKey" in params:
+                raise BadParameter(
+                    f"params.primaryKey is used by the write mode upsert only, not by {mode}; leave it out, or send "
+                    "upsert as params.writeMode.",
+                    parameter="params.primaryKey",
+                )
+            return
+        names = params.get("primaryKey")
+        if not names:
+            raise ParameterMissing(
+                "params.primaryKey is missing or empty. The write mode upsert needs the columns that tell rows apart, "
+                'such as ["id"].',
+                parameter="params.primaryKey",
+            )
+        if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+            raise BadParameter(
+                f'params.primaryKey is {shown(names)}; send a list of columns, such as ["id"].',
+                parameter="params.primaryKey",
+            )
+        table = self._lake.find(tuple(dataset.frozen["table"]))
+        columns = table.columns if table is not None else ()
+        for number, name in enumerate(names):
+            if name in names[:number] or name in PROVENANCE:
+                raise BadParameter(
+                    f"params.primaryKey names {shown(name)}, which it has already or which is Headgate's own.",
+                    parameter="params.primaryKey",
+                )
+            if table is not None and key_path(columns, name) is None:
+                known = ", ".join(c.name for c in columns if c.name not in PROVENANCE and key_path(columns, c.name))
+                raise BadParameter(
+                    f"params.primaryKey names {shown(name)}, which is no column of the dataset's table, or one of a "
+                    f"type that tells no rows apart. Send some of: {known}.",
+                    parameter="params.primaryKey",
+                )
 
 
 def _check_asked(spec: ConnectionSpec, params: Json) -> None:

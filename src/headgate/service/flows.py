@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from headgate.config import Settings
-from headgate.errors import ConnectorUnsupported, SourceNotOnDemand, StateNotAllowed, TargetNotLake
+from headgate.errors import BadParameter, ConnectorUnsupported, SourceNotOnDemand, StateNotAllowed, TargetNotLake
 from headgate.model.query import Field
 from headgate.model.resources import Kind, Resource, now_ms
 from headgate.model.runs import Json, Run, RunState
 from headgate.service import flow_body
-from headgate.service.bodies import check_id, check_schema, kept, optional_object, required_name, spec_ref
+from headgate.service.bodies import check_id, check_schema, kept, optional_object, required_name, shown, spec_ref
 from headgate.service.mapping_sets import frozen_mapping
 from headgate.service.paging import Listings
 from headgate.service.resources import Collection, Content, see_published
@@ -90,6 +90,7 @@ class Flows(Collection):
         frozen = _frozen(store, spec, source, target, before)
         if (mapping := _mapping(store, transformations, frozen, before)) is not None:
             frozen["mapping"] = mapping
+            _check_key(frozen)
         content = {
             **kept(body, "name", "description", "scheduleParams", "labels", "policy"),
             "flowSpec": {"id": spec.id, "version": spec.version},
@@ -183,6 +184,7 @@ def _frozen(store: ScopedStore, spec: FlowSpec, source: Resource, target: Resour
             "dataSetId": dataset.id,
             "table": dataset.frozen["table"],
             "writeMode": target.params["writeMode"],
+            **({"primaryKey": target.params["primaryKey"]} if "primaryKey" in target.params else {}),
         }
     return frozen
 
@@ -198,6 +200,18 @@ def _mapping(store: ScopedStore, given: Sequence[Json], frozen: Json, before: Re
             return held
     dataset = store.get(Kind.DATASET, frozen["target"]["dataSetId"])
     return frozen_mapping(store, optional_object(asked, "params"), dataset)
+
+
+def _check_key(frozen: Json) -> None:
+    """See that the key by which rows replace each other is among what is mapped."""
+    destinations = [each["destination"] for each in frozen["mapping"]["mappings"]]
+    for name in frozen["target"].get("primaryKey", ()):
+        if not any(name == path or name.startswith(f"{path}.") for path in destinations):
+            raise BadParameter(
+                f"params.primaryKey of the target connection names {shown(name)}, which no mapping gives. Map it, or "
+                f"make a target connection whose key is of: {', '.join(destinations)}.",
+                parameter="params.primaryKey",
+            )
 
 
 def _from(source: Resource) -> Json:

@@ -1,6 +1,6 @@
 """What can be written: Iceberg tables."""
 
-from headgate.targets.iceberg import Lake, LakeTable, Landed, Replacement, Staged
+from headgate.targets.iceberg import Lake, LakeTable, Landed, Replacement, Staged, Upsert
 from headgate.targets.reading import (
     BroughtFile,
     TableState,
@@ -22,6 +22,7 @@ __all__ = [
     "Staged",
     "TableState",
     "TableStates",
+    "Upsert",
     "brought_files",
     "first_rows",
     "source_files",

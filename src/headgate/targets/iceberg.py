@@ -26,7 +26,6 @@ from pyiceberg.exceptions import (
     NoSuchTableError,
     TableAlreadyExistsError,
 )
-from pyiceberg.expressions.visitors import _StrictMetricsEvaluator
 from pyiceberg.io.pyarrow import (
     compute_statistics_plan,
     data_file_statistics_from_parquet_metadata,
@@ -38,10 +37,11 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from headgate import dataplane, faults
 from headgate.dataplane import literal, quote
-from headgate.errors import CommitConflict, TargetUnavailable
+from headgate.errors import CommitConflict, TargetError, TargetUnavailable
 from headgate.model.lake import PROVENANCE, RUN_ID, Column
 from headgate.model.runs import Json
-from headgate.targets.removal import Removal, Replacement, brought_by, replaced_by
+from headgate.targets.keys import Breaking, Keys, Upsert, keys_of, unbroken
+from headgate.targets.removal import Removal, Replacement, brought_by
 from headgate.targets.schema import SchemaChange, evolve, field_ids, fitted, lake_type, schema_of
 from headgate.targets.snapshots import PROPERTIES, RUN_PROPERTY, Change, Retention, next_snapshot, run_of
 
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.snapshots import Snapshot
 
-__all__ = ["Lake", "LakeTable", "Landed", "Replacement", "Staged", "local_path", "snapshot_of"]
+__all__ = ["Lake", "LakeTable", "Landed", "Replacement", "Staged", "Upsert", "local_path", "snapshot_of"]
 
 _CHANGES_PROPERTY = "headgate.schema-changes"
 _FIGURES = {
@@ -60,6 +60,8 @@ _FIGURES = {
     "size": "headgate.bytes",
     "uncompressed": "headgate.uncompressed-bytes",
     "replaced_rows": "headgate.replaced-rows",
+    "read_rows": "headgate.read-rows",
+    "updated_rows": "headgate.updated-rows",
 }
 _TRIES = 20
 _BUSY_SECONDS = 10
@@ -79,7 +81,11 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """What a run's snapshot says of the rows it brought, and of the columns. Sizes are bytes."""
+    """What a run's snapshot says of the rows it brought, and of the columns. Sizes are bytes.
+
+    `rows` of the `read_rows` landed, all unless others of the run have their keys. They took the place of
+    `replaced_rows`; `updated_rows` of them have a key that the table had.
+    """
 
     snapshot_id: int
     schema_changes: tuple[Json, ...]
@@ -88,15 +94,30 @@ class Landed:
     size: int
     uncompressed: int
     replaced_rows: int
+    read_rows: int
+    updated_rows: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Rewrite:
-    """A data file to take away, how many of its rows go, and the file that keeps the others."""
+    """A data file to take away, how many of its rows go, and the file that keeps the others.
 
+    `name` is what the file in its present state is known by.
+    """
+
+    name: str
     original: DataFile
     removed: int
     kept: Staged | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Bringing:
+    """The files of a run, those of them or made of them that land, and what knows the rows whose place they take."""
+
+    read: tuple[Staged, ...]
+    landing: tuple[Staged, ...]
+    replacing: Replacement | Keys | None
 
 
 class Lake:
@@ -316,31 +337,49 @@ class LakeTable:
         self,
         run_id: str,
         staged: Iterable[Staged],
-        replacement: Replacement | None,
+        replacement: Replacement | Upsert | None,
         *,
         summary: dict[str, str],
         prefix: str,
         confirm: Callable[[], None],
+        breaking: Breaking = unbroken,
     ) -> Landed:
         """Make the staged files part of the table, in place of the rows of `replacement`, as one snapshot.
 
         `summary` goes into the snapshot's; `prefix` begins the names of files written here. `confirm` is
-        called before every try; what it raises ends the commit with nothing landed. Raises CommitConflict
-        when other writers stayed ahead.
+        called before every try; what it raises ends the commit with nothing landed. `breaking` is given what breaks
+        the work off. Raises CommitConflict when other writers stayed ahead.
         """
         staged = tuple(staged)
+        if not isinstance(replacement, Upsert):
+            return self._land(run_id, _Bringing(staged, staged, replacement), summary, prefix, confirm, breaking)
+        if not staged:  # there is no key to replace
+            return self._land(run_id, _Bringing(staged, staged, None), summary, prefix, confirm, breaking)
+        with keys_of(replacement, [file.path for file in staged], self.staging(run_id), breaking) as keys:
+            bringing = _Bringing(staged, self._singled(keys, staged, prefix), keys)
+            return self._land(run_id, bringing, summary, prefix, confirm, breaking)
+
+    def _land(
+        self,
+        run_id: str,
+        bringing: "_Bringing",
+        summary: dict[str, str],
+        prefix: str,
+        confirm: Callable[[], None],
+        breaking: Breaking,
+    ) -> Landed:
         rewritten: dict[str, _Rewrite] = {}
         for tried in range(_TRIES):
             table = self._refresh()
             if (landed := _landed(table, run_id)) is not None:
                 return landed
             replaced: tuple[_Rewrite, ...] = ()
-            if replacement is not None:
-                removal = replaced_by(replacement, self.schema)
-                replaced = tuple(self._take_away(table, self.staging(run_id), prefix, removal, rewritten))
+            if bringing.replacing is not None:
+                removal = bringing.replacing.removal(self.schema)
+                replaced = tuple(self._take_away(table, self.staging(run_id), prefix, removal, rewritten, breaking))
             confirm()
             try:
-                return self._try(table, run_id, staged, replaced, summary)
+                return self._try(table, run_id, bringing, replaced, summary)
             except CommitFailedException:
                 _pause(tried)
             except Exception:
@@ -378,7 +417,8 @@ class LakeTable:
         rewritten: dict[str, _Rewrite] = {}
         for tried in range(_TRIES):
             table = self._refresh()
-            gone = tuple(self._take_away(table, folder, "", brought_by(run_id), rewritten))
+            removal = brought_by(run_id, self.schema)
+            gone = tuple(self._take_away(table, folder, "", removal, rewritten, unbroken))
             if not gone:
                 return
             try:
@@ -393,16 +433,20 @@ class LakeTable:
         self,
         table: "Table",
         run_id: str,
-        staged: tuple[Staged, ...],
+        bringing: "_Bringing",
         replaced: tuple["_Rewrite", ...],
         summary: dict[str, str],
     ) -> Landed:
+        staged = bringing.landing
+        keys = bringing.replacing if isinstance(bringing.replacing, Keys) else None
         figures = {
+            "read_rows": sum(file.rows for file in bringing.read),
             "rows": sum(file.rows for file in staged),
             "files": len(staged),
             "size": sum(file.size for file in staged),
             "uncompressed": sum(file.uncompressed for file in staged),
             "replaced_rows": sum(rewrite.removed for rewrite in replaced),
+            "updated_rows": keys.updated(rewrite.name for rewrite in replaced) if keys else 0,
         }
         properties = {
             RUN_PROPERTY: run_id,
@@ -467,38 +511,72 @@ class LakeTable:
         prefix: str,
         removal: Removal | None,
         known: dict[str, "_Rewrite"],
+        breaking: Breaking,
     ) -> Iterator["_Rewrite"]:
         """The files that hold rows of `removal`, each with the file that keeps its other rows."""
         if removal is None:
             return
-        for task in table.scan(row_filter=removal.expression).plan_files():
+        for task in self._planned_files(table, removal):
             deletes = sorted(delete.file_path for delete in task.delete_files)
             name = "\n".join((str(self.schema.schema_id), task.file.file_path, *deletes))
             if name not in known:
-                if not task.delete_files and _StrictMetricsEvaluator(self.schema, removal.expression).eval(task.file):
-                    known[name] = _Rewrite(task.file, task.file.record_count, None)
+                if removal.takes_none(task.file):
+                    known[name] = _Rewrite(name, task.file, 0, None)
+                elif not task.delete_files and removal.takes_all(task.file):
+                    known[name] = _Rewrite(name, task.file, task.file.record_count, None)
                 else:
                     path = folder / f"{prefix}kept-{len(known)}-{secrets.token_hex(4)}.parquet"
-                    known[name] = self._keep_others(task, removal, path)
+                    known[name] = self._keep_others(task, name, removal, path, breaking)
             if known[name].removed:
                 yield known[name]
 
-    def _keep_others(self, task: "FileScanTask", removal: Removal, path: Path) -> "_Rewrite":
+    def _planned_files(self, table: "Table", removal: Removal) -> "Iterable[FileScanTask]":
+        """The files that may hold rows of `removal`, with those that delete rows of them."""
+        try:
+            return table.scan(row_filter=removal.expression).plan_files()
+        except ValueError as error:
+            if "equality deletes" not in str(error):
+                raise
+            raise TargetError(
+                f"Another engine deleted rows of the table {self.name} by their values (equality deletes), which "
+                "cannot be read here. Have that engine rewrite the table's data files, then send the run again."
+            ) from error
+
+    def _keep_others(
+        self, task: "FileScanTask", name: str, removal: Removal, path: Path, breaking: Breaking
+    ) -> "_Rewrite":
         """Write the rows of a data file that stay to `path`, in a stream."""
         path.parent.mkdir(parents=True, exist_ok=True)
         names = tuple(field.name for field in self.schema.fields)
-        chosen = f"coalesce({removal.predicate}, false)"
-        with dataplane.opened() as connection:
-            relation = self.rows_of(connection, task)
-            removed = connection.execute(f"SELECT count(*) FROM {relation} WHERE {chosen}").fetchall()[0][0]
-            if removed == 0:
-                return _Rewrite(task.file, 0, None)
+        with removal.opened() as connection, breaking(connection.interrupt):
+            rows = self.rows_of(connection, task)
+            removed = removal.count(connection, name, rows, task.file)
+            if removed in (0, task.file.record_count):
+                return _Rewrite(name, task.file, removed, None)
             connection.execute(
-                f"COPY (SELECT {', '.join(map(quote, names))} FROM {relation} WHERE NOT {chosen}) "
+                f"COPY (SELECT {', '.join(map(quote, names))} FROM {removal.kept(name, rows)}) "
                 f"TO {literal(str(path))} {_copy_options(self.schema, names)}"
             )
         staged = self._take_up(path, self.schema)
-        return _Rewrite(task.file, removed, staged if staged.rows else None)
+        return _Rewrite(name, task.file, removed, staged if staged.rows else None)
+
+    def _singled(self, keys: Keys, staged: tuple[Staged, ...], prefix: str) -> tuple[Staged, ...]:
+        """The staged rows with one row of each key: those that others of the run replace are left out."""
+        if not keys.repeated:
+            return staged
+        names = tuple(column.name for column in self._brought)
+
+        def written(query: str) -> Staged:
+            path = staged[0].path.with_name(f"{prefix}single-{secrets.token_hex(4)}.parquet")
+            keys.connection.execute(f"COPY ({query}) TO {literal(str(path))} {self.copy_options(names)}")
+            return self.stage(path)
+
+        chosen, single = ", ".join(map(quote, names)), []
+        for file in staged:
+            rows = f"read_parquet({literal(str(file.path))})"
+            again = keys.repeats(rows)
+            single.append(written(f"SELECT {chosen} FROM {keys.single(rows)}") if again else file)
+        return tuple(file for file in (*single, written(keys.last(names))) if file.rows)
 
     def _refresh(self) -> "Table":
         with _answering():
@@ -511,17 +589,20 @@ class LakeTable:
         """The rows of a run that the table holds, as if its present snapshot had brought them."""
         if self.snapshot_id is None or RUN_ID not in self.schema.column_names:
             return None
-        removal = brought_by(run_id)
+        removal = brought_by(run_id, self.schema)
         held: list[tuple[FileScanTask, int]] = []
-        with dataplane.opened() as connection:
+        with removal.opened() as connection:
             for task in self._table.scan(row_filter=removal.expression).plan_files():
-                query = f"SELECT count(*) FROM {self.rows_of(connection, task)} WHERE {removal.predicate}"
-                if rows := connection.execute(query).fetchall()[0][0]:
+                found = self.rows_of(connection, task)
+                if rows := removal.count(connection, task.file.file_path, found, task.file):
                     held.append((task, rows))
         if not held:
             return None
         size = sum(task.file.file_size_in_bytes for task, _ in held)
-        return Landed(self.snapshot_id, (), sum(rows for _, rows in held), len(held), size, size, 0)
+        rows = sum(rows for _, rows in held)
+        return Landed(
+            self.snapshot_id, (), rows, len(held), size, size, replaced_rows=0, read_rows=rows, updated_rows=0
+        )
 
     def _landed_files(self, run_id: str) -> Iterator[Path]:
         """The data files of a run that snapshots list, and others they list beside them."""
@@ -592,7 +673,8 @@ def _landed(table: "Table", run_id: str) -> Landed | None:
     if snapshot is None or snapshot.summary is None:
         return None
     properties = snapshot.summary.additional_properties
-    figures = {name: int(properties[key]) for name, key in _FIGURES.items()}
+    earlier = {_FIGURES["read_rows"]: properties[_FIGURES["rows"]], _FIGURES["updated_rows"]: "0"}  # did not say so
+    figures = {name: int({**earlier, **properties}[key]) for name, key in _FIGURES.items()}
     return Landed(snapshot.snapshot_id, tuple(json.loads(properties.get(_CHANGES_PROPERTY, "[]"))), **figures)
 
 

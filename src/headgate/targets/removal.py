@@ -1,8 +1,10 @@
 """Rows to take out of a table: those that a run replaces, or those that it had brought."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+import duckdb
 from pyiceberg.expressions import (
     And,
     BooleanExpression,
@@ -14,16 +16,19 @@ from pyiceberg.expressions import (
     Reference,
 )
 from pyiceberg.expressions.literals import literal as constant
+from pyiceberg.expressions.visitors import _StrictMetricsEvaluator
 
+from headgate import dataplane
 from headgate.dataplane import literal, quote
 from headgate.model.lake import FLOW_ID, PROVENANCE, RUN_ID, Column, Kind, kept_delta
 from headgate.model.windows import Bounds, DeltaType
 from headgate.targets.schema import lake_type
 
 if TYPE_CHECKING:
+    from pyiceberg.manifest import DataFile
     from pyiceberg.schema import Schema
 
-__all__ = ["Removal", "Replacement", "brought_by", "replaced_by"]
+__all__ = ["Removal", "Replacement", "brought_by"]
 
 _FAMILIES: dict[Kind, tuple[Kind, ...]] = {"int": ("int", "long"), "long": ("int", "long")}  # widened, once or later
 
@@ -40,25 +45,66 @@ class Replacement:
     column: Column
     bounds: Bounds
 
+    def removal(self, schema: "Schema") -> "Removal | None":
+        """The rows in a table of `schema`; None when it has none."""
+        expression = _filter(self, schema)
+        return _Condition(schema, expression, _predicate(self, schema)) if expression is not None else None
+
+
+class Removal(Protocol):
+    """Rows to take away from a table: how Iceberg plans for them, and how DuckDB tells them in a file.
+
+    `rows` is a FROM clause for the live rows of a file, `name` what the file in its present state is known by.
+    """
+
+    @property
+    def expression(self) -> BooleanExpression:
+        """What all of the rows meet; others may, too."""
+
+    def opened(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """An engine that can tell the rows."""
+
+    def takes_all(self, file: "DataFile") -> bool:
+        """Whether the figures of a file say that all its rows are such rows."""
+
+    def takes_none(self, file: "DataFile") -> bool:
+        """Whether they say that none is."""
+
+    def count(self, connection: duckdb.DuckDBPyConnection, name: str, rows: str, file: "DataFile") -> int:
+        """How many of the rows of a file are such rows."""
+
+    def kept(self, name: str, rows: str) -> str:
+        """A FROM clause for the others, of a file that was counted."""
+
+
+def brought_by(run_id: str, schema: "Schema") -> Removal:
+    """The rows of a run."""
+    expression = EqualTo(term=Reference(RUN_ID), value=constant(run_id))
+    return _Condition(schema, expression, f"{quote(RUN_ID)} = {literal(run_id)}")
+
 
 @dataclass(frozen=True, slots=True)
-class Removal:
-    """Rows to take away, as Iceberg plans for them, and as DuckDB selects them."""
+class _Condition:
+    """The rows of tables of `schema` that meet a condition, written for Iceberg and for DuckDB."""
 
+    schema: "Schema"
     expression: BooleanExpression
     predicate: str
 
+    def opened(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        return dataplane.opened()
 
-def brought_by(run_id: str) -> Removal:
-    """The rows of a run."""
-    expression = EqualTo(term=Reference(RUN_ID), value=constant(run_id))
-    return Removal(expression, f"{quote(RUN_ID)} = {literal(run_id)}")
+    def takes_all(self, file: "DataFile") -> bool:
+        return bool(_StrictMetricsEvaluator(self.schema, self.expression).eval(file))
 
+    def takes_none(self, _file: "DataFile") -> bool:
+        return False  # then it is not planned for
 
-def replaced_by(replacement: Replacement, schema: "Schema") -> Removal | None:
-    """The rows of `replacement`; None when a table of this schema has none."""
-    expression = _filter(replacement, schema)
-    return Removal(expression, _predicate(replacement, schema)) if expression is not None else None
+    def count(self, connection: duckdb.DuckDBPyConnection, _name: str, rows: str, _file: "DataFile") -> int:
+        return int(connection.execute(f"SELECT count(*) FROM {rows} WHERE {self.predicate}").fetchall()[0][0])
+
+    def kept(self, _name: str, rows: str) -> str:
+        return f"{rows} WHERE NOT coalesce({self.predicate}, false)"
 
 
 def _places(replacement: Replacement, schema: "Schema") -> tuple[str, ...]:
