@@ -223,6 +223,12 @@ class Settings(BaseSettings):
         gt=0,
         description="Seconds between the first two tries; each later pause is four times as long, at most six hours.",
     )
+    read_grace: float = Field(
+        default=3600.0,
+        ge=60,
+        description="Seconds for which files that no snapshot of a table lists any more stay, for readers in the "
+        "middle of a query.",
+    )
     token_lifetime: int = Field(default=86_400, gt=0, description="Seconds a token of the built-in issuer lives.")
     strict: bool = Field(
         default=False,

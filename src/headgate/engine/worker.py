@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from headgate.config import Settings
 from headgate.engine.attempt import Attempt
 from headgate.engine.lease import HandedBack
+from headgate.engine.upkeep import Upkeep
 from headgate.errors import HeadgateError
 from headgate.model.resources import now_ms
 from headgate.store import Claim, Store
@@ -33,6 +34,7 @@ class Worker:
         self._store = store
         self._lake = lake
         self._settings = settings
+        self._upkeep = Upkeep(lake, store, settings.read_grace)
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._free = threading.Semaphore(settings.parallel_runs)
@@ -45,6 +47,7 @@ class Worker:
     def start(self) -> None:
         """Begin to work, in threads of its own."""
         self._thread.start()
+        self._upkeep.start()
 
     def wake(self) -> None:
         """Look at the queue now instead of at the next poll."""
@@ -58,6 +61,7 @@ class Worker:
         timer.start()
         self._thread.join()
         timer.cancel()
+        self._upkeep.stop()
 
     def _hand_back(self) -> None:
         with self._lock:
@@ -121,6 +125,7 @@ class Worker:
         finally:
             with self._lock:
                 self._attempts.discard(attempt)
+            self._upkeep.written(tuple(claim.run.frozen["target"]["table"]))
             self._free.release()
             self._wake.set()
 

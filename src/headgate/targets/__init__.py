@@ -1,6 +1,7 @@
 """What can be written: Iceberg tables."""
 
 from headgate.targets.iceberg import Lake, LakeTable, Landed, Replacement, Staged, Upsert
+from headgate.targets.leftovers import Leftovers
 from headgate.targets.reading import (
     BroughtFile,
     TableState,
@@ -17,6 +18,7 @@ __all__ = [
     "Lake",
     "LakeTable",
     "Landed",
+    "Leftovers",
     "Replacement",
     "Retention",
     "Staged",

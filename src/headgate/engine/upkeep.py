@@ -1,0 +1,75 @@
+"""Upkeep of the tables that a worker writes to, beside its runs."""
+
+import threading
+import time
+
+from headgate.errors import HeadgateError
+from headgate.store import Store
+from headgate.targets import Lake, Leftovers
+from headgate.telemetry import emit
+
+__all__ = ["Upkeep"]
+
+_PAUSE = 600.0  # seconds between two looks at a table
+
+
+class Upkeep:
+    """Deletes, in a thread of its own, what is left over in tables that runs have written to.
+
+    A table is looked at for as long as there is something left in it; `grace` is in seconds.
+    """
+
+    def __init__(self, lake: Lake, store: Store, grace: float) -> None:
+        self._lake = lake
+        self._store = store
+        self._grace = grace
+        self._pause = min(_PAUSE, grace)
+        self._due: dict[tuple[str, ...], float] = {}
+        self._tables: dict[tuple[str, ...], Leftovers] = {}
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="upkeep", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, after the table at hand."""
+        self._over.set()
+        self._thread.join()
+
+    def written(self, identifier: tuple[str, ...]) -> None:
+        """A run has written to the table."""
+        with self._lock:
+            self._due.setdefault(identifier, time.monotonic() + self._pause)
+
+    def _work(self) -> None:
+        while not self._over.wait(min(1.0, self._pause)):
+            with self._lock:
+                due = [identifier for identifier, moment in self._due.items() if moment <= time.monotonic()]
+                for identifier in due:
+                    del self._due[identifier]
+            for identifier in due:
+                if self._over.is_set():
+                    return
+                self._tidy(identifier)
+
+    def _tidy(self, identifier: tuple[str, ...]) -> None:
+        leftovers = self._tables.get(identifier)
+        if leftovers is None:
+            leftovers = Leftovers(self._lake, identifier, self._store.queue.unfinished, self._grace)
+        try:
+            gone = leftovers.sweep()
+        except HeadgateError as error:
+            emit("table.not_tidied", level="warning", table=".".join(identifier), reason=error.detail)
+        except Exception as error:  # noqa: BLE001 - one table must not keep the others from their upkeep
+            emit("table.not_tidied", level="error", table=".".join(identifier), exc_info=error)
+        else:
+            if gone:
+                emit("table.tidied", table=".".join(identifier), files=gone)
+            if not leftovers.waiting:
+                self._tables.pop(identifier, None)
+                return
+        self._tables[identifier] = leftovers
+        self.written(identifier)
