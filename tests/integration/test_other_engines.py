@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from headgate import dataplane
+from headgate.model.lake import FLOW_ID, RUN_ID, Column, LakeType
 from headgate.model.runs import Json, RunState
+from headgate.model.windows import Bounds, DeltaType
 from headgate.sources import connection_specs
-from headgate.targets import LakeTable
+from headgate.targets import LakeTable, Replacement
 from tests.deployment import Deployment, multiset
 from tests.other_engine import compact, delete_positions, delete_values
 
@@ -116,3 +119,27 @@ def test_deletes_by_value_are_refused_where_rows_are_replaced_by_name(
         assert "org.prod.target" in error["message"]
     assert _run(deployment, flows["append"], 1, 2) == {"created": 12, "updated": 0, "deleted": 0}
     assert len(_table(deployment).iceberg.snapshots()) == 3
+
+
+def test_rows_are_kept_whole_after_another_engine_renamed_a_member(deployment: Deployment) -> None:
+    at, text = Column("at", LakeType("long")), LakeType("string")
+    doc = LakeType("struct", fields=(("a", LakeType("long")), ("b", LakeType("long"))))
+    nested = (Column("doc", doc), Column("docs", LakeType("list", element=doc)))
+    columns = (at, *nested, Column(FLOW_ID, text), Column(RUN_ID, text))
+    table = deployment.lake.table(("org", "prod", "target"), columns)
+    path = table.staging("run") / "1-x.parquet"
+    path.parent.mkdir(parents=True)
+    with dataplane.opened() as connection:
+        connection.execute(
+            "COPY (SELECT n AS at, {a: n, b: -n} AS doc, [{a: n, b: -n}] AS docs, "
+            f"'flow' AS {FLOW_ID}, 'run' AS {RUN_ID} FROM range(10) AS r(n)) "
+            f"TO '{path}' {table.copy_options(tuple(column.name for column in columns))}"
+        )
+    table.commit("run", [table.stage(path)], None, summary={}, prefix="1-", confirm=lambda: None)
+    with table.iceberg.update_schema() as update:
+        update.rename_column(("doc", "a"), "z").rename_column(("docs", "element", "b"), "y")
+    replacement = Replacement("flow", at, Bounds(DeltaType.EPOCH_S, 0, 4))
+    landed = _table(deployment).commit("next", [], replacement, summary={}, prefix="1-", confirm=lambda: None)
+    assert landed.replaced_rows == 4
+    rows = sorted(row[:3] for row in deployment.rows())
+    assert rows == [(n, {"z": n, "b": -n}, [{"a": n, "y": -n}]) for n in range(4, 10)]

@@ -8,7 +8,6 @@ repeated blindly.
 
 import json
 import random
-import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -35,14 +34,14 @@ from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table.metadata import TableMetadataV1
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from headgate import dataplane, faults
-from headgate.dataplane import literal, quote
-from headgate.errors import CommitConflict, TargetError, TargetUnavailable
+from headgate import faults
+from headgate.errors import CommitConflict, TargetUnavailable
 from headgate.model.lake import PROVENANCE, RUN_ID, Column
 from headgate.model.runs import Json
 from headgate.targets.keys import Breaking, Keys, Upsert, keys_of, unbroken
-from headgate.targets.removal import Removal, Replacement, brought_by
-from headgate.targets.schema import SchemaChange, evolve, field_ids, fitted, lake_type, schema_of
+from headgate.targets.removal import Replacement, brought_by
+from headgate.targets.rewriting import Rewrite, Rewriting, live_rows, singled
+from headgate.targets.schema import SchemaChange, copy_options, evolve, field_ids, fitted, lake_type, schema_of
 from headgate.targets.snapshots import PROPERTIES, RUN_PROPERTY, Change, Retention, next_snapshot, run_of
 
 if TYPE_CHECKING:
@@ -96,19 +95,6 @@ class Landed:
     replaced_rows: int
     read_rows: int
     updated_rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Rewrite:
-    """A data file to take away, how many of its rows go, and the file that keeps the others.
-
-    `name` is what the file in its present state is known by.
-    """
-
-    name: str
-    original: DataFile
-    removed: int
-    kept: Staged | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +195,11 @@ class LakeTable:
         return ".".join(self.identifier)
 
     @property
+    def brought(self) -> tuple[Column, ...]:
+        """The columns that it was last planned to hold."""
+        return self._brought
+
+    @property
     def columns(self) -> tuple[Column, ...]:
         """Its columns with their lake types."""
         return tuple(Column(field.name, lake_type(field.field_type)) for field in self.schema.fields)
@@ -244,20 +235,7 @@ class LakeTable:
 
     def rows_of(self, connection: duckdb.DuckDBPyConnection, task: "FileScanTask") -> str:
         """The live rows of one data file as DuckDB sees them, with the table's present columns."""
-        path = local_path(task.file.file_path)
-        by_id = all(b"PARQUET:field_id" in (field.metadata or {}) for field in pq.read_schema(path))
-        if by_id and not task.delete_files:
-            columns = ", ".join(
-                f"{field.field_id}: {{name: {literal(field.name)}, "
-                f"type: {literal(lake_type(field.field_type).sql)}, default_value: NULL}}"
-                for field in self.schema.fields
-            )
-            return f"read_parquet({literal(str(path))}, schema=MAP {{{columns}}})"
-        # Deletes or name mapping of another engine: the extension knows them, but opens every file.
-        for extension in ("avro", "iceberg"):
-            dataplane.load(connection, extension)
-        metadata = literal(str(self.metadata_file))
-        return f"(FROM iceberg_scan({metadata}) WHERE filename = {literal(task.file.file_path)})"
+        return live_rows(connection, task, self.schema, self.metadata_file)
 
     # -- staging ---------------------------------------------------------------------------------
 
@@ -277,13 +255,14 @@ class LakeTable:
 
     def copy_options(self, names: tuple[str, ...]) -> str:
         """What follows COPY … TO … so that a file with the columns `names` belongs to this table."""
-        return _copy_options(self._planned, names)
+        return copy_options(self._planned, names)
 
     def stage(self, path: Path) -> Staged:
         """Take up a Parquet file written with `copy_options()`, reading only its footer."""
-        return self._take_up(path, self._planned)
+        return self.take_up(path, self._planned)
 
-    def _take_up(self, path: Path, schema: "Schema") -> Staged:
+    def take_up(self, path: Path, schema: "Schema") -> Staged:
+        """As `stage()`, for a file written for another `schema` of the table."""
         footer = pq.read_metadata(path)
         statistics = data_file_statistics_from_parquet_metadata(
             parquet_metadata=footer,
@@ -356,7 +335,7 @@ class LakeTable:
         if not staged:  # there is no key to replace
             return self._land(run_id, _Bringing(staged, staged, None), summary, prefix, confirm, breaking)
         with keys_of(replacement, [file.path for file in staged], self.staging(run_id), breaking) as keys:
-            bringing = _Bringing(staged, self._singled(keys, staged, prefix), keys)
+            bringing = _Bringing(staged, singled(self, keys, staged, prefix), keys)
             return self._land(run_id, bringing, summary, prefix, confirm, breaking)
 
     def _land(
@@ -368,15 +347,13 @@ class LakeTable:
         confirm: Callable[[], None],
         breaking: Breaking,
     ) -> Landed:
-        rewritten: dict[str, _Rewrite] = {}
+        rewriting = Rewriting(self, self.staging(run_id), prefix, breaking)
         for tried in range(_TRIES):
             table = self._refresh()
             if (landed := _landed(table, run_id)) is not None:
                 return landed
-            replaced: tuple[_Rewrite, ...] = ()
-            if bringing.replacing is not None:
-                removal = bringing.replacing.removal(self.schema)
-                replaced = tuple(self._take_away(table, self.staging(run_id), prefix, removal, rewritten, breaking))
+            removal = bringing.replacing.removal(self.schema) if bringing.replacing is not None else None
+            replaced = rewriting.without(removal) if removal is not None else ()
             confirm()
             try:
                 return self._try(table, run_id, bringing, replaced, summary)
@@ -414,11 +391,10 @@ class LakeTable:
         Raises CommitConflict when other writers stayed ahead.
         """
         folder = self.staging(f"reverted-{run_id}")  # not the run's own folder, which is swept by its own snapshot
-        rewritten: dict[str, _Rewrite] = {}
+        rewriting = Rewriting(self, folder, "", unbroken)
         for tried in range(_TRIES):
             table = self._refresh()
-            removal = brought_by(run_id, self.schema)
-            gone = tuple(self._take_away(table, folder, "", removal, rewritten, unbroken))
+            gone = rewriting.without(brought_by(run_id, self.schema))
             if not gone:
                 return
             try:
@@ -434,7 +410,7 @@ class LakeTable:
         table: "Table",
         run_id: str,
         bringing: "_Bringing",
-        replaced: tuple["_Rewrite", ...],
+        replaced: tuple[Rewrite, ...],
         summary: dict[str, str],
     ) -> Landed:
         staged = bringing.landing
@@ -475,7 +451,7 @@ class LakeTable:
         table: "Table",
         change: Change,
         staged: tuple[Staged, ...],
-        replaced: tuple["_Rewrite", ...],
+        replaced: tuple[Rewrite, ...],
         properties: dict[str, str],
     ) -> int:
         """Make one snapshot the table's present one, with what else `change` holds, asking the catalog once; its id.
@@ -503,80 +479,6 @@ class LakeTable:
         else:
             _delete_old_metadata(table, changed.metadata)
         return made.id
-
-    def _take_away(
-        self,
-        table: "Table",
-        folder: Path,
-        prefix: str,
-        removal: Removal | None,
-        known: dict[str, "_Rewrite"],
-        breaking: Breaking,
-    ) -> Iterator["_Rewrite"]:
-        """The files that hold rows of `removal`, each with the file that keeps its other rows."""
-        if removal is None:
-            return
-        for task in self._planned_files(table, removal):
-            deletes = sorted(delete.file_path for delete in task.delete_files)
-            name = "\n".join((str(self.schema.schema_id), task.file.file_path, *deletes))
-            if name not in known:
-                if removal.takes_none(task.file):
-                    known[name] = _Rewrite(name, task.file, 0, None)
-                elif not task.delete_files and removal.takes_all(task.file):
-                    known[name] = _Rewrite(name, task.file, task.file.record_count, None)
-                else:
-                    path = folder / f"{prefix}kept-{len(known)}-{secrets.token_hex(4)}.parquet"
-                    known[name] = self._keep_others(task, name, removal, path, breaking)
-            if known[name].removed:
-                yield known[name]
-
-    def _planned_files(self, table: "Table", removal: Removal) -> "Iterable[FileScanTask]":
-        """The files that may hold rows of `removal`, with those that delete rows of them."""
-        try:
-            return table.scan(row_filter=removal.expression).plan_files()
-        except ValueError as error:
-            if "equality deletes" not in str(error):
-                raise
-            raise TargetError(
-                f"Another engine deleted rows of the table {self.name} by their values (equality deletes), which "
-                "cannot be read here. Have that engine rewrite the table's data files, then send the run again."
-            ) from error
-
-    def _keep_others(
-        self, task: "FileScanTask", name: str, removal: Removal, path: Path, breaking: Breaking
-    ) -> "_Rewrite":
-        """Write the rows of a data file that stay to `path`, in a stream."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        names = tuple(field.name for field in self.schema.fields)
-        with removal.opened() as connection, breaking(connection.interrupt):
-            rows = self.rows_of(connection, task)
-            removed = removal.count(connection, name, rows, task.file)
-            if removed in (0, task.file.record_count):
-                return _Rewrite(name, task.file, removed, None)
-            connection.execute(
-                f"COPY (SELECT {', '.join(map(quote, names))} FROM {removal.kept(name, rows)}) "
-                f"TO {literal(str(path))} {_copy_options(self.schema, names)}"
-            )
-        staged = self._take_up(path, self.schema)
-        return _Rewrite(name, task.file, removed, staged if staged.rows else None)
-
-    def _singled(self, keys: Keys, staged: tuple[Staged, ...], prefix: str) -> tuple[Staged, ...]:
-        """The staged rows with one row of each key: those that others of the run replace are left out."""
-        if not keys.repeated:
-            return staged
-        names = tuple(column.name for column in self._brought)
-
-        def written(query: str) -> Staged:
-            path = staged[0].path.with_name(f"{prefix}single-{secrets.token_hex(4)}.parquet")
-            keys.connection.execute(f"COPY ({query}) TO {literal(str(path))} {self.copy_options(names)}")
-            return self.stage(path)
-
-        chosen, single = ", ".join(map(quote, names)), []
-        for file in staged:
-            rows = f"read_parquet({literal(str(file.path))})"
-            again = keys.repeats(rows)
-            single.append(written(f"SELECT {chosen} FROM {keys.single(rows)}") if again else file)
-        return tuple(file for file in (*single, written(keys.last(names))) if file.rows)
 
     def _refresh(self) -> "Table":
         with _answering():
@@ -619,10 +521,6 @@ class LakeTable:
         for manifest in manifests.values():
             for entry in manifest.fetch_manifest_entry(table.io):
                 yield local_path(entry.data_file.file_path)
-
-
-def _copy_options(schema: "Schema", names: tuple[str, ...]) -> str:
-    return f"(FORMAT parquet, COMPRESSION snappy, FIELD_IDS {field_ids(schema, names)})"
 
 
 def _pause(tried: int) -> None:

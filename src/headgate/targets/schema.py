@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Transaction
     from pyiceberg.table.update.schema import UpdateSchema
 
-__all__ = ["SchemaChange", "evolve", "field_ids", "fitted", "lake_type", "schema_of"]
+__all__ = ["SchemaChange", "copy_options", "evolve", "field_ids", "fitted", "lake_type", "schema_of"]
 
 _PLAIN: dict[Kind, iceberg.PrimitiveType] = {
     "boolean": iceberg.BooleanType(),
@@ -95,6 +95,11 @@ def fitted(schema: Schema, columns: tuple[Column, ...]) -> str:
         else f"CAST({quote(column.name)} AS {types[column.name].sql}) AS {quote(column.name)}"
         for column in columns
     )
+
+
+def copy_options(schema: Schema, names: tuple[str, ...]) -> str:
+    """What follows DuckDB's COPY … TO … so that a file with the columns `names` belongs to a table of `schema`."""
+    return f"(FORMAT parquet, COMPRESSION snappy, FIELD_IDS {field_ids(schema, names)})"
 
 
 def field_ids(schema: Schema, names: tuple[str, ...]) -> str:
