@@ -475,3 +475,54 @@ def test_window_of_the_face_is_read_too(face: Face, worker: Worker, story: Story
     expected = batch(face, run)["recordCount"]
     assert 0 < expected < 50
     assert sum(int(entry["records"]) for entry in files(face, run)) == expected
+
+
+# -- rejected records --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def odd(face: Face) -> str:
+    """A source of four orders, one of whose numbers is a word."""
+    with sqlite3.connect(face.folder / "shop.db") as database:
+        database.execute("CREATE TABLE odd (id INTEGER, updated_at TIMESTAMP)")
+        ids = (1, "two", 3, 4)
+        database.executemany("INSERT INTO odd VALUES (?, '2024-03-01 12:00:00')", [(id_,) for id_ in ids])
+    database.close()
+    return face.source(face.connection("odd"), "odd")
+
+
+@pytest.mark.parametrize(("percent", "status", "landed"), [(25, "success", 3), (24, "failed", 0)])
+def test_rejected_records_of_a_batch(
+    face: Face, worker: Worker, odd: str, percent: int, status: str, landed: int
+) -> None:
+    options = {"partialIngestionPercent": percent, "errorDiagnosticsEnabled": True}
+    flow = face.flow(sourceConnectionIds=[odd], options=options)
+    id_ = ended(face, worker, face.run(flow, **EVERYTHING, deltaColumn={"name": "updated_at"}))
+    [run] = face.get(f"/runs/{id_}").json()["items"]
+    assert run["metrics"]["statusSummary"]["status"] == status
+    item = batch(face, id_)
+    assert (item["recordCount"], item["failedRecordCount"]) == (landed, 1)
+    assert (item["metrics"]["inputRecordCount"], len(item["errors"])) == (4, 1)
+    meta = f"{EXPORT}/batches/{id_}/meta"
+    names = [entry["name"] for entry in face.get(meta).json()["data"]]
+    assert names == ["row_errors", "input_files", "row_errors_sample.json"]
+    [entry] = face.get(meta, path="row_errors").json()["data"]
+    assert entry["name"] == "row_errors/conversion_errors_0.json"
+    lines = face.get(meta, path=entry["name"])
+    assert (lines.headers["content-type"], len(lines.content)) == ("application/octet-stream", int(entry["length"]))
+    record = json.loads(lines.text)
+    assert (record["id"], record["_filename"]) == ("two", "conversion_errors_0.json")
+    [error] = record["_errors"]
+    assert (error["code"], error["column"]) == ("CONNECTOR-2001-400", "id")
+    for activity in run["activities"]:
+        told = activity["statusSummary"]["extensions"]
+        assert told["sampleErrors"] == [error]
+        assert face.send("GET", told["manifest"]["sampleErrors"]).text == lines.text
+        assert face.send("GET", told["manifest"]["failedRecords"]).json()["data"] == [entry]
+    failed = f"{EXPORT}/batches/{id_}/failed"
+    [entry] = face.get(failed).json()["data"]
+    assert face.send("GET", entry["_links"]["self"]["href"]).text == lines.text
+    for path in ("conversion_errors_1.json", "../conversion_errors_0.json"):
+        assert face.get(failed, path=path).status_code == 404
+        assert face.get(meta, path=f"row_errors/{path}").status_code == 404
+    assert second_org(face).get(failed).status_code == 404

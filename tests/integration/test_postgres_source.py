@@ -591,7 +591,7 @@ def test_a_small_window_goes_by_the_index_and_ships_only_its_rows(
         connection = dataplane.connect()
         source.prepare(connection, reading)
         relation = reading.splits[0].relation
-        sent = relation[relation.index("'src', '") + 8 : relation.index("') WHERE CASE")].replace("''", "'")
+        sent = relation[relation.index("'src', '") + 8 : relation.index("')) WHERE CASE")].replace("''", "'")
         connection.close()
     assert "'2013-02-01'::date" in sent
     plan = large.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + sent).fetchone()

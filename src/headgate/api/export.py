@@ -30,10 +30,11 @@ def get_meta_of_batch(id: str, request: Request, service: Serving, caller: Calli
     return Response(found, media_type=_OCTETS) if isinstance(found, str) else JSONResponse(found)
 
 
-@router.get("/batches/{id}/failed")
+@router.get("/batches/{id}/failed", responses=catalog_schemas.LINES)
 def list_failed_files_of_batch(id: str, request: Request, service: Serving, caller: Calling) -> Response:
-    """The files that a batch rejected."""
-    return JSONResponse(service.data_access.failed(caller, id, parameters(request)))
+    """The files of records that a batch rejected, or the lines of one."""
+    found = service.data_access.failed(caller, id, parameters(request))
+    return Response(found, media_type=_OCTETS) if isinstance(found, str) else JSONResponse(found)
 
 
 @router.head("/files/{id}", include_in_schema=False)

@@ -8,7 +8,9 @@ from headgate.engine.landing import Landing
 from headgate.engine.lease import HandedBack, Lease
 from headgate.engine.report import Report
 from headgate.engine.splits import Splits
+from headgate.engine.tolerance import Tolerance
 from headgate.errors import (
+    REJECTED,
     AttemptLost,
     HeadgateError,
     RunCancelled,
@@ -18,9 +20,10 @@ from headgate.errors import (
 from headgate.model.lake import FLOW_ID, RUN_ID, Column, LakeType
 from headgate.model.resources import now_ms
 from headgate.model.runs import RunState
+from headgate.rejects import Rejects
 from headgate.sources import Reading, Selection, Source, open_source
 from headgate.store import Claim, Store
-from headgate.targets import Lake, LakeTable, Landed, Staged
+from headgate.targets import REJECTED_PROPERTY, Lake, LakeTable, Landed, Staged, reject_files
 from headgate.telemetry import emit
 
 __all__ = ["Attempt"]
@@ -36,7 +39,8 @@ class Attempt:
         self._store = store
         self._lake = lake
         self._settings = settings
-        self._report = Report(claim.run)
+        self._tolerance = Tolerance.of(claim.run.frozen)
+        self._report = Report(claim.run, self._tolerance.diagnostics)
         self.lease = Lease(store.queue, claim.run, settings.lease, lambda: self._splits.progress())
         self._splits = Splits(claim.run, self.lease, self._report, settings)
 
@@ -83,7 +87,8 @@ class Attempt:
         table = self._lake.find(identifier)
         landing = Landing.of(frozen)
         held = landing.held(table.columns if table is not None else ())
-        selection = Selection(frozen["source"]["params"], frozen["source"]["data"], held)
+        rejecting = self._tolerance.percent is not None
+        selection = Selection(frozen["source"]["params"], frozen["source"]["data"], held, rejecting)
         plan = source.plan(selection, run.window, run.delta_column, parallel=self._settings.parallel_splits)
         with plan as reading:
             faults.point("plan.after")
@@ -92,6 +97,9 @@ class Attempt:
             table = self._table(identifier, landing)
             staged = self._splits.read(source, reading, landing, table) if table is not None else []
             faults.point("stage.after")
+        if table is not None:
+            reject_files.publish(table, run.id, run.fence, self._splits.rejected)
+        self._tolerance.judge(self._report.rejects.count, self._report.rows)
         self._report.copied = now_ms()
         if table is not None:
             faults.point("staged.recorded")
@@ -127,6 +135,7 @@ class Attempt:
                 "headgate.flow-id": run.flow_id,
                 "headgate.window-start": str(run.window.start_ms),
                 "headgate.window-end": str(run.window.end_ms),
+                REJECTED_PROPERTY: str(self._report.rejects.count),
             },
             prefix=f"{run.attempt}-",
             confirm=self.lease.confirm,
@@ -152,6 +161,8 @@ class Attempt:
         report.staged_bytes, report.staged_files = landed.size, landed.files
         report.replaced_rows, report.updated_rows = landed.replaced_rows, landed.updated_rows
         report.schema_changes, report.snapshot_id = landed.schema_changes, str(landed.snapshot_id)
+        if landed.rejected_rows != report.rejects.count:
+            report.rejects = Rejects({REJECTED: (landed.rejected_rows, "Records were rejected.")})
 
     # -- how it ends -----------------------------------------------------------------------------
 
@@ -182,7 +193,7 @@ class Attempt:
             snapshot_id=self._report.snapshot_id,
         )
         faults.point("commit.after_record")
-        self._sweep(whole=True)
+        self._sweep(whole=True, rejects=state is RunState.CANCELLED)
         emit(
             f"run.{state}",
             level="warning" if error else "info",
@@ -203,8 +214,10 @@ class Attempt:
         except AttemptLost as lost:
             emit("attempt.lost", level="warning", run=self.run.id, attempt=self.run.attempt, reason=lost.detail)
 
-    def _sweep(self, *, whole: bool = False) -> None:
+    def _sweep(self, *, whole: bool = False, rejects: bool = True) -> None:
         """Take staged files of this attempt, or of the whole run once it has ended, away that no snapshot lists.
+
+        With `rejects`, what was published of the records it rejected goes too.
 
         What cannot be done now must not keep the run from its end.
         """
@@ -212,6 +225,8 @@ class Attempt:
             table = self._lake.find(tuple(self.run.frozen["target"]["table"]))
             if table is not None:
                 table.sweep(self.run.id, attempt=None if whole else self.run.attempt)
+                if rejects:
+                    reject_files.withdraw(table, self.run.id, fence=None if whole else self.run.fence)
         except Exception as error:  # noqa: BLE001 - a leftover file is no reason to lose the run's end
             emit("attempt.not_swept", level="warning", run=self.run.id, reason=str(error))
 

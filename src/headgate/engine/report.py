@@ -6,14 +6,17 @@ Times are milliseconds since the epoch, sizes bytes.
 
 from dataclasses import dataclass, field
 
-from headgate.errors import RECORD_ERROR, HeadgateError
-from headgate.model.addresses import EXPORT
+from headgate.errors import RECORD_ERROR, REJECTED, HeadgateError
+from headgate.model.addresses import EXPORT, ROW_ERRORS, SAMPLE
 from headgate.model.resources import now_ms
 from headgate.model.runs import Json, Run, RunState
+from headgate.rejects import Rejects
 from headgate.sources import Reading
 from headgate.targets import Staged
 
 __all__ = ["Report"]
+
+_SAMPLED = 10
 
 
 @dataclass(slots=True)
@@ -23,10 +26,12 @@ class Report:
     `input_bytes` are those of the files read; for tables, which have no size of their own on the way, those
     of the staged column data before compression. `staged_bytes` are those of finished splits, `written_bytes` of
     all so far. `rows` are those read, of which `landed_rows` are in the table; `replaced_rows` went from there,
-    `updated_rows` of them because a row with their key came.
+    `updated_rows` of them because a row with their key came. With `diagnostics`, some of the
+    `rejects`, which were read too and left out, are shown.
     """
 
     run: Run
+    diagnostics: bool = False
     started: int = field(default_factory=now_ms)
     copied: int | None = None
     promoting: int | None = None
@@ -43,6 +48,7 @@ class Report:
     landed_rows: int = 0
     replaced_rows: int = 0
     updated_rows: int = 0
+    rejects: Rejects = field(default_factory=Rejects)
     schema_changes: tuple[Json, ...] = ()
     snapshot_id: str | None = None
 
@@ -78,6 +84,8 @@ class Report:
         metrics = self._metrics(state)
         if error is not None:
             metrics["statusSummary"]["errors"] = [_error(error)]
+        elif self.rejects.count and state is RunState.SUCCESS:
+            metrics["statusSummary"]["errors"] = [self._left_out()]
         return metrics
 
     def activities(self, state: RunState, error: HeadgateError | None = None) -> list[Json]:
@@ -93,13 +101,13 @@ class Report:
             "durationSummary": _duration(self.started, self.finished),
             "sizeSummary": {"inputBytes": self.input_bytes, "outputBytes": self._landed(self.staged_bytes)},
             "recordSummary": {
-                "inputRecordCount": self.rows,
+                "inputRecordCount": self._read,
                 **self._changed,
                 "outputRecordCount": self.landed_rows,
-                "skippedRecordCount": self._landed(self.rows - self.landed_rows),
-                "failedRecordCount": 0,
+                "skippedRecordCount": self._skipped(state),
+                "failedRecordCount": self.rejects.count,
                 "sourceSummaries": [
-                    {"id": self._source_id, "inputRecordCount": self.rows},
+                    {"id": self._source_id, "inputRecordCount": self._read},
                 ],
                 "targetSummaries": [
                     {"id": self._target_id, "outputRecordCount": self.landed_rows},
@@ -117,8 +125,7 @@ class Report:
 
     def _copy(self, state: RunState, error: HeadgateError | None) -> Json:
         extensions: Json = {"type": "one-time", "attempt": self.run.attempt}
-        if error is not None and state is not RunState.SUCCESS:
-            extensions |= self._diagnostics(error)
+        extensions |= self._diagnostics(error if state is not RunState.SUCCESS else None)
         return {
             "id": "copyActivity",
             "name": "Copy from the source to staged files",
@@ -131,7 +138,11 @@ class Report:
                 },
             },
             "sizeSummary": {"inputBytes": self.input_bytes, "outputBytes": self.staged_bytes},
-            "recordSummary": {"inputRecordCount": self.rows, "outputRecordCount": self.rows},
+            "recordSummary": {
+                "inputRecordCount": self._read,
+                "outputRecordCount": self.rows,
+                "failedRecordCount": self.rejects.count,
+            },
             "fileSummary": {"inputFileCount": self._input_files, "outputFileCount": self.staged_files},
             "statusSummary": {"status": state.value, "extensions": extensions},
             "sourceInfo": [
@@ -149,8 +160,7 @@ class Report:
             extensions["snapshotId"] = self.snapshot_id
         if self.schema_changes:
             extensions["schemaChanges"] = [*self.schema_changes]
-        if error is not None:
-            extensions |= self._diagnostics(error)
+        extensions |= self._diagnostics(error)
         return {
             "id": "promotionActivity",
             "name": "Commit of the staged files to the table",
@@ -158,10 +168,10 @@ class Report:
             "durationSummary": _duration(self.promoting, self.finished),
             "sizeSummary": {"inputBytes": self.staged_bytes, "outputBytes": self._landed(self.staged_bytes)},
             "recordSummary": {
-                "inputRecordCount": self.rows,
+                "inputRecordCount": self._read,
                 **self._changed,
                 "outputRecordCount": self.landed_rows,
-                "failedRecordCount": 0,
+                "failedRecordCount": self.rejects.count,
             },
             "fileSummary": {
                 "inputFileCount": self.staged_files,
@@ -184,12 +194,46 @@ class Report:
             return {}
         return {"extensions": {"manifest": {"fileInfo": f"{self._meta}?path=input_files"}}}
 
-    def _diagnostics(self, error: HeadgateError) -> Json:
-        """The error, and where the record is shown when it is about one."""
-        found: Json = {"errors": [_error(error)]}
-        if error.code == RECORD_ERROR:
-            found["manifest"] = {"sampleErrors": f"{self._meta}?path=row_errors_sample.json"}
-        return found
+    def _diagnostics(self, error: HeadgateError | None) -> Json:
+        """What went wrong, and where the records are shown that it is about."""
+        errors = [_error(error)] if error is not None else []
+        manifest, sample = {}, f"{self._meta}?path={SAMPLE}"
+        if error is not None and error.code == RECORD_ERROR:
+            manifest["sampleErrors"] = sample
+        found: Json = {}
+        if self.rejects.count:
+            errors += [
+                {"code": code, "message": message, "recordCount": count}
+                for code, (count, message) in self.rejects.reasons.items()
+            ]
+            manifest["failedRecords"] = f"{self._meta}?path={ROW_ERRORS}"
+            if self.diagnostics:
+                manifest["sampleErrors"] = sample
+                found["sampleErrors"] = [reject.error for reject in self.rejects.kept[:_SAMPLED]]
+        return {
+            **({"errors": errors} if errors else {}),
+            **({"manifest": manifest} if manifest else {}),
+            **found,
+        }
+
+    def _left_out(self) -> Json:
+        count = self.rejects.count
+        return {
+            "code": REJECTED,
+            "message": f"{count} of {self._read} records were rejected, {self.landed_rows} were ingested. "
+            f"What they were and why is at {self._meta}?path={ROW_ERRORS}.",
+            "recordCount": count,
+        }
+
+    @property
+    def _read(self) -> int:
+        return self.rows + self.rejects.count
+
+    def _skipped(self, state: RunState) -> int:
+        """Rows whose place another row of the run took, or all of a run that failed for its bad records."""
+        if state is RunState.FAILED and self.rejects.count:
+            return self.rows
+        return self._landed(self.rows - self.landed_rows)
 
     @property
     def _changed(self) -> Json:

@@ -1,6 +1,8 @@
 """The splits of a run read into staged files, some at a time, and how far that has come."""
 
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -17,16 +19,21 @@ from headgate.errors import HeadgateError, MappingFailed, TargetError, Unholdabl
 from headgate.mapping import rejection
 from headgate.model.lake import FLOW_ID, RUN_ID, Column
 from headgate.model.runs import Json, Run
+from headgate.rejects import Rejects, listening
 from headgate.sources import Reading, Source, Split
-from headgate.targets import LakeTable, Staged
+from headgate.targets import LakeTable, Staged, reject_files
 
 __all__ = ["Splits"]
 
 
 class Splits:
-    """Stages the splits of one attempt's reading, and fills in its report as they get done."""
+    """Stages the splits of one attempt's reading, and fills in its report as they get done.
+
+    `rejected` are the data files, there or not, whose splits left records out, which lie staged beside them.
+    """
 
     def __init__(self, run: Run, lease: Lease, report: Report, settings: Settings) -> None:
+        self.rejected: list[Path] = []
         self._run = run
         self._lease = lease
         self._report = report
@@ -44,14 +51,20 @@ class Splits:
             self._lease.breaking(partial(source.interrupt, reading)),
             ThreadPoolExecutor(self._settings.parallel_splits, f"split-{self._run.id[:8]}") as pool,
         ):
-            pending: list[Future[Staged | None]] = [
-                pool.submit(self._read_split, source, reading, landing, split, table) for split in reading.splits
-            ]
+            pending: dict[Future[tuple[Staged | None, Rejects]], Path] = {
+                pool.submit(self._read_split, source, reading, landing, split, table, path): path
+                for split in reading.splits
+                for path in [self._staging / f"{self._run.attempt}-{split.id}.parquet"]
+            }
             try:
                 for done in as_completed(pending):
-                    if (file := done.result()) is not None:
+                    file, rejects = done.result()
+                    if file is not None:
                         staged.append(file)
                         self._report.count(file)
+                    if rejects.count:
+                        self.rejected.append(pending[done])
+                        self._report.rejects.merge(rejects)
                     self._report.splits_done += 1
             except BaseException as error:
                 for split in pending:
@@ -71,17 +84,16 @@ class Splits:
         return self._report.progress()
 
     def _read_split(
-        self, source: Source, reading: Reading, landing: Landing, split: Split, table: LakeTable
-    ) -> Staged | None:
-        """Copy one split to its Parquet file. None when it has no rows."""
+        self, source: Source, reading: Reading, landing: Landing, split: Split, table: LakeTable, path: Path
+    ) -> tuple[Staged | None, Rejects]:
+        """Copy one split to its Parquet file at `path`, of which there is none when it has no rows."""
         self._lease.check()
-        path = table.staging(self._run.id) / f"{self._run.attempt}-{split.id}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
         names = (*(column.name for column in landing.columns), FLOW_ID, RUN_ID)
         try:
             with dataplane.opened(memory=self._settings.duckdb_memory) as connection:
                 source.prepare(connection, reading)
-                with self._lease.breaking(connection.interrupt):
+                with self._lease.breaking(connection.interrupt), _hearing(connection, reading, path) as rejects:
                     _check_types(connection, split.relation, reading.columns)
                     if landing.rules is not None:
                         _check_types(connection, f"SELECT {landing.sql} FROM ({split.relation})", landing.columns)
@@ -93,6 +105,7 @@ class Splits:
                         f"TO {literal(str(path))} {table.copy_options(names)}"
                     )
                     faults.point("stage.mid")
+                source.account(connection, split, rejects)
             source.verify(split)
         except (duckdb.Error, OSError) as error:
             if str(path) in str(error):
@@ -102,11 +115,23 @@ class Splits:
             if reason := rejection(str(error)):
                 raise MappingFailed(reason) from error
             raise source.translate(error) from error
+        if rejects.count:
+            reject_files.stage(path, rejects)
         staged = table.stage(path)
         if staged.rows == 0:
             path.unlink()
-            return None
-        return staged
+            return None, rejects
+        return staged, rejects
+
+
+@contextmanager
+def _hearing(connection: duckdb.DuckDBPyConnection, reading: Reading, path: Path) -> Iterator[Rejects]:
+    """What the query leaves out; nothing when it fails instead."""
+    if not reading.rejecting:
+        yield Rejects()
+        return
+    with listening(connection, path.with_suffix(".told.csv")) as rejects:
+        yield rejects
 
 
 def _size(path: Path) -> int:

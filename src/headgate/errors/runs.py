@@ -4,6 +4,7 @@ from headgate.errors.root import HeadgateError
 
 __all__ = [
     "RECORD_ERROR",
+    "REJECTED",
     "AttemptLost",
     "CommitConflict",
     "MappingFailed",
@@ -20,6 +21,7 @@ __all__ = [
     "TargetError",
     "TargetUnavailable",
     "TooManyAttempts",
+    "TooManyRejects",
     "UnholdableValue",
     "UnreadableRecord",
     "UnsupportedType",
@@ -132,6 +134,13 @@ class AttemptLost(RunError):
 
 class RunCancelled(RunError):
     """The run was cancelled."""
+
+
+REJECTED = "INGEST-1212-400"  # the code of what a run says that ingested the good records only
+
+
+class TooManyRejects(RunError):
+    """More records were rejected than the flow allows."""
 
 
 class TooManyAttempts(RunError):

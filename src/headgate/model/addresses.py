@@ -9,6 +9,8 @@ __all__ = [
     "IMPORT",
     "INSIGHTS",
     "REGISTRY",
+    "ROW_ERRORS",
+    "SAMPLE",
     "SANDBOXES",
 ]
 
@@ -21,3 +23,9 @@ CONVERSION = "/data/foundation/conversion"
 SANDBOXES = "/data/foundation/sandbox-management"
 ACCESS = "/data/foundation/access-control"
 INSIGHTS = "/data/infrastructure/observability/insights"
+
+ROW_ERRORS = "row_errors"
+"""The folder of what is known about a batch that lists the records it rejected."""
+
+SAMPLE = "row_errors_sample.json"
+"""The file beside it with the first of them."""

@@ -6,11 +6,11 @@ is ever made part of a path.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from headgate.errors import RECORD_ERROR, FileNotFound, NotFound
-from headgate.model.addresses import EXPORT
+from headgate.model.addresses import EXPORT, ROW_ERRORS, SAMPLE
 from headgate.model.plain import plain
 from headgate.model.query import DEFAULT_LIMIT, MAX_LIMIT, whole_number
 from headgate.model.runs import Json, Run
@@ -21,14 +21,14 @@ from headgate.service.catalog_wire import errors_of
 from headgate.service.datasets import dataset_of
 from headgate.service.paging import Parameters, known_parameters
 from headgate.store import CatalogStore, Store
-from headgate.targets import BroughtFile, Lake, brought_files, first_rows, source_files
+from headgate.targets import BroughtFile, Lake, brought_files, first_rows, reject_files, source_files
 
 __all__ = ["DataAccess"]
 
 _FILE_ID = re.compile(r"(?P<batch>[0-9a-f-]{36})-(?P<number>[1-9][0-9]{0,5})")
 _PREVIEW_ROWS = 100
-_ROW_ERRORS = "parsing_errors_0.json"
-_SAMPLE = "row_errors_sample.json"
+_ONLY = "parsing_errors_0.json"
+_SAMPLED = 100
 _INPUT_FILES = "input_files/fileMetaData1.json"
 
 
@@ -82,35 +82,42 @@ class DataAccess:
         """
         start, limit, path = _page_and_path(parameters)
         run = batch_of(self._store.catalog(caller), batch_id)
-        lines = _row_errors(run)
         at = f"{EXPORT}/batches/{batch_id}/meta"
-        size = len(lines.encode())
         match path.strip("/"):
             case "":
-                sample = [_part(_SAMPLE, size, at)] if lines else []
-                return _answer([_part("row_errors", 0, at), _part("input_files", 0, at), *sample], start, limit, at)
-            case "row_errors":
-                items = [_part(f"row_errors/{_ROW_ERRORS}", size, at)] if lines else []
+                items = [_part(ROW_ERRORS, 0, at), _part("input_files", 0, at)]
+                if sample := self._sample(run):
+                    items.append(_part(SAMPLE, len(sample.encode()), at))
                 return _answer(items, start, limit, at)
+            case "row_errors":
+                items = [_part(f"{ROW_ERRORS}/{name}", size, at) for name, size in self._row_errors(run).items()]
+                return _answer(items, start, limit, f"{at}?path={ROW_ERRORS}")
             case "input_files":
                 size = len(self._input_files(run).encode())
                 return _answer([_part(_INPUT_FILES, size, at)] if size else [], start, limit, at)
             case name if name == _INPUT_FILES and (paths := self._input_files(run)):
                 return paths
-            case name if lines and name in (_SAMPLE, f"row_errors/{_ROW_ERRORS}"):
+            case name if name == SAMPLE and (sample := self._sample(run)):
+                return sample
+            case name if name.startswith(f"{ROW_ERRORS}/") and (lines := self._lines(run, name.split("/", 1)[1])):
                 return lines
         raise FileNotFound(f"The batch {batch_id} has no file {shown(path)} about it.", id=batch_id)
 
-    def failed(self, caller: Caller, batch_id: str, parameters: Parameters) -> Json:
-        """The files that a batch rejected: none, because a run that meets a bad record keeps nothing.
+    def failed(self, caller: Caller, batch_id: str, parameters: Parameters) -> Json | str:
+        """The files of records that a batch rejected, or the lines of the one that `path` names.
 
-        Raises BatchNotFound, FileNotFound, InvalidRequest.
+        A run without partial ingestion keeps none. Raises BatchNotFound, FileNotFound, InvalidRequest.
         """
         start, limit, path = _page_and_path(parameters)
-        batch_of(self._store.catalog(caller), batch_id)
-        if path:
+        run = batch_of(self._store.catalog(caller), batch_id)
+        rejected = self._rejected(run)
+        if not path:
+            at = f"{EXPORT}/batches/{batch_id}/failed"
+            items = [_part(file.name, file.stat().st_size, at) for file in rejected.values()]
+            return _answer(items, start, limit, at)
+        if path not in rejected:
             raise FileNotFound(f"The batch {batch_id} has rejected no file {shown(path)}.", id=batch_id)
-        return _answer([], start, limit, "")
+        return rejected[path].read_text("utf-8")
 
     # -- inside ----------------------------------------------------------------------------------
 
@@ -125,6 +132,33 @@ class DataAccess:
         table = self._lake.find(tuple(run.frozen["target"]["table"]))
         paths = source_files(table, run.id) if table is not None else []
         return "".join(json.dumps({"path": path}, ensure_ascii=False) + "\n" for path in paths)
+
+    def _rejected(self, run: Run) -> Mapping[str, Path]:
+        """The files of the records that the batch rejected, by name; none before it has ended."""
+        if not run.state.final or not run.metrics.get("recordSummary", {}).get("failedRecordCount"):
+            return {}
+        table = self._lake.find(tuple(run.frozen["target"]["table"]))
+        return {file.name: file for file in reject_files.published(table, run.id)} if table is not None else {}
+
+    def _row_errors(self, run: Run) -> Mapping[str, int]:
+        """The names and sizes of the files of records that are known to have failed."""
+        sizes = {name: file.stat().st_size for name, file in self._rejected(run).items()}
+        return sizes or ({_ONLY: len(lines.encode())} if (lines := _record_error(run)) else {})
+
+    def _lines(self, run: Run, name: str) -> str:
+        """What one of these files holds, nothing when there is no such file."""
+        if (file := self._rejected(run).get(name)) is not None:
+            return file.read_text("utf-8")
+        return _record_error(run) if [name] == [*self._row_errors(run)] else ""
+
+    def _sample(self, run: Run) -> str:
+        """The first records that are known to have failed, a line of JSON each."""
+        lines: list[str] = []
+        for name in self._row_errors(run):
+            lines += [f"{line}\n" for line in self._lines(run, name).split("\n") if line]
+            if len(lines) >= _SAMPLED:
+                break
+        return "".join(lines[:_SAMPLED])
 
     def _file(self, caller: Caller, file_id: str) -> BroughtFile:
         if found := _FILE_ID.fullmatch(file_id):
@@ -175,10 +209,10 @@ def _answer(items: list[Json], start: int, limit: int, at: str) -> Json:
     return answer
 
 
-def _row_errors(run: Run) -> str:
-    """One line of JSON for every record that is known to have failed; empty when none is."""
+def _record_error(run: Run) -> str:
+    """One line of JSON for the record that a run failed at; empty when it was none."""
     records = [
-        {"_errors": [{"code": error["code"], "message": error["description"]}], "_filename": _ROW_ERRORS}
+        {"_errors": [{"code": error["code"], "message": error["description"]}], "_filename": _ONLY}
         for error in errors_of(run)
         if error["code"] == RECORD_ERROR
     ]

@@ -10,6 +10,7 @@ import duckdb
 from headgate.errors import HeadgateError
 from headgate.model.lake import Column, LakeType
 from headgate.model.windows import Bounds, DeltaColumn, Window
+from headgate.rejects import Rejects
 
 __all__ = ["LONGEST_SHOWN", "Entry", "FileRef", "Preview", "Reading", "Relation", "Selection", "Source", "Split"]
 
@@ -24,11 +25,14 @@ class Selection:
 
     `held` are the types that the target table already gives columns of these names. A source that finds types
     in its data takes these where the data allows, so that windows with other values keep the same columns.
+    With `rejecting`, a record that the lake cannot hold is left out and told of, see `headgate.rejects`; else it
+    fails the read.
     """
 
     params: Mapping[str, Any]
     data: Mapping[str, Any] = field(default_factory=dict)
     held: Mapping[str, LakeType] = field(default_factory=dict)
+    rejecting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,8 @@ class Split:
 
     `relation` is a DuckDB SELECT that yields the split's rows with the columns of its reading, in order and
     in type; run it on a connection that `Source.prepare()` has made ready. `id` is the same for the same plan.
-    A value that its column cannot hold makes the SELECT fail; `Source.translate()` says which.
+    A value that its column cannot hold makes the SELECT fail; `Source.translate()` says which. Of a selection that
+    is `rejecting`, the record is left out, and whoever is `listening()` is told.
     """
 
     id: str
@@ -95,7 +100,7 @@ class Reading:
     `columns` are all the columns the splits yield, provenance columns of the source included.
     `window_column` and `bounds` say which rows of an earlier reading of the same window this one replaces.
     `estimated_rows` is the source's own guess, None where it has none. `token` is what `Source.prepare()`
-    needs to read in the same snapshot, for instance the name of an exported one.
+    needs to read in the same snapshot, for instance the name of an exported one. `rejecting` is the selection's.
     """
 
     columns: tuple[Column, ...]
@@ -104,6 +109,7 @@ class Reading:
     bounds: Bounds
     estimated_rows: int | None = None
     token: str | None = None
+    rejecting: bool = False
 
 
 class Source(Protocol):
@@ -162,6 +168,12 @@ class Source(Protocol):
 
     def verify(self, split: Split) -> None:
         """Raises SourceChanged when what `split` read is no longer what was planned."""
+
+    def account(self, connection: duckdb.DuckDBPyConnection, split: Split, rejects: Rejects) -> None:
+        """Complete what was heard of the records that `split`, read on `connection`, left out.
+
+        Of those that did not come as far as SQL, and of the lines they stand on. Raises SourceError.
+        """
 
     def translate(self, error: Exception) -> HeadgateError:
         """The error of our tree that stands for `error`, raised by a driver or by DuckDB on a split."""

@@ -1,6 +1,7 @@
 """What can be written: Iceberg tables."""
 
-from headgate.targets.iceberg import Lake, LakeTable, Landed, Replacement, Staged, Upsert
+from headgate.targets import reject_files
+from headgate.targets.iceberg import REJECTED_PROPERTY, Lake, LakeTable, Landed, Replacement, Staged, Upsert
 from headgate.targets.leftovers import Leftovers
 from headgate.targets.reading import (
     BroughtFile,
@@ -14,6 +15,7 @@ from headgate.targets.reading import (
 from headgate.targets.snapshots import Retention
 
 __all__ = [
+    "REJECTED_PROPERTY",
     "BroughtFile",
     "Lake",
     "LakeTable",
@@ -27,6 +29,7 @@ __all__ = [
     "Upsert",
     "brought_files",
     "first_rows",
+    "reject_files",
     "source_files",
     "state_of",
 ]

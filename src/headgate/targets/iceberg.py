@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Lake", "LakeTable", "Landed", "Replacement", "Staged", "Upsert", "local_path", "snapshot_of"]
 
+REJECTED_PROPERTY = "headgate.rejected-rows"
 _CHANGES_PROPERTY = "headgate.schema-changes"
 _FIGURES = {
     "rows": "headgate.rows",
@@ -95,6 +96,7 @@ class Landed:
     replaced_rows: int
     read_rows: int
     updated_rows: int
+    rejected_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,6 +435,7 @@ class LakeTable:
         if evolved := self._evolve(change):
             properties[_CHANGES_PROPERTY] = json.dumps([each.wire() for each in evolved])
         snapshot_id = self._swap(table, change, staged, replaced, properties)
+        figures["rejected_rows"] = int(summary.get(REJECTED_PROPERTY, "0"))
         return Landed(snapshot_id, tuple(each.wire() for each in evolved), **figures)
 
     def _evolve(self, change: Change) -> tuple[SchemaChange, ...]:
@@ -573,6 +576,7 @@ def _landed(table: "Table", run_id: str) -> Landed | None:
     properties = snapshot.summary.additional_properties
     earlier = {_FIGURES["read_rows"]: properties[_FIGURES["rows"]], _FIGURES["updated_rows"]: "0"}  # did not say so
     figures = {name: int({**earlier, **properties}[key]) for name, key in _FIGURES.items()}
+    figures["rejected_rows"] = int(properties.get(REJECTED_PROPERTY, "0"))
     return Landed(snapshot.snapshot_id, tuple(json.loads(properties.get(_CHANGES_PROPERTY, "[]"))), **figures)
 
 

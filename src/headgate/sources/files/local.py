@@ -23,6 +23,7 @@ from headgate.errors import (
 from headgate.model.lake import SOURCE_MODIFIED, Column
 from headgate.model.plain import plain
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window
+from headgate.rejects import Rejects
 from headgate.sources.files import delimited, faults, json_files, layout, listing, parquet_files
 from headgate.sources.files.detect import detect
 from headgate.sources.files.layout import Layout
@@ -140,6 +141,9 @@ class LocalFiles:
         for file in split.files:
             listing.changed(file)
             parquet_files.check_pages(file)
+
+    def account(self, connection: duckdb.DuckDBPyConnection, split: Split, rejects: Rejects) -> None:
+        """Nothing yet."""
 
     def translate(self, error: Exception) -> HeadgateError:
         """The error of our tree for `error`, with file, line and column where they can be known."""

@@ -1,13 +1,22 @@
-"""Values that the lake cannot hold make a split fail by name, instead of arriving changed."""
+"""Values that the lake cannot hold make a split fail by name, or leave their record out, instead of arriving changed.
+
+Every clause that finds such a value gives a reason: the column's name, SEPARATOR, and the words.
+"""
 
 import re
+from collections.abc import Mapping
 
 from headgate.dataplane import literal
+from headgate.errors import UnholdableValue
+from headgate.rejects import leave_out, record_of
 
-__all__ = ["REJECT", "complaint", "fail", "rejection"]
+__all__ = ["REJECT", "SEPARATOR", "complaint", "fail", "reason", "rejection", "unless"]
 
 REJECT = "_headgate_reject"
-"""The extra column of a split's SQL at the source: why the row cannot be held, NULL when it can."""
+"""The extra column of a split's SQL: why the row cannot be held, NULL when it can."""
+
+SEPARATOR = chr(31)
+"""Stands between the parts of a reason; text that people write has none."""
 
 _FOUND = re.compile(r"headgate-reject<(.*)>headgate-reject", re.DOTALL)
 
@@ -20,13 +29,33 @@ def complaint(column: str, reason: str) -> tuple[str, str]:
     )
 
 
-def fail(reason: str) -> str:
-    """A DuckDB expression that ends the query with `reason`, itself a DuckDB expression that yields text."""
-    # A value quoted in the reason may be text that is not UTF-8, which no error could carry.
-    shown = f"coalesce(TRY(decode(encode({reason}))), 'A column holds text that is not valid UTF-8.')"
+def reason(column: str, why: str) -> tuple[str, str]:
+    """What a clause gives, before and after the example value."""
+    before, after = complaint(column, why)
+    return f"{column}{SEPARATOR}{before}", after
+
+
+def unless(found: str, record: Mapping[str, str], *, rejecting: bool) -> str:
+    """A condition in DuckDB's SQL: true unless there is a reason in `found`, the name of a column.
+
+    Then the query fails, or, when `rejecting`, the row is left out. `record` is the SQL of its values by column; a
+    third part of the reason is the record as the source itself writes it.
+    """
+    column, words, written = (f"split_part({found}, {literal(SEPARATOR)}, {part})" for part in (1, 2, 3))
+    if not rejecting:
+        return f"CASE WHEN {found} IS NOT NULL THEN {fail(words)} ELSE true END"
+    told = f"coalesce(nullif({written}, ''), {record_of(record)})"
+    out = leave_out(words, code=UnholdableValue.code, column=column, record=told)
+    return f"CASE WHEN {found} IS NOT NULL THEN {out} ELSE true END"
+
+
+def fail(words: str) -> str:
+    """A DuckDB expression that ends the query with `words`, itself a DuckDB expression that yields text."""
+    # A value quoted in the words may be text that is not UTF-8, which no error could carry.
+    shown = f"coalesce(TRY(decode(encode({words}))), 'A column holds text that is not valid UTF-8.')"
     return f"error({literal('headgate-reject<')} || {shown} || {literal('>headgate-reject')})"
 
 
 def rejection(text: str) -> str | None:
-    """The reason that `fail()` gave, when `text` is the message of such an error."""
+    """The words that `fail()` gave, when `text` is the message of such an error."""
     return found[1] if (found := _FOUND.search(text)) else None

@@ -20,12 +20,13 @@ from headgate.model.plain import plain
 from headgate.model.row_filter import Comparison, RowFilter
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window, text_regex
 from headgate.outbound import Outbound
+from headgate.rejects import LONGEST, Rejects
 from headgate.sources.interface import LONGEST_SHOWN, Entry, Preview, Reading, Relation, Selection, Split
 from headgate.sources.sql import postgres_errors
 from headgate.sources.sql.attach import ATTACHED, attach
 from headgate.sources.sql.delta import delta_column, delta_error, epoch_bounds, is_utc, text_bounds
 from headgate.sources.sql.filters import condition, filter_of, typed
-from headgate.sources.sql.guard import REJECT, complaint, fail
+from headgate.sources.sql.guard import REJECT, SEPARATOR, reason, unless
 from headgate.sources.sql.postgres_address import CONNECT_SECONDS, Address
 from headgate.sources.sql.postgres_filter import comparison_sql, kind_of
 from headgate.sources.sql.postgres_types import CatalogueColumn, Field, field_of
@@ -224,6 +225,9 @@ class PostgresSource:
     def verify(self, split: Split) -> None:
         """Nothing to verify: a snapshot does not change."""
 
+    def account(self, connection: duckdb.DuckDBPyConnection, split: Split, rejects: Rejects) -> None:
+        """Nothing to complete: every record comes as far as SQL."""
+
     def translate(self, error: Exception) -> HeadgateError:
         """The error of our tree for one of psycopg or DuckDB, with the server's reason and without the password."""
         found = postgres_errors.translate(error)
@@ -325,9 +329,10 @@ def _reading(
     columns = table.relation.columns
     if window.empty:
         return Reading(columns, (), column.name, bounds, estimated_rows=0)
-    rows, splits = _splits(session, table, column, bounds, pattern, parallel)
+    rows, splits = _splits(session, table, column, bounds, pattern, parallel, selection.rejecting)
     exported = session.execute("SELECT pg_export_snapshot()").fetchone()
-    return Reading(columns, splits, column.name, bounds, rows, exported[0] if exported else None)
+    token = exported[0] if exported else None
+    return Reading(columns, splits, column.name, bounds, rows, token, selection.rejecting)
 
 
 def _bounds(
@@ -360,6 +365,7 @@ def _splits(
     bounds: Bounds,
     pattern: str | None,
     parallel: int,
+    rejecting: bool,
 ) -> tuple[int, tuple[Split, ...]]:
     name = sql.Identifier(column.name)
     within = sql.SQL("{0} >= {1} AND {0} < {2}").format(
@@ -367,45 +373,52 @@ def _splits(
     )
     guards = [field.guard for field in table.fields]
     if pattern is not None:
-        before, after = complaint(column.name, "which does not follow the format of the delta column's other values")
+        before, after = reason(column.name, "which does not follow the format of the delta column's other values")
         guards.append(
             sql.SQL(" WHEN {0}::text !~ {1} THEN {2}::text || left({0}::text, 80) || {3}::text").format(
                 name, sql.Literal(pattern), sql.Literal(before), sql.Literal(after)
             )
         )
-    query = _query(table, guards) + sql.SQL(" WHERE ") + within
     if table.where is not None:
-        query += sql.SQL(" AND ") + table.where
+        within += sql.SQL(" AND ") + table.where
+    guard = sql.Composed(guards)
 
-    def split(name: str, text: sql.Composable) -> Split:
-        return Split(name, _relation(table.fields, text.as_string(session)))
+    def split(name: str, where: sql.Composable) -> Split:
+        query = _query(table, guard, where, rejecting).as_string(session)
+        return Split(name, _relation(table.fields, query, rejecting))
 
-    explained = session.execute(sql.SQL("EXPLAIN (FORMAT JSON) ") + query).fetchone()
+    explained = session.execute(sql.SQL("EXPLAIN (FORMAT JSON) ") + _query(table, guard, within, rejecting)).fetchone()
     plan = explained[0][0]["Plan"] if explained else {}
     ranges = _page_ranges(session, table, plan, parallel)
     if len(ranges) < 2:
-        return int(plan["Plan Rows"]), (split("window", query),)
+        return int(plan["Plan Rows"]), (split("window", within),)
     splits = []
     for first, last in ranges:
         pages = sql.SQL(" AND ctid >= {}::tid").format(f"({first},0)")
         if last is not None:
             pages += sql.SQL(" AND ctid < {}::tid").format(f"({last},0)")
-        splits.append(split(f"pages-{first}-{'end' if last is None else last}", query + pages))
+        splits.append(split(f"pages-{first}-{'end' if last is None else last}", within + pages))
     return int(plan["Plan Rows"]), tuple(splits)
 
 
-def _query(table: _Table, guards: Sequence[sql.Composable]) -> sql.Composed:
+def _query(table: _Table, guard: sql.Composable, where: sql.Composable, rejecting: bool) -> sql.Composable:
     # By position, so that no name of the source can meet another one, or DuckDB's rules for names.
     values = [
         sql.SQL("{} AS {}").format(field.value, sql.Identifier(_alias(at))) for at, field in enumerate(table.fields)
     ]
-    guard = sql.Composed(guards)
-    clauses = guard.as_string()
-    if clauses:
-        values.append(sql.SQL("CASE{} END AS {}").format(guard, sql.Identifier(REJECT)))
-    else:
-        values.append(sql.SQL("NULL::text AS {}").format(sql.Identifier(REJECT)))
-    return sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(values), table.name)
+    reject = sql.Identifier(REJECT)
+    found: sql.Composable = sql.SQL("CASE{} END").format(guard) if guard.as_string() else sql.SQL("NULL::text")
+    source: sql.Composable = sql.SQL("{} WHERE {}").format(table.name, where)
+    if rejecting and guard.as_string():
+        # The record goes with the reason, for a value that was refused does not travel. OFFSET 0 keeps the server
+        # from looking for the reason twice.
+        names = sql.SQL(", ").join(sql.Identifier(field.column.name) for field in table.fields)
+        source = sql.SQL("(SELECT {}, {} AS {} FROM {} OFFSET 0) AS found").format(names, found, reject, source)
+        record = sql.SQL("regexp_replace(row_to_json(found)::text, {}, '}}')").format(f',"{REJECT}":.*$')
+        found = sql.SQL("CASE WHEN {0} IS NOT NULL THEN {0} || {1} || left({2}, {3}) END").format(
+            reject, SEPARATOR, record, LONGEST + 1
+        )
+    return sql.SQL("SELECT {}, {} AS {} FROM {}").format(sql.SQL(", ").join(values), found, reject, source)
 
 
 def _head(table: _Table, rows: int) -> sql.Composed:
@@ -444,21 +457,33 @@ def _shown(value: Any, type_: LakeType) -> Any:
     return plain(value)
 
 
-def _relation(fields: Sequence[Field], query: str) -> str:
+def _relation(fields: Sequence[Field], query: str, rejecting: bool) -> str:
     values = ", ".join(
         f"CAST({_alias(at)} AS {field.column.type.sql}) AS {quote(field.column.name)}"
         for at, field in enumerate(fields)
     )
-    guards = [f"WHEN {REJECT} IS NOT NULL THEN {fail(REJECT)}"]
+    reasons = [f"WHEN {REJECT} IS NOT NULL THEN {REJECT}"]
     for at, field in enumerate(fields):
         if field.check is not None:
-            before, after = complaint(field.column.name, field.reason)
+            before, after = reason(field.column.name, field.reason)
             shown = f"{literal(before)} || CAST({_alias(at)} AS VARCHAR) || {literal(after)}"
-            guards.append(f"WHEN {field.check.format(v=_alias(at))} THEN {fail(shown)}")
+            reasons.append(f"WHEN {field.check.format(v=_alias(at))} THEN {shown}")
+    record = {field.column.name: _written(_alias(at), field.column.type) for at, field in enumerate(fields)}
     return (
-        f"SELECT {values} FROM postgres_query({literal(ATTACHED)}, {literal(query)}) "
-        f"WHERE CASE {' '.join(guards)} ELSE true END"
+        f"SELECT {values} FROM (SELECT * REPLACE (CASE {' '.join(reasons)} END AS {REJECT}) "
+        f"FROM postgres_query({literal(ATTACHED)}, {literal(query)})) "
+        f"WHERE {unless(REJECT, record, rejecting=rejecting)}"
     )
+
+
+def _written(value: str, type_: LakeType) -> str:
+    """SQL for what a rejected record shows of `value`: a decimal with all its digits, text up to what is kept."""
+    match type_.kind:
+        case "decimal":
+            return f"CAST({value} AS VARCHAR)"
+        case "string":
+            return f"left({value}, {LONGEST + 1})"
+    return value
 
 
 def _page_ranges(

@@ -27,7 +27,7 @@ from psycopg import sql
 
 from headgate.errors import BadParameter, UnsupportedType
 from headgate.model.lake import Column, LakeType
-from headgate.sources.sql.guard import complaint
+from headgate.sources.sql.guard import reason as reason_for
 from headgate.sources.sql.selection import Choice
 
 __all__ = ["CatalogueColumn", "Field", "field_of"]
@@ -214,7 +214,7 @@ def _condition(rule: _Rule, value: sql.Composable) -> sql.Composable:
 
 
 def _guard(column: str, condition: sql.Composable, reason: str) -> sql.Composable:
-    before, after = complaint(column, reason)
+    before, after = reason_for(column, reason)
     return sql.SQL(" WHEN {} THEN {}::text || left({}::text, 80) || {}::text").format(
         condition, sql.Literal(before), sql.Identifier(column), sql.Literal(after)
     )

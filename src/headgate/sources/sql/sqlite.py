@@ -29,12 +29,13 @@ from headgate.model.lake import Column, LakeType
 from headgate.model.plain import plain
 from headgate.model.row_filter import Comparison, RowFilter, comparisons
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window, text_regex
+from headgate.rejects import LONGEST, Rejects
 from headgate.sources.interface import LONGEST_SHOWN, Entry, Preview, Reading, Relation, Selection, Split
 from headgate.sources.roots import Roots
 from headgate.sources.sql.attach import ATTACHED, attach
 from headgate.sources.sql.delta import delta_column, delta_error, epoch_bounds, is_utc, text_bounds
 from headgate.sources.sql.filters import Kind, condition, filter_of, typed
-from headgate.sources.sql.guard import REJECT, complaint, fail, rejection
+from headgate.sources.sql.guard import REJECT, complaint, reason, rejection, unless
 from headgate.sources.sql.selection import choices, chosen, path_of, table_names
 from headgate.sources.sql.sqlite_filter import Bind, comparison_sql, kind_of
 from headgate.sources.sql.sqlite_types import Field, field_of, type_of
@@ -42,6 +43,7 @@ from headgate.sources.sql.sqlite_types import Field, field_of, type_of
 __all__ = ["SqliteSource"]
 
 _BUSY_SECONDS = 10
+_OUTSIDE = "''"
 _ORDERING = re.compile(r"(?i)|.*(INT|CHAR|CLOB|TEXT|STRING).*")
 _BY_WORDS: tuple[tuple[str, type[SourceError]], ...] = (
     (r"database (?:table )?is (?:locked|busy)|schema has changed", SourceUnreachable),
@@ -67,7 +69,8 @@ class _Table:
 class _Range:
     """The window as SQLite compares it, `lower <= column < upper` with two binds, and what DuckDB does after.
 
-    `cases` are `WHEN … THEN …` clauses about the delta column: false for a row to drop, an error for an odd one.
+    `cases` are `WHEN … THEN …` clauses about the delta column: the reason against an odd value, _OUTSIDE for a row that
+    is not in the window.
     """
 
     lower: str
@@ -174,6 +177,9 @@ class SqliteSource:
 
     def verify(self, split: Split) -> None:
         """Nothing to verify: one statement reads one state of the file."""
+
+    def account(self, connection: duckdb.DuckDBPyConnection, split: Split, rejects: Rejects) -> None:
+        """Nothing to complete: every record comes as far as SQL."""
 
     def translate(self, error: Exception) -> HeadgateError:
         """The error of our tree for one of sqlite3 or DuckDB."""
@@ -320,7 +326,8 @@ def _reading(session: sqlite3.Connection, selection: Selection, window: Window, 
     columns = table.relation.columns
     if window.empty:
         return Reading(columns, (), column.name, bounds, estimated_rows=0)
-    return Reading(columns, (Split("window", _relation(table, column, range_)),), column.name, bounds)
+    relation = _relation(table, column, range_, selection.rejecting)
+    return Reading(columns, (Split("window", relation),), column.name, bounds, rejecting=selection.rejecting)
 
 
 def _refuse_incomparable(session: sqlite3.Connection, table: _Table, column: Column) -> None:
@@ -363,15 +370,15 @@ def _bounds(
         return bounds, _Range(str(lower), str(upper))
     # Spellings of one time (a T, no seconds, an offset) share only their day; the instant is compared after.
     margin = timedelta(days=1 if kind == "timestamptz" else 0)
-    cases = _failing(field.refusal)
+    cases = field.refusal
     if kind == "timestamp" and not is_utc(delta):
         cases += _odd(field, f"regexp_matches({field.travelled}, '(Z|[+]00(:?00)?)$')")
     within = f"{field.cast} >= {_constant(lower, column)} AND {field.cast} < {_constant(upper, column)}"
-    cases += f" WHEN NOT ({within}) THEN false"
+    cases += f" WHEN NOT ({within}) THEN {_OUTSIDE}"
     return bounds, _Range(_day(lower, -margin), _day(upper, margin + timedelta(days=1)), cases=cases)
 
 
-def _relation(table: _Table, delta: Column, range_: _Range) -> str:
+def _relation(table: _Table, delta: Column, range_: _Range, rejecting: bool) -> str:
     values = [f"{field.value} AS {field.travelled}" for field in table.fields]
     guard = "".join(field.guard for field in table.fields)
     name = quote(delta.name)
@@ -383,13 +390,20 @@ def _relation(table: _Table, delta: Column, range_: _Range) -> str:
         query += f" AND {table.where}"
     aliases = ", ".join([*(field.travelled for field in table.fields), REJECT])
     columns = ", ".join(f"{field.cast} AS {quote(field.column.name)}" for field in table.fields)
-    refusals = _failing("".join(field.refusal for field in table.fields))
+    refusals = "".join(field.refusal for field in table.fields)
+    reasons = f"CASE{range_.cases} WHEN {REJECT} IS NOT NULL THEN {REJECT}{refusals} END"
+    record = {field.column.name: _written(field.travelled) for field in table.fields}
     binds = ", ".join(_bound(value) for value in (range_.lower, range_.upper, *table.binds))
     return (
-        f"SELECT {columns} FROM sqlite_query({literal(ATTACHED)}, {literal(query)}, "
-        f"params=row({binds})) AS source({aliases}) "
-        f"WHERE CASE{range_.cases} WHEN {REJECT} IS NOT NULL THEN {fail(REJECT)}{refusals} ELSE true END"
+        f"SELECT {columns} FROM (SELECT * REPLACE ({reasons} AS {REJECT}) "
+        f"FROM sqlite_query({literal(ATTACHED)}, {literal(query)}, params=row({binds})) AS source({aliases})) "
+        f"WHERE CASE WHEN {REJECT} = {_OUTSIDE} THEN false ELSE {unless(REJECT, record, rejecting=rejecting)} END"
     )
+
+
+def _written(text: str) -> str:
+    """SQL for what a rejected record shows of a value: its text, or its bytes when that is not UTF-8."""
+    return f"coalesce(TRY(left(decode(encode({text})), {LONGEST + 1})), left(hex(encode({text})), {LONGEST + 1}))"
 
 
 def _bound(value: Bind) -> str:
@@ -399,15 +413,10 @@ def _bound(value: Bind) -> str:
     return f"{int(value)}::BIGINT" if isinstance(value, int) else f"{literal(repr(value))}::DOUBLE"
 
 
-def _failing(refusals: str) -> str:
-    """A clause that fails with the first of `refusals`, clauses that yield a reason."""
-    return f" WHEN CASE{refusals} END IS NOT NULL THEN {fail(f'CASE{refusals} END')}" if refusals else ""
-
-
 def _odd(field: Field, condition: str) -> str:
-    before, after = complaint(field.column.name, "which does not follow the format of the delta column's other values")
+    before, after = reason(field.column.name, "which does not follow the format of the delta column's other values")
     shown = f"{literal(before)} || '''' || left({field.travelled}, 80) || '''' || {literal(after)}"
-    return f" WHEN {condition} THEN {fail(shown)}"
+    return f" WHEN {condition} THEN {shown}"
 
 
 def _constant(value: datetime, column: Column) -> str:

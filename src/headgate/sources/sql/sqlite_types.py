@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from headgate.dataplane import literal, quote
 from headgate.errors import BadParameter, UnsupportedType
 from headgate.model.lake import Column, LakeType
-from headgate.sources.sql.guard import complaint
+from headgate.sources.sql.guard import reason as reason_for
 from headgate.sources.sql.selection import Choice
 
 __all__ = ["Field", "field_of", "type_of"]
@@ -170,7 +170,7 @@ def field_of(
         guard += _when(rule.refused.format(**marks), name, reason)
     refusal = ""
     if rule.check:
-        before, after = complaint(name, reason)
+        before, after = reason_for(name, reason)
         refusal = (
             f" WHEN {marks['v']} IS NOT NULL AND NOT coalesce({rule.check.format(**marks)}, false) "
             f"THEN {literal(before)} || {rule.shown.format(**marks)} || {literal(after)}"
@@ -196,5 +196,5 @@ def _type(declared: str) -> LakeType | None:
 
 
 def _when(condition: str, name: str, reason: str) -> str:
-    before, after = complaint(name, reason)
+    before, after = reason_for(name, reason)
     return f" WHEN {condition} THEN {literal(before)} || substr(quote({quote(name)}), 1, 80) || {literal(after)}"

@@ -1,0 +1,269 @@
+"""Flows with `partialIngestionPercent`: bad records are left out, counted and told; too many of them fail the run."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from headgate.engine.tolerance import Tolerance
+from headgate.errors import RunCancelled
+from headgate.model.runs import Json, Run, RunState
+from headgate.sources import connection_specs
+from headgate.targets import reject_files
+from tests.deployment import POSTGRESQL, Deployment
+
+SQLITE = next(spec.id for spec in connection_specs() if spec.name == "sqlite")
+DAY = ("2024-01-01", "2024-01-02")
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Iterator[Deployment]:
+    made = Deployment(tmp_path)
+    yield made
+    made.close()
+
+
+def ran(deployment: Deployment, flow: str, percent: float | None, *, diagnostics: bool = False) -> Run:
+    options: Json = {"errorDiagnosticsEnabled": diagnostics}
+    if percent is not None:
+        options["partialIngestionPercent"] = percent
+    deployment.freeze(flow, options=options)
+    return deployment.run(flow, *DAY, "at")
+
+
+def rejected(deployment: Deployment, run: Run) -> list[Json]:
+    """The published records, in the order of their first column."""
+    table = deployment.lake.find(("org", "prod", "target"))
+    assert table is not None
+    lines = [line for file in reject_files.published(table, run.id) for line in file.read_text("utf-8").splitlines()]
+    return sorted(map(json.loads, lines), key=lambda record: str(next(iter(record.values()))))
+
+
+def records(run: Run) -> tuple[int, int, int]:
+    """What came in, went out and was left out."""
+    summary = run.metrics["recordSummary"]
+    return summary["inputRecordCount"], summary["outputRecordCount"], summary["failedRecordCount"]
+
+
+POSTGRES = {
+    "numeric(10,2)": ("1.50", "NaN", "NaN"),
+    "date": ("2024-02-29", "infinity", "infinity"),
+    "timestamp": ("2024-02-29 01:02:03", "0044-03-15 00:00:00 BC", "0044-03-15 (BC) 00:00:00"),
+    "timestamptz": ("2024-02-29 01:02:03+00", "-infinity", "-infinity"),
+    "time": ("23:59:59", "24:00:00", "24:00:00"),
+    "int[]": ("{1,2}", "{{1,2},{3,4}}", [[1, 2], [3, 4]]),
+    "date[]": ("{2024-01-01}", "{infinity}", ["infinity"]),
+}
+
+
+def test_values_of_postgres(deployment: Deployment, database: str) -> None:
+    """A row of good values, and for each column one whose only bad value is there."""
+    names = [f"v{at}" for at in range(len(POSTGRES))]
+    with psycopg.connect(database, autocommit=True) as server:
+        columns = ", ".join(f"{name} {type_}" for name, type_ in zip(names, POSTGRES, strict=True))
+        server.execute(f"CREATE TABLE odd (id int, at timestamp, {columns}, secret text)")
+        good = [value for value, _, _ in POSTGRES.values()]
+        for number in range(len(POSTGRES) + 1):
+            row = [bad if number == at + 1 else good[at] for at, (_, bad, _) in enumerate(POSTGRES.values())]
+            texts = ", ".join(f"'{value}'" for value in row)
+            server.execute(f"INSERT INTO odd VALUES ({number}, '2024-01-01', {texts}, 'hidden')")
+    selected = [{"name": name} for name in ("id", "at", *names)]
+    params = {"tableName": "odd", "columns": selected}
+    flow = deployment.flow(POSTGRESQL, {"connectionString": database}, params)
+    strict = ran(deployment, flow, None)
+    assert (strict.state, records(strict)) == (RunState.FAILED, (0, 0, 0))
+    run = ran(deployment, flow, 90)
+    assert (run.state, records(run)) == (RunState.SUCCESS, (8, 1, 7))
+    assert [row[0] for row in deployment.rows()] == [0]
+    for number, (record, (_, _, shown)) in enumerate(zip(rejected(deployment, run), POSTGRES.values(), strict=True), 1):
+        name = f"v{number - 1}"
+        assert (record["id"], record[name], record["at"][:10]) == (number, shown, "2024-01-01")
+        assert {*record} == {"id", "at", *names, "_errors", "_filename"}
+        [error] = record["_errors"]
+        assert (error["code"], error["column"]) == ("CONNECTOR-2001-400", name)
+        assert error["message"].startswith(f'The column "{name}" holds ')
+        assert record["_filename"] == "conversion_errors_0.json"
+
+
+def test_a_declared_decimal_keeps_the_digits_of_what_it_refuses(deployment: Deployment, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as server:
+        server.execute("CREATE TABLE odd (at timestamp, v numeric, w numeric(4,2))")
+        server.execute("INSERT INTO odd VALUES ('2024-01-01', 1.25, 1), ('2024-01-01', 1.23456789012345678901, 2.50)")
+    columns = [{"name": "at"}, {"name": "v", "type": "decimal(10,2)"}, {"name": "w"}]
+    flow = deployment.flow(POSTGRESQL, {"connectionString": database}, {"tableName": "odd", "columns": columns})
+    run = ran(deployment, flow, 50)
+    assert records(run) == (2, 1, 1)
+    table = deployment.lake.find(("org", "prod", "target"))
+    assert table is not None
+    [file] = reject_files.published(table, run.id)
+    assert '"v":1.23456789012345678901,"w":2.50' in file.read_text()
+
+
+@pytest.fixture
+def sqlite_flow(deployment: Deployment, tmp_path: Path) -> Callable[[str, list[Any]], str]:
+    """Makes a flow from a table `(id INTEGER, at TIMESTAMP, <column>)` with the given values."""
+
+    def make(column: str, values: list[Any]) -> str:
+        with sqlite3.connect(tmp_path / "odd.sqlite") as connection:
+            connection.execute("DROP TABLE IF EXISTS odd")
+            connection.execute(f"CREATE TABLE odd (id INTEGER, at TIMESTAMP, v {column})")
+            connection.executemany("INSERT INTO odd VALUES (?, '2024-01-01 00:00:00', ?)", list(enumerate(values)))
+        connection.close()
+        return deployment.flow(SQLITE, {"path": str(tmp_path / "odd.sqlite")}, {"tableName": "odd"})
+
+    return make
+
+
+SQLITE_VALUES: dict[str, tuple[Any, Any, str]] = {
+    "INTEGER": (5, "five", "five"),
+    "TEXT": ("x", b"x", "x"),
+    "BOOLEAN": (1, 2, "2"),
+    "DATE": ("2024-02-29", "0000-00-00", "0000-00-00"),
+    "TIMESTAMP": ("2024-02-29 01:02:03", "2023-02-29 01:02:03", "2023-02-29 01:02:03"),
+    "DECIMAL(4,2)": (1.5, 123.5, "123.5"),
+    "DECIMAL": (1.5, 2**53 + 1, "9007199254740993"),
+    "TIME": ("10:00", "25:00", "25:00"),
+}
+
+
+def test_values_of_sqlite(deployment: Deployment, tmp_path: Path) -> None:
+    """A row of good values, and for each column one whose only bad value is there."""
+    with sqlite3.connect(tmp_path / "odd.sqlite") as connection:
+        columns = ", ".join(f"v{at} {type_}" for at, type_ in enumerate(SQLITE_VALUES))
+        connection.execute(f"CREATE TABLE odd (id INTEGER, at TIMESTAMP, {columns})")
+        for number in range(len(SQLITE_VALUES) + 1):
+            row = [bad if number == at + 1 else good for at, (good, bad, _) in enumerate(SQLITE_VALUES.values())]
+            marks = ", ".join("?" for _ in row)
+            connection.execute(f"INSERT INTO odd VALUES (?, '2024-01-01 00:00:00', {marks})", [number, *row])
+    connection.close()
+    flow = deployment.flow(SQLITE, {"path": str(tmp_path / "odd.sqlite")}, {"tableName": "odd"})
+    assert ran(deployment, flow, None).state is RunState.FAILED
+    run = ran(deployment, flow, 90)
+    assert (run.state, records(run)) == (RunState.SUCCESS, (9, 1, 8))
+    assert [row[0] for row in deployment.rows()] == [0]
+    for number, (record, (_, _, shown)) in enumerate(
+        zip(rejected(deployment, run), SQLITE_VALUES.values(), strict=True), 1
+    ):
+        name = f"v{number - 1}"
+        assert (record["id"], record[name], record["_errors"][0]["column"]) == (str(number), shown, name)
+
+
+def test_text_that_is_not_utf8_is_left_out(deployment: Deployment, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "odd.sqlite") as connection:
+        connection.execute("CREATE TABLE odd (id INTEGER, at TIMESTAMP, v TEXT)")
+        connection.execute("INSERT INTO odd VALUES (0, '2024-01-01', CAST(x'ff' AS TEXT)), (1, '2024-01-01', 'x')")
+    connection.close()
+    flow = deployment.flow(SQLITE, {"path": str(tmp_path / "odd.sqlite")}, {"tableName": "odd"})
+    run = ran(deployment, flow, 50)
+    assert (run.state, records(run)) == (RunState.SUCCESS, (2, 1, 1))
+    [record] = rejected(deployment, run)
+    assert "X'FF', which is not valid UTF-8" in record["_errors"][0]["message"]
+    assert (record["id"], record["v"]) == ("0", "FF")
+
+
+def test_a_row_outside_the_window_is_neither_brought_nor_rejected(deployment: Deployment, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "odd.sqlite") as connection:
+        connection.execute("CREATE TABLE odd (at TIMESTAMP, v INTEGER)")
+        connection.execute("INSERT INTO odd VALUES ('2024-01-01T12:00:00', 1), ('2024-01-02T00:00:00', 'bad')")
+    connection.close()
+    flow = deployment.flow(SQLITE, {"path": str(tmp_path / "odd.sqlite")}, {"tableName": "odd"})
+    assert records(ran(deployment, flow, 50)) == (1, 1, 0)
+
+
+THRESHOLDS = (
+    (4, 1, 25, RunState.SUCCESS),
+    (4, 1, 24.9, RunState.FAILED),
+    (4, 0, 0.001, RunState.SUCCESS),
+    (2, 2, 100, RunState.SUCCESS),
+    (2, 2, 99, RunState.FAILED),
+)
+
+
+def test_the_threshold(deployment: Deployment, sqlite_flow: Callable[[str, list[Any]], str]) -> None:
+    for count, bad, percent, state in THRESHOLDS:
+        run = ran(deployment, sqlite_flow("INTEGER", ["bad"] * bad + [7] * (count - bad)), percent)
+        landed = count - bad if state is RunState.SUCCESS else 0
+        assert (run.state, records(run)) == (state, (count, landed, bad))
+        assert run.metrics["recordSummary"]["skippedRecordCount"] == count - bad - landed
+        assert len(rejected(deployment, run)) == bad
+        errors = run.metrics["statusSummary"].get("errors", [])
+        if state is RunState.FAILED:
+            assert run.snapshot_id is None
+            assert f"{bad} of {count} records were rejected" in errors[0]["message"]
+            assert errors[0]["code"] == "CONNECTOR-2001-500"
+        elif bad:
+            assert [(error["code"], error["recordCount"]) for error in errors] == [("INGEST-1212-400", bad)]
+        else:
+            assert errors == []
+
+
+def test_diagnostics_show_some_errors_in_the_activities(
+    deployment: Deployment, sqlite_flow: Callable[[str, list[Any]], str]
+) -> None:
+    flow = sqlite_flow("INTEGER", [*(f"bad {number}" for number in range(12)), 1])
+    quiet, loud = ran(deployment, flow, 99), ran(deployment, flow, 99, diagnostics=True)
+    for run, shown in ((quiet, False), (loud, True)):
+        for activity in run.activities:
+            told = activity["statusSummary"]["extensions"]
+            [error] = told["errors"]
+            assert (error["code"], error["recordCount"]) == ("CONNECTOR-2001-400", 12)
+            at = f"/data/foundation/export/batches/{run.id}/meta?path="
+            sample = {"sampleErrors": f"{at}row_errors_sample.json"} if shown else {}
+            assert told["manifest"] == {"failedRecords": f"{at}row_errors", **sample}
+            assert [error["column"] for error in told.get("sampleErrors", [])] == ["v"] * (10 if shown else 0)
+
+
+def test_of_many_rejected_records_a_thousand_are_kept_and_all_counted(
+    deployment: Deployment, sqlite_flow: Callable[[str, list[Any]], str]
+) -> None:
+    flow = sqlite_flow("INTEGER", ["x" * 10_000] * 2500 + [1])
+    run = ran(deployment, flow, 100)
+    assert records(run) == (2501, 1, 2500)
+    kept = rejected(deployment, run)
+    assert len(kept) == 1000
+    assert {len(record["_corrupt_record"]) for record in kept} == {4000}
+
+
+# -- how it ends -------------------------------------------------------------------------------------
+
+
+def test_a_successor_reports_what_a_worker_rejected_that_died_after_its_commit(
+    deployment: Deployment, sqlite_flow: Callable[[str, list[Any]], str]
+) -> None:
+    flow = sqlite_flow("INTEGER", ["bad", 1, 2])
+    deployment.freeze(flow, options={"partialIngestionPercent": 50})
+    run = deployment.enqueue(flow, *DAY, "at")
+    dead = deployment.attempt(lease=0.5)
+    with dead.lease:
+        dead._ingest()
+    time.sleep(0.6)
+    deployment.attempt().execute()
+    finished = deployment.scoped.run(run.id)
+    assert (finished.state, records(finished)) == (RunState.SUCCESS, (3, 2, 1))
+    assert finished.metrics["statusSummary"]["errors"][0]["code"] == "INGEST-1212-400"
+    assert [record["v"] for record in rejected(deployment, finished)] == ["bad"]
+
+
+def test_a_cancelled_run_leaves_no_rejected_records(
+    deployment: Deployment, sqlite_flow: Callable[[str, list[Any]], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = sqlite_flow("INTEGER", ["bad", 1])
+
+    def cancelled(tolerance: Tolerance, rejected: int, good: int) -> None:
+        table = deployment.lake.find(("org", "prod", "target"))
+        assert table is not None
+        assert [*(table.location / "rejects").glob("*/*/*.json")]
+        raise RunCancelled
+
+    monkeypatch.setattr(Tolerance, "judge", cancelled)
+    run = ran(deployment, flow, 50)
+    assert run.state is RunState.CANCELLED
+    assert rejected(deployment, run) == []
+    table = deployment.lake.find(("org", "prod", "target"))
+    assert table is not None
+    assert [*(table.location / "rejects").iterdir()] == [*(table.location / "data").iterdir()] == []
