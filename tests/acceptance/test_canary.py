@@ -17,11 +17,13 @@ import pytest
 import sqlalchemy as sa
 
 from tests.integration.face import BASE, DATALAKE, LOCAL_FILES, POSTGRESQL, TABLES
+from tests.receiving import receiving
 
 S3 = "ecadc60c-7455-4d87-84dc-2a0e293d997b"
 CANARY = "Kanarienvogel-7f3a"  # in every secret, each with an end of its own
 KEY = "S2FuYXJpZW52b2dlbC1zZWNyZXRzLWtleS0wMTIzNDU="  # of 32 bytes
-SECRETS = (CANARY, KEY, KEY.rstrip("="))
+SIGNING = "whsec_S2FuYXJpZW52b2dlbC13ZWJob29rLWFuZC1zZWNyZXQ="
+SECRETS = (CANARY, KEY, KEY.rstrip("="), SIGNING.removeprefix("whsec_"))
 Json = dict[str, Any]
 
 
@@ -206,6 +208,11 @@ def test_no_secret_is_left_anywhere(service: Service) -> None:
             ):
                 service.send("PATCH", f"/connections/{id_}", change, **{"If-Match": "*"})
             service.send("PATCH", f"/connections/{id_}", f'[{{"value": "{CANARY}'.encode(), **{"If-Match": "*"})
+        with receiving() as receiver:
+            webhook = service.made("/webhooks", {"name": "w", "url": receiver.address, "secret": SIGNING})
+        for secret in (SIGNING, f"{SIGNING}-more", [SIGNING]):
+            told = [{"op": "replace", "path": "/secret", "value": secret}]
+            service.send("PATCH", f"/webhooks/{webhook}", told, **{"If-Match": "*"})
         for id_ in ids:
             for path in ("", "/test", "/explore?objectType=root", "/explore?objectType=table&object=t"):
                 service.send("GET", f"/connections/{id_}{path}")
@@ -221,6 +228,8 @@ def test_no_secret_is_left_anywhere(service: Service) -> None:
         assert service.run(works) == "failed"
         (service.folder / "secrets" / "dsn").write_text(f"{CANARY}-broken")
         assert service.run(works) == "failed"
+        service.send("GET", f"/webhooks/{webhook}")
+        service.send("GET", f"/webhooks/{webhook}/deliveries")
         service.send("DELETE", f"/connections/{ids[4]}")
         service.cli("secrets", "status")
         service.cli("secrets", "rotate")

@@ -153,7 +153,7 @@ _FLOW_SERVICE = {
         )
     },
     "GET /webhooks": _page(_WEBHOOK),
-    "POST /webhooks": object_of("id etag secret", id=TEXT, etag=TEXT, secret=TEXT),
+    "POST /webhooks": object_of("id etag", id=TEXT, etag=TEXT, secret={**TEXT, "description": "When none was sent."}),
     "GET /webhooks/{id}": _one(_WEBHOOK),
     "PATCH /webhooks/{id}": _listed_beside(_WEBHOOK),
     "GET /webhooks/{id}/deliveries": _page(_DELIVERY),

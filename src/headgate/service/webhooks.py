@@ -47,15 +47,18 @@ class Webhooks(Collection):
         self._settings = settings
 
     def create(self, caller: Caller, body: Json, parameters: Parameters = ()) -> Json:
-        """Register a webhook whose receiver answers the challenge; its id, etag and secret, which is shown only now.
+        """Register a webhook whose receiver answers the challenge; its id and etag.
 
+        A `secret` that was not sent is made, and shown only now.
         Raises InvalidRequest.
         """
         known_parameters(parameters, ())
         there = self._store.scoped(caller).list(self.kind, Query(count=True)).total or 0
         if there >= _MOST:
             raise TooManyWebhooks(f"The sandbox has {there} webhooks, as many as it may have. Delete one first.")
-        secret = body.get("secret") or new_secret()
+        if body.get("secret"):
+            return super().create(caller, body)
+        secret = new_secret()
         return {**super().create(caller, {**body, "secret": secret}), "secret": secret}
 
     def deliveries(self, caller: Caller, id_: str, parameters: Parameters) -> Json:

@@ -20,6 +20,7 @@ from tests.integration import test_issuers as issuers
 from tests.integration.bad_inputs.bodies import patch, postgresql
 from tests.integration.bad_inputs.cases import World
 from tests.integration.face import BASE, serving
+from tests.receiving import receiving
 
 DELTA = {"name": "updated_at"}
 
@@ -89,6 +90,15 @@ def rebinding(folder: Path) -> list[httpx.Response]:
         with serving(folder) as face:
             made = face.post("/connections", postgresql(server="rebind.example.com"))
             return [made, face.get(f"/connections/{made.json()['id']}/explore", objectType="root")]
+
+
+def redirecting_webhook(folder: Path) -> list[httpx.Response]:
+    """A receiver answers the challenge with a redirect to where it would be repeated; nobody goes there."""
+    with receiving() as receiver, serving(folder) as face:
+        receiver.challenged = "redirect"
+        answer = face.post("/webhooks", {"name": "w", "url": receiver.address})
+    assert len(receiver.asked) == 1
+    return [answer]
 
 
 def two_changes(world: World) -> list[httpx.Response]:

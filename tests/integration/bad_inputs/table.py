@@ -197,13 +197,13 @@ TABLE: list[Request | Files | Procedure | Deployment] = [
     ),
     Request(36, "our own port", "POST /connections", "400 *", postgresql(server="127.0.0.1", port="{port}")),
     *every(37, "port", "POST /connections", "400 *", *(postgresql(port=port) for port in (0, 65536, "22;rm"))),
-    # A challenge that is answered by a redirect is not followed: tests of webhooks.
     *(
         Request(
             38, f"webhook to {host}", "POST /webhooks", "400 FLOW-EXT-HOST-400", {"name": "w", "url": f"http://{host}"}
         )
         for host in ("10.0.0.1", "127.0.0.1:{port}", "169.254.169.254", "2130706433", "[::ffff:10.0.0.1]")
     ),
+    Deployment(38, "webhook that redirects", procedures.redirecting_webhook, "400 FLOW-EXT-WEBHOOK-400"),
     *every(
         39,
         "path out of the roots",
