@@ -7,7 +7,7 @@ DATA   ?= headgate-data
 PORT   ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check format bench lock clean
+.PHONY: help setup demo serve test faults check format bench lock clean
 
 help: ## List the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ serve: setup ## Start the service (DATA=folder PORT=8080)
 
 test: setup ## Run the tests
 	$(BIN)/python -m pytest
+
+faults: setup ## Make every fault of the matrix (15 minutes; TABLE=file keeps what was seen)
+	FAULT_TABLE=$(TABLE) $(BIN)/python -m pytest tests/faults -m fault
 
 check: setup ## Lint, types and import contracts
 	$(BIN)/ruff check .

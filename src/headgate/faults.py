@@ -120,10 +120,6 @@ def _kill(_fault: _Fault) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _stop(_fault: _Fault) -> None:
-    os.kill(os.getpid(), signal.SIGSTOP)
-
-
 def _raise(_fault: _Fault) -> None:
     raise InjectedFault("A fault was asked for here.")
 
@@ -138,7 +134,6 @@ def _sleep(fault: _Fault) -> None:
 
 _ACTIONS: dict[str, Callable[[_Fault], None]] = {
     "kill": _kill,
-    "stop": _stop,
     "raise": _raise,
     "return-lost": _lose_return,
     "sleep": _sleep,
