@@ -1,5 +1,6 @@
 """The write mode `upsert`: rows take the place of those with the same key, in the commit that brings them."""
 
+import json
 import os
 import sqlite3
 import threading
@@ -129,6 +130,22 @@ def test_a_row_without_a_key_fails_the_run_and_is_shown(deployment: Deployment, 
     assert all(part in error["message"] for part in ("'id'", "params.primaryKey", "NULL", "lonely"))
     assert deployment.rows() == []
     assert deployment.files() == set()
+
+
+def test_rows_without_a_key_are_left_out_where_the_flow_puts_up_with_bad_records(
+    deployment: Deployment, source: Database
+) -> None:
+    good = [(number, "a", "2024-01-01T12:00:00", number) for number in range(8)]
+    source.change(*good, (None, "lonely", "2024-01-01T13:00:00", 2))
+    flow = source.flow(deployment)
+    deployment.freeze(flow, options={"partialIngestionPercent": 20, "errorDiagnosticsEnabled": True})
+    run = deployment.run(flow, DAYS[0], DAYS[1], "at")
+    assert run.state is RunState.SUCCESS, run.metrics
+    summary = run.metrics["recordSummary"]
+    assert (summary["inputRecordCount"], summary["createdRecordCount"], summary["failedRecordCount"]) == (9, 8, 1)
+    assert sorted(row[0] for row in deployment.rows()) == list(range(8))
+    errors = json.dumps(run.activities)
+    assert "params.primaryKey" in errors
 
 
 @pytest.mark.parametrize("key", ["missing", "score", "part.x"])

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from headgate.dataplane import literal, quote
-from headgate.errors import MappingFailed, SchemaMismatch
+from headgate.errors import MappingFailed, SchemaMismatch, UnholdableValue
 from headgate.mapping import Rule, Shape, Unmappable, compiled, held, thawed
 from headgate.model.lake import PROVENANCE, Column, LakeType, column_named, kept_delta, key_path
 from headgate.model.resources import WriteMode
 from headgate.model.runs import Json
 from headgate.model.windows import Bounds
+from headgate.rejects import leave_out, record_of
 from headgate.sources import Reading
 from headgate.targets import Replacement, Upsert
 
@@ -36,6 +37,7 @@ class Landing:
     columns: tuple[Column, ...] = ()
     sql: str = "*"
     key: tuple[tuple[str, ...], ...] = ()
+    rejecting: bool = False
     delta: Column = _UNKNOWN
 
     @classmethod
@@ -64,9 +66,10 @@ class Landing:
         """
         if not reading.columns:
             return self
+        rejecting = reading.rejecting
         delta = column_named(reading.columns, reading.window_column) or _UNKNOWN
         if self.rules is None:
-            return replace(self, columns=reading.columns, delta=delta)._with_key()
+            return replace(self, columns=reading.columns, delta=delta, rejecting=rejecting)._with_key()
         try:
             made = compiled(
                 self.rules, [column for column in reading.columns if column.name not in PROVENANCE], self.schema
@@ -82,19 +85,29 @@ class Landing:
             name = kept_delta(delta.type.kind)
             columns.append(Column(name, delta.type))
             values.append(f"{quote(delta.name)} AS {quote(name)}")
-        return replace(self, columns=tuple(columns), sql=", ".join(values), delta=delta)._with_key()
+        return replace(
+            self, columns=tuple(columns), sql=", ".join(values), delta=delta, rejecting=rejecting
+        )._with_key()
 
     def rows(self, relation: str) -> str:
-        """The query for what lands of `relation`. It fails on a row without a key; `refusal()` reads why."""
+        """The query for what lands of `relation`.
+
+        A row without a key makes it fail, `refusal()` then reads why; where the reading is rejecting, it is left out.
+        """
         query = f"SELECT {self.sql} FROM ({relation})"
         if not self.key:
             return query
-        faults = " ".join(
-            f"WHEN {_value(path)} IS NULL THEN error({_MARKS[0]} || {literal(_no_key(name))} || "
-            f"coalesce(TRY(left(CAST(r AS VARCHAR), 200)), 'not to be shown') || {_MARKS[1]})"
-            for name, path in zip(self.primary_key, self.key, strict=True)
-        )
-        return f"SELECT * FROM ({query}) AS r WHERE CASE {faults} ELSE true END"
+        values = {c.name: f"CAST(r.{quote(c.name)} AS VARCHAR)" for c in self.columns if c.name not in PROVENANCE}
+        faults = []
+        for name, path in zip(self.primary_key, self.key, strict=True):
+            if self.rejecting:
+                about = {"code": UnholdableValue.code, "column": literal(name), "record": record_of(values)}
+                fault = leave_out(literal(_no_key(name)), **about)
+            else:
+                shown = "coalesce(TRY(left(CAST(r AS VARCHAR), 200)), 'not to be shown')"
+                fault = f"error({_MARKS[0]} || {literal(_no_key(name) + ' The record: ')} || {shown} || {_MARKS[1]})"
+            faults.append(f"WHEN {_value(path)} IS NULL THEN {fault}")
+        return f"SELECT * FROM ({query}) AS r WHERE CASE {' '.join(faults)} ELSE true END"
 
     def replacing(self, flow_id: str, bounds: Bounds) -> Replacement | Upsert | None:
         """What tells the rows of the table whose place a flow's rows of `bounds` take."""
@@ -132,7 +145,7 @@ def refusal(text: str) -> str | None:
 def _no_key(name: str) -> str:
     return (
         f"The column {name!r} is part of params.primaryKey and holds NULL, so that its row can replace no "
-        "other. Correct it at the source, narrow the window, or choose another key. The record: "
+        "other. Correct it at the source, narrow the window, or choose another key."
     )
 
 
