@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import psycopg
 import pytest
 
@@ -133,36 +135,54 @@ def test_files_are_taken_by_their_last_modified_time(deployment: Deployment, tmp
 
 @pytest.mark.parametrize(
     ("victim", "deployment"),
-    [("service", "sqlite"), ("worker", "sqlite"), ("worker", "postgresql")],
+    [("service", "sqlite"), ("its worker", "sqlite"), ("worker", "sqlite"), ("worker", "postgresql")],
     indirect=["deployment"],
 )
 def test_after_kill_9_the_run_is_finished_once(
     deployment: Deployment, slow_events: dict[str, str], victim: str
 ) -> None:
     arguments = ["--no-worker"] if victim == "worker" else []
-    with deployment.service(*arguments) as service, Client.of(deployment.credentials()) as client:
+    with ExitStack() as processes:
+        service = processes.enter_context(deployment.service(*arguments))
+        client = processes.enter_context(Client.of(deployment.credentials()))
         flow_id = flow(client, "postgresql", slow_events)
+        killed = processes.enter_context(deployment.process("worker")).pid if victim == "worker" else service.pid
         run = client.start_run(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at")
+        until(lambda: state(client, run) == "inProgress")
+        time.sleep(1)
+        os.kill(worker_of(service) if victim == "its worker" else killed, signal.SIGKILL)
         if victim == "worker":
-            with deployment.process("worker") as worker:
-                until(lambda: state(client, run) == "inProgress")
-                time.sleep(1)
-                worker.send_signal(signal.SIGKILL)
-                worker.wait()
-            with deployment.process("worker"):
-                finished = client.wait(run["id"], timeout=30)
-        else:
-            until(lambda: state(client, run) == "inProgress")
-            time.sleep(1)
-            service.send_signal(signal.SIGKILL)
-            service.wait()
+            processes.enter_context(deployment.process("worker"))
+        if victim != "service":
+            finished = client.wait(run["id"], timeout=30)
     if victim == "service":
         with deployment.service(), Client.of(deployment.credentials()) as client:
             finished = client.wait(run["id"], timeout=30)
 
+    # The worker of a service that was killed gives its run back; one that was killed itself leaves it to its successor.
+    attempt = finished["activities"][0]["statusSummary"]["extensions"]["attempt"]
+    assert attempt == (1 if victim == "service" else 2)
     assert finished["metrics"]["recordSummary"]["outputRecordCount"] == 600
-    assert finished["activities"][0]["statusSummary"]["extensions"]["attempt"] == 2
     assert deployment.query("SELECT count(*) AS n, count(DISTINCT id) AS ids FROM events") == [{"n": 600, "ids": 600}]
+
+
+def worker_of(service: "subprocess.Popen[str]") -> int:
+    """The process in which the worker of a service runs."""
+    [worker] = psutil.Process(service.pid).children()
+    return int(worker.pid)
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_no_process_outlives_its_service(deployment: Deployment, end: signal.Signals) -> None:
+    with deployment.service() as service:
+        deployment.credentials()
+        os.kill(worker_of(service), signal.SIGKILL)  # so that there is one that was not forked
+        until(lambda: len(psutil.Process(service.pid).children(recursive=True)) > 1)
+        others = psutil.Process(service.pid).children(recursive=True)
+        service.send_signal(end)
+        assert service.wait(timeout=20) == (0 if end is signal.SIGTERM else -end)
+        _, alive = psutil.wait_procs(others, timeout=20)
+    assert alive == []
 
 
 def test_a_run_is_cancelled_without_rows(deployment: Deployment, slow_events: dict[str, str]) -> None:

@@ -1,10 +1,11 @@
-"""Listening: the application on a socket, with its worker beside it."""
+"""Listening: the application on a socket, and its worker in a process beside it."""
 
 import gc
 import os
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import uvicorn
 
@@ -14,6 +15,7 @@ from headgate.config import Settings
 from headgate.errors import Unavailable
 from headgate.service.local import remember_address
 from headgate.service.running import serving
+from headgate.service.worker_process import worker_process
 
 __all__ = ["AddressInUse", "serve"]
 
@@ -28,7 +30,11 @@ def serve(settings: Settings, *, host: str, port: int, with_worker: bool, ready:
     Open requests are answered before the end, then the worker's runs are finished or given back. Raises
     AddressInUse, Unavailable.
     """
-    with _listen(host, port) as sock, serving(settings, with_worker=with_worker) as service:
+    with (
+        worker_process(settings) if with_worker else nullcontext(_nobody) as wake,
+        _listen(host, port) as sock,
+        serving(settings, wake=wake) as service,
+    ):
         app = create_app(service)
         config = listening(app, log_config=None, access_log=False, timeout_graceful_shutdown=10)
 
@@ -43,6 +49,10 @@ def serve(settings: Settings, *, host: str, port: int, with_worker: bool, ready:
         gc.collect()
         gc.freeze()  # what is there now stays: a full collection would look at all of it and hold up an answer
         _Server(config, answering).run([sock])
+
+
+def _nobody() -> None:
+    """Workers of other processes find a new run at their next poll."""
 
 
 def _listen(host: str, port: int) -> socket.socket:

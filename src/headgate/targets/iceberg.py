@@ -117,9 +117,10 @@ class Lake:
     def __init__(self, warehouse: Path, retention: Retention | None = None) -> None:
         warehouse.mkdir(parents=True, exist_ok=True)
         self._retention = retention
-        self._catalog = SqlCatalog(
-            "lake", uri=f"sqlite:///{warehouse / 'catalog.db'}?timeout={_BUSY_SECONDS}", warehouse=_uri(warehouse)
-        )
+        try:
+            self._catalog = _catalog(warehouse)
+        except OperationalError:  # another process was making the catalog's tables at the same moment
+            self._catalog = _catalog(warehouse)
 
     def table(self, identifier: tuple[str, ...], columns: tuple[Column, ...]) -> "LakeTable":
         """The table of this name, made with `columns` when it does not exist yet.
@@ -524,6 +525,11 @@ class LakeTable:
         for manifest in manifests.values():
             for entry in manifest.fetch_manifest_entry(table.io):
                 yield local_path(entry.data_file.file_path)
+
+
+def _catalog(warehouse: Path) -> SqlCatalog:
+    uri = f"sqlite:///{warehouse / 'catalog.db'}?timeout={_BUSY_SECONDS}"
+    return SqlCatalog("lake", uri=uri, warehouse=_uri(warehouse))
 
 
 def _pause(tried: int) -> None:
