@@ -199,6 +199,11 @@ class Settings(BaseSettings):
         description="Splits of one run that are read at the same time.",
     )
     parallel_runs: int = Field(default=2, ge=1, description="Runs one worker executes at the same time.")
+    org_parallel_runs: int = Field(
+        default=0,
+        ge=0,
+        description="Runs of one organisation that all workers together execute at the same time; 0: any number.",
+    )
     duckdb_memory: str = Field(
         default="256MB", description="Memory limit of the engine that reads one split, for instance 256MB."
     )

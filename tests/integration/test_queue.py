@@ -6,6 +6,7 @@ import random
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -18,10 +19,13 @@ import sqlalchemy as sa
 
 from headgate.config import Settings
 from headgate.errors import HeadgateError, OutcomeUnknown, Unavailable, VersionConflict
+from headgate.model.orgs import Client, Org
 from headgate.model.query import Query
 from headgate.model.resources import Kind, new_etag, now_ms
 from headgate.model.runs import Run, RunState
-from headgate.store import InUse, NameTaken, open_store
+from headgate.model.scope import Scope
+from headgate.store import InUse, NameTaken, open_store, tables
+from headgate.store.scoped import _row_of
 from tests.deployment import TOMORROW, Deployment
 
 SPAN = ("2024-01-01T00:00:00", "2024-01-02T00:00:00")
@@ -188,6 +192,59 @@ def test_a_cancel_is_heard_whatever_the_worker_does_meanwhile(deployment: Deploy
             assert claim is not None
             assert deployment.store.queue.heartbeat(claim.run, lease=30)
             deployment.store.queue.finish(claim.run, RunState.CANCELLED, metrics={}, activities=[])
+
+
+# -- organisations ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def others(deployment: Deployment) -> list[Scope]:
+    """The scopes of three organisations."""
+    scopes = []
+    for name in ("ORG", "SECOND", "THIRD"):
+        deployment.store.tenants.ensure_org(Org(name, name), Client(f"client-{name}", name, "test"), "-")
+        scope = deployment.store.tenants.scope(name, None)
+        assert scope is not None
+        scopes.append(scope)
+    return scopes
+
+
+def _queue_up(deployment: Deployment, scope: Scope, runs: int) -> None:
+    """Runs of as many flows of an organisation that wait for a worker, stored as they are."""
+    run = _run(deployment, _flow(deployment))
+    waiting = [
+        _row_of(run.evolve(id=str(uuid.uuid4()), flow_id=str(uuid.uuid4()), state=RunState.QUEUED))
+        | {"org_id": scope.org_id, "sandbox_id": scope.sandbox_id}
+        for _ in range(runs)
+    ]
+    with deployment.store._engine.begin() as connection:
+        connection.execute(sa.insert(tables.runs), waiting)
+
+
+def test_organisations_take_turns_however_many_runs_one_has_waiting(
+    deployment: Deployment, others: list[Scope]
+) -> None:
+    for scope, runs in zip(others, (200, 4, 1), strict=True):
+        _queue_up(deployment, scope, runs)
+    claims = [deployment.store.queue.claim("test", lease=60) for _ in range(9)]
+    taken = [claim.run.scope.org_id for claim in claims if claim is not None]
+    assert taken == ["ORG", "SECOND", "THIRD", "ORG", "SECOND", "ORG", "SECOND", "ORG", "SECOND"]
+    ended = next(claim.run for claim in claims if claim is not None and claim.run.scope.org_id == "SECOND")
+    deployment.store.queue.finish(ended, RunState.SUCCESS, metrics={}, activities=[])
+    _queue_up(deployment, others[1], 1)
+    following = deployment.store.queue.claim("test", lease=60)
+    assert following is not None
+    assert following.run.scope.org_id == "SECOND"
+
+
+def test_an_organisation_has_no_more_runs_under_way_than_it_may(deployment: Deployment, others: list[Scope]) -> None:
+    for scope, runs in zip(others, (20, 20, 1), strict=True):
+        _queue_up(deployment, scope, runs)
+    claims = _together(*(partial(deployment.store.queue.claim, f"worker-{n}", lease=60, most=2) for n in range(12)))
+    assert not [claim for claim in claims if isinstance(claim, Exception)]
+    claims += [deployment.store.queue.claim("test", lease=60, most=2) for _ in range(2)]  # for those who came together
+    taken = Counter(claim.run.scope.org_id for claim in claims if claim is not None)
+    assert taken == {"ORG": 2, "SECOND": 2, "THIRD": 1}
 
 
 # -- changes that meet -----------------------------------------------------------------------------

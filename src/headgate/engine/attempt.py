@@ -191,6 +191,7 @@ class Attempt:
             metrics=self._report.metrics(state, error),
             activities=self._report.activities(state, error),
             snapshot_id=self._report.snapshot_id,
+            tidy=state is RunState.SUCCESS,
         )
         faults.point("commit.after_record")
         self._sweep(whole=True, rejects=state is RunState.CANCELLED)

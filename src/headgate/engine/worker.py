@@ -110,7 +110,9 @@ class Worker:
             return None
         claim = None
         with self._outlived("worker.claim_failed"):
-            claim = self._store.queue.claim(self.name, lease=self._settings.lease)
+            claim = self._store.queue.claim(
+                self.name, lease=self._settings.lease, most=self._settings.org_parallel_runs
+            )
         if claim is None:
             self._free.release()
         return claim

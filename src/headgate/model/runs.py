@@ -58,7 +58,8 @@ class Run:
     counts tries at this run, `fence` grows with every claim and rejects a worker that no longer owns it.
     `reverted_at` is when its rows were taken out again. `parent_id` is the run that this one repeats; `due_ms`
     the due time of its flow's schedule that it, or the run it repeats, was made for, None for a run on demand;
-    `extra` holds what providers add to the wire's shape.
+    `extra` holds what providers add to the wire's shape. `past_attempts` says of each attempt that did not end the
+    run what became of it; `untidy`, that one of them was lost without a word, or that its files may still be there.
     """
 
     id: str
@@ -88,6 +89,8 @@ class Run:
     parent_id: str | None = None
     due_ms: int | None = None
     extra: Json = field(default_factory=dict)
+    past_attempts: list[Json] = field(default_factory=list)
+    untidy: bool = False
 
     @property
     def dataset_id(self) -> str | None:
@@ -126,4 +129,6 @@ class Run:
             reverted_at=None,
             parent_id=self.id,
             extra={},
+            past_attempts=[],
+            untidy=False,
         )

@@ -3,11 +3,12 @@
 A claim gives a worker a run for `lease` seconds and raises the run's fence. Every later write of that worker
 names the fence; once another worker has claimed the run, those writes find no row and raise AttemptLost.
 Runs of one flow are executed one after another, in the order they were made; an index of the database allows one of
-them to be inProgress. Leases are judged by the database's clock alone.
+them to be inProgress. Leases are judged by the database's clock alone. Organisations take turns: the one with the
+fewest runs under way is served first.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from headgate.errors import AttemptLost
 from headgate.model.resources import new_etag, now_ms
 from headgate.model.runs import Json, Run, RunState
+from headgate.model.splits import StagedSplit
 from headgate.store import schedules, tables
 from headgate.store.deliveries import announce
 from headgate.store.scoped import run_of
@@ -23,6 +25,10 @@ from headgate.store.transactions import Transactions, now
 __all__ = ["Claim", "Queue"]
 
 _RUNS = tables.runs
+_SPLITS = tables.splits
+_WAITING = sa.text(tables.WAITING)
+_FINAL = tuple(state.value for state in RunState if state.final)
+_AT_A_TIME = 500
 _TRIES = 5  # how often a worker looks again because another took a run of the same flow
 
 
@@ -42,34 +48,39 @@ class Queue:
 
     def full(self, org_id: str, most: int) -> bool:
         """Whether `most` runs of the organisation, or more, wait for a worker."""
-        waiting = _RUNS.c.state.in_((RunState.SCHEDULED.value, RunState.QUEUED.value))
-        nth = sa.select(_RUNS.c.seq).where(waiting, _RUNS.c.org_id == org_id).limit(1).offset(most - 1)
+        nth = sa.select(_RUNS.c.seq).where(_WAITING, _RUNS.c.org_id == org_id).limit(1).offset(most - 1)
         with self._transactions.read() as connection:
             return connection.execute(nth).first() is not None
 
     def unfinished(self, ids: Collection[str]) -> set[str]:
         """Those of the runs that are not in a final state."""
-        final = [state.value for state in RunState if state.final]
-        chosen = sa.select(_RUNS.c.id).where(_RUNS.c.id.in_(list(ids)), _RUNS.c.state.not_in(final))
+        chosen = sa.select(_RUNS.c.id).where(_RUNS.c.id.in_(list(ids)), _RUNS.c.state.not_in(_FINAL))
         with self._transactions.read() as connection:
             return set(connection.execute(chosen).scalars())
 
-    def claim(self, worker: str, *, lease: float) -> Claim | None:
-        """Take the oldest run that is due and free, for `lease` seconds. None when there is none."""
+    def claim(self, worker: str, *, lease: float, most: int = 0) -> Claim | None:
+        """Take a run that is due and free, for `lease` seconds. None when there is none.
+
+        A run whose worker died goes first; then the oldest of the organisation that has the fewest under way, unless
+        it has `most` already (0: any number).
+        """
         for _ in range(_TRIES):
             try:
                 with self._transactions.write() as connection:
-                    return self._claim(connection, worker, lease)
+                    return self._claim(connection, worker, lease, most)
             except sa.exc.IntegrityError:  # another worker took another run of the same flow at the same time
                 continue
         return None
 
-    def _claim(self, connection: sa.Connection, worker: str, lease: float) -> Claim | None:
+    def _claim(self, connection: sa.Connection, worker: str, lease: float, most: int = 0) -> Claim | None:
         self._enqueue_due(connection)
-        row = connection.execute(_next_free()).first()
+        row = connection.execute(_next_lapsed()).first() or self._next_waiting(connection, most)
         if row is None:
             return None
-        if row.state != RunState.IN_PROGRESS.value:  # else its worker died, and it stays where it is
+        past, untidy = row.past_attempts, row.untidy
+        if row.state == RunState.IN_PROGRESS.value:  # its worker died, and it stays where it is
+            past, untidy = [*past, _lost(row)], True
+        else:
             RunState(row.state).transition(RunState.IN_PROGRESS)
         taken = connection.execute(
             sa.update(_RUNS)
@@ -80,6 +91,8 @@ class Queue:
                 attempt=row.attempt + 1,
                 fence=row.fence + 1,
                 lease_until=now() + round(lease * 1000),
+                past_attempts=past,
+                untidy=untidy,
                 **_stamp(),
             )
             .returning(_RUNS)
@@ -89,16 +102,47 @@ class Queue:
             announce(connection, run.scope, run.id)
         return Claim(run, worker)
 
-    def heartbeat(self, run: Run, *, lease: float, metrics: Json | None = None) -> bool:
-        """Renew the lease, store the progress if given, and say whether cancelling was asked for.
+    def _next_waiting(self, connection: sa.Connection, most: int) -> Any:
+        """The row of the run that is to begin next, None when none may."""
+        for org_id, busy in connection.execute(_by_turn()).all():
+            if most and connection.dialect.name == "postgresql":
+                # Claims of one organisation, one after another: else two could pass the limit at the same time.
+                connection.execute(_turn_of(org_id))
+                busy = connection.execute(_under_way(org_id)).scalar_one()
+            if most and busy >= most:
+                continue
+            if (row := connection.execute(_next_free(org_id)).first()) is not None:
+                return row
+        return None
 
-        Raises AttemptLost.
+    def heartbeat(
+        self, run: Run, *, lease: float, metrics: Json | None = None, staged: Sequence[StagedSplit] = ()
+    ) -> bool:
+        """Renew the lease, store the progress and the splits that are given, and say whether cancelling was asked for.
+
+        Raises AttemptLost, and then nothing was stored.
         """
         changes: dict[str, Any] = {"lease_until": now() + round(lease * 1000)}
         if metrics is not None:
             changes |= {"metrics": metrics, **_times(metrics), **_stamp()}
         with self._transactions.write() as connection:
-            return self._write(connection, run, changes)
+            cancelled = self._write(connection, run, changes)
+            if staged:  # perhaps once more: the answer to an earlier heartbeat may have been lost
+                ids = [split.split_id for split in staged]
+                connection.execute(
+                    sa.delete(_SPLITS).where(
+                        _SPLITS.c.run_id == run.id, _SPLITS.c.fence == run.fence, _SPLITS.c.split_id.in_(ids)
+                    )
+                )
+                connection.execute(sa.insert(_SPLITS), [{"run_id": run.id, **asdict(split)} for split in staged])
+            return cancelled
+
+    def staged(self, run: Run) -> list[StagedSplit]:
+        """The splits that attempts at a run have staged, the latest attempt's first."""
+        columns = [column for column in _SPLITS.c if column.name != "run_id"]
+        chosen = sa.select(*columns).where(_SPLITS.c.run_id == run.id).order_by(_SPLITS.c.fence.desc())
+        with self._transactions.read() as connection:
+            return [StagedSplit(**row._mapping) for row in connection.execute(chosen)]
 
     def finish(
         self,
@@ -108,8 +152,12 @@ class Queue:
         metrics: Json,
         activities: list[Json],
         snapshot_id: str | None = None,
+        tidy: bool = False,
     ) -> None:
-        """Put a run into a final state, with what it reports, and announce it. Raises AttemptLost."""
+        """Put a run into a final state, with what it reports, and announce it.
+
+        It is `tidy` when no file of it is left that did not land. Raises AttemptLost.
+        """
         RunState.IN_PROGRESS.transition(state)
         with self._transactions.write() as connection:
             if run.due_ms is not None and state is RunState.SUCCESS:
@@ -123,6 +171,7 @@ class Queue:
                     "activities": activities,
                     **_times(metrics),
                     "snapshot_id": snapshot_id,
+                    "untidy": not tidy,
                     "worker": None,
                     "lease_until": None,
                     **_stamp(),
@@ -130,8 +179,11 @@ class Queue:
             )
             announce(connection, run.scope, run.id)
 
-    def retry(self, run: Run, *, pause: float) -> None:
-        """Return a run to the queue for another attempt after `pause` seconds. Raises AttemptLost."""
+    def retry(self, run: Run, *, pause: float, error: Json | None = None) -> None:
+        """Return a run to the queue for another attempt after `pause` seconds, because of `error`.
+
+        Raises AttemptLost.
+        """
         state = RunState.IN_PROGRESS.transition(RunState.QUEUED)
         with self._transactions.write() as connection:
             self._write(
@@ -140,6 +192,7 @@ class Queue:
                 {
                     "state": state.value,
                     "start_at": now() + round(pause * 1000),
+                    "past_attempts": [*run.past_attempts, {"attempt": run.attempt, "error": error}],
                     "worker": None,
                     "lease_until": None,
                     **_stamp(),
@@ -161,6 +214,29 @@ class Queue:
                     **_stamp(),
                 },
             )
+
+    def untidy(self, *, ended_before: float) -> list[Run]:
+        """Runs that ended at least so many seconds ago and may have left files; some of them at a time."""
+        ended = sa.text("untidy"), _RUNS.c.state.in_(_FINAL), _RUNS.c.updated_at < now() - round(ended_before * 1000)
+        with self._transactions.read() as connection:
+            return [run_of(row) for row in connection.execute(sa.select(_RUNS).where(*ended).limit(_AT_A_TIME))]
+
+    def tidied(self, runs: Sequence[Run]) -> None:
+        """Note that these ended runs have left no files; what is known of splits that did not land goes with them."""
+        with self._transactions.write() as connection:
+            ids = [run.id for run in runs]
+            connection.execute(sa.update(_RUNS).where(_RUNS.c.id.in_(ids)).values(untidy=False))
+            failed = [run.id for run in runs if run.state is not RunState.SUCCESS]
+            connection.execute(sa.delete(_SPLITS).where(_SPLITS.c.run_id.in_(failed)))
+
+    def known(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that a run has."""
+        found: set[str] = set()
+        with self._transactions.read() as connection:
+            for at in range(0, len(ids), _AT_A_TIME):
+                chosen = sa.select(_RUNS.c.id).where(_RUNS.c.id.in_(ids[at : at + _AT_A_TIME]))
+                found |= set(connection.execute(chosen).scalars())
+        return found
 
     def _enqueue_due(self, connection: sa.Connection) -> None:
         due = (
@@ -191,22 +267,72 @@ class Queue:
         return bool(written.cancel_requested)
 
 
-def _next_free() -> sa.Select[Any]:
+def _next_lapsed() -> sa.Select[Any]:
+    """The oldest run whose worker did not renew its lease."""
+    lapsed = _RUNS.c.state == RunState.IN_PROGRESS.value, _RUNS.c.lease_until < now()
+    return sa.select(_RUNS).where(*lapsed).order_by(_RUNS.c.seq).limit(1).with_for_update(skip_locked=True)
+
+
+def _by_turn() -> sa.Select[Any]:
+    """The organisations whose runs wait, and how many each has under way: fewest first, then who waits longest."""
+    orgs, under_way = tables.orgs, _RUNS.c.state == RunState.IN_PROGRESS.value
+    busy = sa.select(_RUNS.c.org_id, sa.func.count().label("runs")).where(under_way).group_by(_RUNS.c.org_id).subquery()
+    queued = _WAITING, _RUNS.c.state == RunState.QUEUED.value, _RUNS.c.org_id == orgs.c.id
+    oldest = sa.select(sa.func.min(_RUNS.c.seq)).where(*queued).scalar_subquery().label("oldest")
+    waiting = sa.select(orgs.c.id, oldest).subquery()
+    count = sa.func.coalesce(busy.c.runs, 0)
+    return (
+        sa.select(waiting.c.id, count)
+        .join_from(waiting, busy, busy.c.org_id == waiting.c.id, isouter=True)
+        .where(waiting.c.oldest.is_not(None))
+        .order_by(count, waiting.c.oldest)
+    )
+
+
+def _turn_of(org_id: str) -> sa.Select[Any]:
+    return sa.select(tables.orgs.c.id).where(tables.orgs.c.id == org_id).with_for_update(key_share=True)
+
+
+def _under_way(org_id: str) -> sa.Select[Any]:
+    mine = _RUNS.c.state == RunState.IN_PROGRESS.value, _RUNS.c.org_id == org_id
+    return sa.select(sa.func.count()).select_from(_RUNS).where(*mine)
+
+
+def _next_free(org_id: str) -> sa.Select[Any]:
+    """The oldest run of an organisation that is due, and whose flow has neither one under way nor an earlier one."""
     other = _RUNS.alias("other")
-    of_flow = other.c.flow_id == _RUNS.c.flow_id
     waits = sa.exists().where(
-        of_flow,
+        other.c.flow_id == _RUNS.c.flow_id,
         other.c.seq < _RUNS.c.seq,
         other.c.state.in_((RunState.QUEUED.value, RunState.SCHEDULED.value)),
         sa.or_(other.c.state == RunState.QUEUED.value, other.c.start_at <= now()),
     )
     # A run under way goes first, whichever was made first: even one whose worker died, which another takes over.
-    blocked = sa.exists().where(of_flow, other.c.state == RunState.IN_PROGRESS.value)
-    free = sa.or_(
-        sa.and_(_RUNS.c.state == RunState.QUEUED.value, _RUNS.c.start_at <= now(), ~waits, ~blocked),
-        sa.and_(_RUNS.c.state == RunState.IN_PROGRESS.value, _RUNS.c.lease_until < now()),
+    blocked = sa.select(other.c.flow_id).where(other.c.state == RunState.IN_PROGRESS.value)
+    return (
+        sa.select(_RUNS)
+        .where(
+            _WAITING,
+            _RUNS.c.state == RunState.QUEUED.value,
+            _RUNS.c.org_id == org_id,
+            sa.or_(_RUNS.c.start_at <= now(), _RUNS.c.cancel_requested),
+            _RUNS.c.flow_id.not_in(blocked),
+            ~waits,
+        )
+        .order_by(_RUNS.c.seq)
+        .limit(1)
+        .with_for_update(skip_locked=True)
     )
-    return sa.select(_RUNS).where(free).order_by(_RUNS.c.seq).limit(1).with_for_update(skip_locked=True)
+
+
+def _lost(row: Any) -> Json:
+    """What is known of an attempt whose worker died: up to when it held the run, and how far it had come."""
+    return {
+        "attempt": row.attempt,
+        "worker": row.worker,
+        "leaseEndedAtUTC": row.lease_until,
+        "progress": row.metrics.get("progress", {}),
+    }
 
 
 def _times(metrics: Json) -> dict[str, Any]:

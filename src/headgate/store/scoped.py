@@ -496,15 +496,20 @@ class ScopedStore:
 
 
 def cancel_runs(connection: sa.Connection, *chosen: sa.ColumnElement[bool]) -> None:
-    """Cancel those of the chosen runs that have not begun, and ask the workers of those under way to stop."""
+    """Cancel those of the chosen runs that wait, and ask the workers of those under way to stop.
+
+    One of which an attempt was lost waits for a worker all the same, to make sure that the attempt lands no rows.
+    """
     table, present = tables.runs, now_ms()
     waiting = (RunState.SCHEDULED.value, RunState.QUEUED.value)
+    ends = sa.and_(table.c.state.in_(waiting), ~table.c.untidy)
     # In one statement: a run that a worker takes or gives back meanwhile is met in either state.
     connection.execute(
         sa.update(table)
         .where(*chosen, table.c.state.in_((*waiting, RunState.IN_PROGRESS.value)))
         .values(
-            state=sa.case((table.c.state.in_(waiting), RunState.CANCELLED.value), else_=table.c.state),
+            state=sa.case((ends, RunState.CANCELLED.value), else_=table.c.state),
+            untidy=sa.case((ends, table.c.fence > 0), else_=table.c.untidy),
             cancel_requested=True,
             updated_at=present,
             etag=new_etag(present),
@@ -550,6 +555,8 @@ def run_of(row: Any) -> Run:
         parent_id=row.parent_id,
         due_ms=row.due_at,
         extra=row.extra,
+        past_attempts=row.past_attempts,
+        untidy=row.untidy,
         **{key: getattr(row, key) for key in _AUDIT},
     )
 

@@ -13,11 +13,13 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
     text,
 )
 
 __all__ = [
     "EARLY",
+    "WAITING",
     "audit",
     "client_secrets",
     "clients",
@@ -35,6 +37,7 @@ __all__ = [
     "schedules",
     "secrets",
     "specs",
+    "splits",
     "tenancy",
 ]
 
@@ -53,6 +56,9 @@ _Sequence = BigInteger().with_variant(Integer(), "sqlite")
 
 # Of a run: that it says to have begun or ended well before it was made, as providers may tell of theirs.
 EARLY = "(started_at < created_at - 86400000 OR completed_at < created_at - 86400000)"
+
+# Of a run: that it waits for a worker. Written as here, or SQLite does not see that an index has the rows.
+WAITING = "state IN ('scheduled', 'queued')"
 
 
 def _partial(name: str, where: str, *columns: str) -> Index:
@@ -245,6 +251,8 @@ runs = Table(
     Column("parent_id", String(36)),
     Column("due_at", BigInteger),
     Column("extra", JSON, nullable=False),
+    Column("past_attempts", JSON, nullable=False, server_default=text("'[]'")),
+    Column("untidy", Boolean, nullable=False, server_default=false()),  # an attempt was lost, or files may be left
     *_audit(),
     # Listings: each in the order of its pages, then with what is often filtered by besides.
     Index("ix_runs_created", "org_id", "sandbox_id", "created_at", "seq", "state", "started_at"),
@@ -256,6 +264,8 @@ runs = Table(
     _partial("ix_runs_early", EARLY, "org_id", "sandbox_id"),
     Index("ix_runs_flow_state", "flow_id", "state", "seq"),  # whether an earlier run of a flow is unfinished
     Index("ix_runs_queue", "state", "start_at"),
+    _partial("ix_runs_waiting", WAITING, "org_id", "seq", "state", "flow_id", "start_at"),
+    _partial("ix_runs_untidy", "untidy", "state", "updated_at"),
     _partial("ix_runs_parent", "parent_id IS NOT NULL", "parent_id"),
     Index("ix_runs_dataset", "org_id", "sandbox_id", "dataset_id", "created_at", "seq"),
     Index(
@@ -283,6 +293,26 @@ runs = Table(
         sqlite_where=text("parent_id IS NULL AND due_at IS NOT NULL"),
         postgresql_where=text("parent_id IS NULL AND due_at IS NOT NULL"),
     ),
+)
+
+splits = Table(
+    "splits",
+    metadata,
+    Column("run_id", String(36), ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("fence", Integer, primary_key=True),
+    Column("split_id", String(255), primary_key=True),
+    Column("attempt", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("reading", String(64), nullable=False),
+    Column("digest", String(64)),
+    Column("file", String(512)),
+    Column("rows", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("uncompressed", BigInteger, nullable=False),
+    Column("input_files", Integer, nullable=False),
+    Column("input_bytes", BigInteger, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("staged_at", BigInteger, nullable=False),
 )
 
 schedules = Table(
