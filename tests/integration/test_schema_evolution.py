@@ -211,6 +211,23 @@ def test_a_window_is_replaced_across_the_widening_of_its_delta_column(
     assert len(_seen(deployment)) == 1
 
 
+def test_a_mapped_window_is_replaced_when_its_delta_column_tells_time_differently(
+    deployment: Deployment, server: Database
+) -> None:
+    server.execute(
+        "CREATE TABLE events (id int, at timestamp)",
+        "INSERT INTO events VALUES (1, '2024-01-01 00:00:00'), (2, '2024-01-01 23:59:59.999999'), (3, '2024-01-02')",
+    )
+    mapping = {"mappings": [{"sourceType": "ATTRIBUTE", "source": "id", "destination": "id"}], "schema": None}
+    flow = server.flow(deployment, mapping=mapping)
+    _good(deployment, flow, 0)
+    _good(deployment, flow, 1)
+    for type_ in ("timestamptz USING at AT TIME ZONE 'UTC'", "date USING (at AT TIME ZONE 'UTC')::date"):
+        server.execute(f"ALTER TABLE events ALTER COLUMN at TYPE {type_}")
+        _good(deployment, flow, 0)
+        assert sorted(_seen(deployment)) == [(1,), (2,), (3,)]
+
+
 INCOMPATIBLE = [
     ("text", "integer", "string", "int"),
     ("bigint", "double precision", "long", "double"),

@@ -130,7 +130,7 @@ class Attempt:
         landed = table.commit(
             run.id,
             staged,
-            landing.replacing(run.flow_id, reading.bounds),
+            landing.replacing(run, reading.bounds),
             summary={
                 "headgate.flow-id": run.flow_id,
                 "headgate.window-start": str(run.window.start_ms),

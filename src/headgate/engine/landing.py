@@ -1,16 +1,17 @@
 """What of a reading lands: its columns as they are, or what the flow's mapping set makes of them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from headgate.dataplane import literal, quote
-from headgate.errors import MappingFailed, SchemaMismatch, UnholdableValue
+from headgate.errors import BadTime, MappingFailed, SchemaMismatch, UnholdableValue
 from headgate.mapping import Rule, Shape, Unmappable, compiled, held, thawed
 from headgate.model.lake import PROVENANCE, Column, LakeType, column_named, kept_delta, key_path
 from headgate.model.resources import WriteMode
-from headgate.model.runs import Json
-from headgate.model.windows import Bounds
+from headgate.model.runs import Json, Run
+from headgate.model.windows import Bounds, DeltaType
 from headgate.rejects import leave_out, record_of
 from headgate.sources import Reading
 from headgate.targets import Replacement, Upsert
@@ -19,6 +20,7 @@ __all__ = ["Landing", "refusal"]
 
 _MARKS = ("'headgate-key<'", "'>headgate-key'")
 _REFUSED = re.compile(r"headgate-key<(.*)>headgate-key", re.DOTALL)
+_INSTANTS = frozenset({DeltaType.TIMESTAMP, DeltaType.TIMESTAMPTZ, DeltaType.DATE})
 _UNKNOWN = Column("", LakeType("string"))
 
 
@@ -109,11 +111,12 @@ class Landing:
             faults.append(f"WHEN {_value(path)} IS NULL THEN {fault}")
         return f"SELECT * FROM ({query}) AS r WHERE CASE {' '.join(faults)} ELSE true END"
 
-    def replacing(self, flow_id: str, bounds: Bounds) -> Replacement | Upsert | None:
-        """What tells the rows of the table whose place a flow's rows of `bounds` take."""
+    def replacing(self, run: Run, bounds: Bounds) -> Replacement | Upsert | None:
+        """What tells the rows of the table whose place those of a run take, which lie in `bounds`."""
         match self.mode:
             case WriteMode.REPLACE_WINDOW:
-                return Replacement(flow_id, self.delta, bounds)
+                others = _others(run, bounds.type) if run.delta_column is not None else ()
+                return Replacement(run.flow_id, self.delta, bounds, tuple(others))
             case WriteMode.UPSERT if self.key:
                 mapped = self.rules is not None and self.delta.name not in PROVENANCE
                 return Upsert(self.key, kept_delta(self.delta.type.kind) if mapped else self.delta.name)
@@ -135,6 +138,14 @@ class Landing:
                 )
             paths.append(path)
         return replace(self, key=tuple(paths))
+
+
+def _others(run: Run, type_: DeltaType) -> Iterator[Bounds]:
+    """The window of a run for the other types of a delta column that stand for instants by themselves."""
+    if type_ in _INSTANTS and run.delta_column is not None:
+        for other in _INSTANTS - {type_}:
+            with suppress(BadTime):  # no value of that type lies past its last one
+                yield Bounds.of(run.window, other, timezone=run.delta_column.timezone)
 
 
 def refusal(text: str) -> str | None:

@@ -38,12 +38,14 @@ class Replacement:
     """The rows a run replaces: those its flow had ingested with their delta value inside `bounds`.
 
     `column` is the source's delta column, which is in the table where no mapping was at work; a row that was
-    mapped has its delta value in the column of `kept_delta()`.
+    mapped has its delta value in the column of `kept_delta()`. `others` are the same window for other types that
+    the delta column may have had when a row was mapped.
     """
 
     flow_id: str
     column: Column
     bounds: Bounds
+    others: tuple[Bounds, ...] = ()
 
     def removal(self, schema: "Schema") -> "Removal | None":
         """The rows in a table of `schema`; None when it has none."""
@@ -107,16 +109,17 @@ class _Condition:
         return f"{rows} WHERE NOT coalesce({self.predicate}, false)"
 
 
-def _places(replacement: Replacement, schema: "Schema") -> tuple[str, ...]:
-    """The columns that may hold a row's delta value, the first that is not NULL counting."""
+def _places(replacement: Replacement, schema: "Schema") -> tuple[tuple[str, Bounds], ...]:
+    """The columns that may hold a row's delta value, the first that is not NULL counting, with the bounds in each."""
     held = {field.name: field.field_type for field in schema.fields}
-    column = replacement.column
+    column, bounds = replacement.column, replacement.bounds
     if column.name in PROVENANCE:
-        return (column.name,)
-    names = [kept_delta(kind) for kind in _FAMILIES.get(column.type.kind, (column.type.kind,))]
+        return ((column.name, bounds),)
+    places = [(kept_delta(kind), bounds) for kind in _FAMILIES.get(column.type.kind, (column.type.kind,))]
+    places += [(kept_delta(other.type.value), other) for other in replacement.others]
     if column.name in held and _comparable(lake_type(held[column.name]).kind, column.type.kind):
-        names.append(column.name)
-    return tuple(name for name in names if name in held)
+        places.append((column.name, bounds))
+    return tuple((name, within) for name, within in places if name in held)
 
 
 def _comparable(held: Kind, given: Kind) -> bool:
@@ -126,8 +129,8 @@ def _comparable(held: Kind, given: Kind) -> bool:
 
 def _filter(replacement: Replacement, schema: "Schema") -> BooleanExpression | None:
     """The rows of `replacement` as Iceberg filters them; None when the table has none."""
-    bounds, chosen = replacement.bounds, None
-    for name in reversed(_places(replacement, schema)):
+    chosen: BooleanExpression | None = None
+    for name, bounds in reversed(_places(replacement, schema)):
         term = Reference(name)
         within: BooleanExpression = And(
             GreaterThanOrEqual(term=term, value=constant(bounds.lower)),
@@ -140,13 +143,19 @@ def _filter(replacement: Replacement, schema: "Schema") -> BooleanExpression | N
 
 def _predicate(replacement: Replacement, schema: "Schema") -> str:
     """The rows of `replacement`, in DuckDB's SQL. The bounds are our own typed values."""
-    bounds = replacement.bounds
+    places = " ".join(
+        f"WHEN {quote(name)} IS NOT NULL THEN {quote(name)} >= {_constant(bounds, bounds.lower)} "
+        f"AND {quote(name)} < {_constant(bounds, bounds.upper)}"
+        for name, bounds in _places(replacement, schema)
+    )
+    return f"{quote(FLOW_ID)} = {literal(replacement.flow_id)} AND CASE {places} ELSE false END"
+
+
+def _constant(bounds: Bounds, bound: object) -> str:
     type_ = {
         DeltaType.TIMESTAMP: "TIMESTAMP",
         DeltaType.TIMESTAMPTZ: "TIMESTAMPTZ",
         DeltaType.DATE: "DATE",
         DeltaType.TEXT: "VARCHAR",
     }.get(bounds.type, "BIGINT")
-    lower, upper = (f"CAST({literal(str(bound))} AS {type_})" for bound in (bounds.lower, bounds.upper))
-    value = f"coalesce({', '.join(map(quote, _places(replacement, schema)))})"
-    return f"{quote(FLOW_ID)} = {literal(replacement.flow_id)} AND {value} >= {lower} AND {value} < {upper}"
+    return f"CAST({literal(str(bound))} AS {type_})"
