@@ -121,6 +121,24 @@ def test_deletes_by_value_are_refused_where_rows_are_replaced_by_name(
     assert len(_table(deployment).iceberg.snapshots()) == 3
 
 
+@pytest.mark.parametrize("keep", [100, -1])
+def test_a_damaged_file_fails_the_run_that_must_rewrite_it(
+    deployment: Deployment, source: tuple[str, dict[str, str]], keep: int
+) -> None:
+    flow = deployment.flow(*source, {"tableName": "events"}, **MODES["upsert"])
+    _run(deployment, flow, 0, 2)
+    (path,) = deployment.files()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:keep] if keep > 0 else b"\0" * (len(whole) // 2) + whole[len(whole) // 2 :])
+    run = deployment.run(flow, DAYS[1], DAYS[2], "at")
+    (error,) = run.metrics["statusSummary"]["errors"]
+    assert (run.state, error["code"]) == (RunState.FAILED, "CONNECTOR-2001-500")
+    assert "Files of the table org.prod.target cannot be read or written" in error["message"]
+    path.write_bytes(whole)
+    assert multiset(deployment.rows()) == multiset(_rows(0) + _rows(1))
+    assert deployment.files() == {path}
+
+
 def test_rows_are_kept_whole_after_another_engine_renamed_a_member(deployment: Deployment) -> None:
     at, text = Column("at", LakeType("long")), LakeType("string")
     doc = LakeType("struct", fields=(("a", LakeType("long")), ("b", LakeType("long"))))

@@ -153,6 +153,16 @@ def test_names_that_differ_in_case_only_are_refused(deployment: Deployment, serv
     assert "'Note'" in message
 
 
+def test_of_very_many_columns_that_change_a_hundred_are_named(deployment: Deployment, server: Database) -> None:
+    columns = ", ".join(f"c{number} int" for number in range(120))
+    server.execute(f"CREATE TABLE wide (at timestamp, {columns})", "CREATE TABLE slim (at timestamp, fresh int)")
+    _good(deployment, server.flow(deployment, "wide"), 0)
+    changes = _good(deployment, server.flow(deployment, "slim"), 0)
+    assert changes[0] == {"column": "fresh", "change": "added", "type": "int"}
+    assert [change["change"] for change in changes[1:]] == [*["absent"] * 99, "more"]
+    assert changes[-1]["count"] == 21
+
+
 # -- types that change -----------------------------------------------------------------------------
 
 WIDENED = [

@@ -154,10 +154,16 @@ def _print(run: Json, output: str) -> None:
     if "completedAtUTC" in duration:
         click.echo(f"seconds   {(duration['completedAtUTC'] - duration['startedAtUTC']) / 1000:.2f}")
     for change in summary.get("schemaChanges", []):
-        before = f"{change['before']} to " if "before" in change else ""
-        click.echo(f"column    {change['column']} {change['change']}: {before}{change['type']}")
+        click.echo(f"columns   {_change(change)}")
     for error in summary["statusSummary"].get("errors", []):
         click.echo(f"error     {error['code']}: {error['message']}")
+
+
+def _change(change: Json) -> str:
+    if change["change"] == "more":
+        return f"and {change['count']:,} more"
+    before = f"{change['before']} to " if "before" in change else ""
+    return f"{change['column']} {change['change']}: {before}{change['type']}"
 
 
 def _state(run: Json) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
@@ -35,13 +36,13 @@ from pyiceberg.table.metadata import TableMetadataV1
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from headgate import faults
-from headgate.errors import CommitConflict, TargetUnavailable
+from headgate.errors import CommitConflict, TargetError, TargetUnavailable
 from headgate.model.lake import PROVENANCE, RUN_ID, Column
 from headgate.model.runs import Json
 from headgate.targets.keys import Breaking, Keys, Upsert, keys_of, unbroken
 from headgate.targets.removal import Replacement, brought_by
 from headgate.targets.rewriting import Rewrite, Rewriting, live_rows, singled
-from headgate.targets.schema import SchemaChange, copy_options, evolve, field_ids, fitted, lake_type, schema_of
+from headgate.targets.schema import SchemaChange, copy_options, evolve, field_ids, fitted, lake_type, schema_of, wire
 from headgate.targets.snapshots import PROPERTIES, RUN_PROPERTY, Change, Retention, next_snapshot, run_of
 
 if TYPE_CHECKING:
@@ -330,16 +331,17 @@ class LakeTable:
 
         `summary` goes into the snapshot's; `prefix` begins the names of files written here. `confirm` is
         called before every try; what it raises ends the commit with nothing landed. `breaking` is given what breaks
-        the work off. Raises CommitConflict when other writers stayed ahead.
+        the work off. Raises CommitConflict when other writers stayed ahead, TargetError.
         """
         staged = tuple(staged)
-        if not isinstance(replacement, Upsert):
-            return self._land(run_id, _Bringing(staged, staged, replacement), summary, prefix, confirm, breaking)
-        if not staged:  # there is no key to replace
-            return self._land(run_id, _Bringing(staged, staged, None), summary, prefix, confirm, breaking)
-        with keys_of(replacement, [file.path for file in staged], self.staging(run_id), breaking) as keys:
-            bringing = _Bringing(staged, singled(self, keys, staged, prefix), keys)
-            return self._land(run_id, bringing, summary, prefix, confirm, breaking)
+        with _rewriting_files(self.name):
+            if not isinstance(replacement, Upsert):
+                return self._land(run_id, _Bringing(staged, staged, replacement), summary, prefix, confirm, breaking)
+            if not staged:  # there is no key to replace
+                return self._land(run_id, _Bringing(staged, staged, None), summary, prefix, confirm, breaking)
+            with keys_of(replacement, [file.path for file in staged], self.staging(run_id), breaking) as keys:
+                bringing = _Bringing(staged, singled(self, keys, staged, prefix), keys)
+                return self._land(run_id, bringing, summary, prefix, confirm, breaking)
 
     def _land(
         self,
@@ -434,10 +436,10 @@ class LakeTable:
         }
         change = Change(table)
         if evolved := self._evolve(change):
-            properties[_CHANGES_PROPERTY] = json.dumps([each.wire() for each in evolved])
+            properties[_CHANGES_PROPERTY] = json.dumps(wire(evolved))
         snapshot_id = self._swap(table, change, staged, replaced, properties)
         figures["rejected_rows"] = int(summary.get(REJECTED_PROPERTY, "0"))
-        return Landed(snapshot_id, tuple(each.wire() for each in evolved), **figures)
+        return Landed(snapshot_id, tuple(wire(evolved)), **figures)
 
     def _evolve(self, change: Change) -> tuple[SchemaChange, ...]:
         """Have `change` give the table what the run's columns need.
@@ -534,6 +536,14 @@ def _catalog(warehouse: Path) -> SqlCatalog:
 
 def _pause(tried: int) -> None:
     time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.02 * 2**tried)))  # noqa: S311 - jitter
+
+
+@contextmanager
+def _rewriting_files(table: str) -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        raise TargetError(f"Files of the table {table} cannot be read or written: {error}") from error
 
 
 @contextmanager

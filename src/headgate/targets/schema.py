@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Transaction
     from pyiceberg.table.update.schema import UpdateSchema
 
-__all__ = ["SchemaChange", "copy_options", "evolve", "field_ids", "fitted", "lake_type", "schema_of"]
+__all__ = ["SchemaChange", "copy_options", "evolve", "field_ids", "fitted", "lake_type", "schema_of", "wire"]
 
 _PLAIN: dict[Kind, iceberg.PrimitiveType] = {
     "boolean": iceberg.BooleanType(),
@@ -33,6 +33,7 @@ _PLAIN: dict[Kind, iceberg.PrimitiveType] = {
     "uuid": iceberg.UUIDType(),
 }
 _KINDS: dict[str, Kind] = {str(type_): kind for kind, type_ in _PLAIN.items()}
+_MOST_SHOWN = 100  # changes: they are part of the table's metadata, which every commit writes
 _WHOLE_DIGITS = {"int": 10, "long": 19}
 
 
@@ -53,6 +54,13 @@ class SchemaChange:
         """As a run shows it."""
         shown = {"column": ".".join(self.path), "change": self.change, "type": str(self.type)}
         return shown if self.before is None else {**shown, "before": str(self.before)}
+
+
+def wire(changes: tuple[SchemaChange, ...]) -> list[Json]:
+    """As a run shows them: a hundred at most, those that change the table first, and how many more there are."""
+    ordered = sorted(changes, key=lambda change: change.change == "absent")
+    more = [{"change": "more", "count": len(changes) - _MOST_SHOWN}] if len(changes) > _MOST_SHOWN else []
+    return [change.wire() for change in ordered[:_MOST_SHOWN]] + more
 
 
 def schema_of(columns: tuple[Column, ...]) -> Schema:
