@@ -239,7 +239,7 @@ def test_views_and_generated_columns_are_read(file: sqlite3.Connection, source: 
 
 # -- names -----------------------------------------------------------------------------------------
 
-HOSTILE = ['a"; drop table x;--', "%s", "{0}", "$1", "?1", "😀 été", "My.Table", "'; --", "\\", "select", "a\nb"]
+HOSTILE = ['a"; drop table x;--', "%s", "{0}", "$1", "?1", "😀 été", "My.Table", "'; --", "\\", "select", "a\nb", "a`b"]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -458,6 +458,21 @@ def test_a_table_dropped_before_the_read_is_missing(file: sqlite3.Connection, so
     error = source.translate(failure.value)
     assert isinstance(error, SourceObjectMissing)
     assert "no such table" in error.detail
+
+
+@pytest.mark.parametrize("column", ["name", "at"])
+def test_a_column_dropped_before_the_read_is_no_text_of_its_name(
+    file: sqlite3.Connection, source: SqliteSource, column: str
+) -> None:
+    file.execute("CREATE TABLE t (at TEXT, name TEXT)")
+    file.execute("INSERT INTO t VALUES ('2013-01-01', 'a')")
+    with source.plan(selection(), WHOLE, DeltaColumn("at"), parallel=1) as reading:
+        file.execute(f"ALTER TABLE t RENAME COLUMN {column} TO other")
+        with closing(dataplane.connect()) as connection:
+            source.prepare(connection, reading)
+            with pytest.raises(duckdb.Error) as failure:
+                connection.execute(reading.splits[0].relation).fetchall()
+    assert f"no such column: {column}" in str(source.translate(failure.value))
 
 
 def test_two_threads_plan_at_once(file: sqlite3.Connection, source: SqliteSource) -> None:

@@ -38,7 +38,7 @@ from headgate.sources.sql.filters import Kind, condition, filter_of, typed
 from headgate.sources.sql.guard import REJECT, complaint, reason, rejection, unless
 from headgate.sources.sql.selection import choices, chosen, path_of, table_names
 from headgate.sources.sql.sqlite_filter import Bind, comparison_sql, kind_of
-from headgate.sources.sql.sqlite_types import Field, field_of, type_of
+from headgate.sources.sql.sqlite_types import Field, field_of, quoted, type_of
 
 __all__ = ["SqliteSource"]
 
@@ -239,7 +239,7 @@ def _table(session: sqlite3.Connection, selection: Selection, *, lenient: bool =
         }
 
         def classes(column: str, table: str = table) -> set[str]:
-            rows = session.execute(f"SELECT DISTINCT typeof({quote(column)}) FROM main.{quote(table)}")
+            rows = session.execute(f"SELECT DISTINCT typeof({quoted(column)}) FROM main.{quote(table)}")
             return {str(class_) for (class_,) in rows} - {"null"}
 
         fields, unsupported = [], {}
@@ -294,7 +294,7 @@ def _briefly(session: sqlite3.Connection) -> Iterator[None]:
 
 def _head(column: Column) -> str:
     """A column, of whose texts and blobs no more than can be shown."""
-    name = quote(column.name)
+    name = quoted(column.name)
     return f"substr({name}, 1, {LONGEST_SHOWN + 1})" if column.type.kind in ("string", "binary") else name
 
 
@@ -332,7 +332,7 @@ def _reading(session: sqlite3.Connection, selection: Selection, window: Window, 
 
 def _refuse_incomparable(session: sqlite3.Connection, table: _Table, column: Column) -> None:
     """Refuse delta values of another class, which no window would hold: numbers sort before text before blobs."""
-    name, source = quote(column.name), f"main.{quote(table.name)}"
+    name, source = quoted(column.name), f"main.{quote(table.name)}"
     others = ("{c} >= ''",) if column.type.kind == "long" else ("{c} < ''", "{c} >= x''")
     for other in others:
         row = session.execute(
@@ -347,7 +347,7 @@ def _bounds(
     session: sqlite3.Connection, table: _Table, column: Column, window: Window, delta: DeltaColumn
 ) -> tuple[Bounds, _Range]:
     """The window in the lake column's type, and as SQLite compares it."""
-    name, source = quote(column.name), f"main.{quote(table.name)}"
+    name, source = quoted(column.name), f"main.{quote(table.name)}"
     field = next(field for field in table.fields if field.column == column)
 
     def one(query: str) -> Any:
@@ -381,7 +381,7 @@ def _bounds(
 def _relation(table: _Table, delta: Column, range_: _Range, rejecting: bool) -> str:
     values = [f"{field.value} AS {field.travelled}" for field in table.fields]
     guard = "".join(field.guard for field in table.fields)
-    name = quote(delta.name)
+    name = quoted(delta.name)
     query = (
         f"SELECT {', '.join(values)}, CASE{guard} END AS {REJECT} FROM main.{quote(table.name)} "
         f"WHERE {name} >= {range_.bind} AND {name} < {range_.bind}"

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
-from headgate.dataplane import quote
 from headgate.errors import FilterTypeClash
 from headgate.model.lake import LakeType
 from headgate.model.row_filter import Comparison, Op
 from headgate.sources.sql.filters import Kind, Value
+from headgate.sources.sql.sqlite_types import quoted
 
 __all__ = ["Bind", "comparison_sql", "kind_of"]
 
@@ -45,7 +45,7 @@ def comparison_sql(
 
     Raises FilterTypeClash for a literal that SQLite's numbers cannot stand for.
     """
-    name = quote(comparison.column)
+    name = quoted(comparison.column)
     if comparison.op is Op.IS_NULL:
         return f"{name} IS NULL", []
     binds = [_bind(value, comparison.column) for value in values]

@@ -23,13 +23,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from headgate.dataplane import literal, quote
+from headgate.dataplane import literal
 from headgate.errors import BadParameter, UnsupportedType
 from headgate.model.lake import Column, LakeType
 from headgate.sources.sql.guard import reason as reason_for
 from headgate.sources.sql.selection import Choice
 
-__all__ = ["Field", "field_of", "type_of"]
+__all__ = ["Field", "field_of", "quoted", "type_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ def field_of(
             "params.columns.",
             column=name,
         )
-    rule, column = _RULES[type_.kind], quote(name)
+    rule, column = _RULES[type_.kind], quoted(name)
     marks = {"c": column, "v": f"c{at}", "t": type_.sql}
     reason = rule.reason.format(kind=type_)
     allowed = ", ".join(f"'{known}'" for known in (*rule.classes, "null"))
@@ -177,6 +177,11 @@ def field_of(
         )
     found_as = Column(name, type_, declared, nullable)
     return Field(found_as, marks["v"], rule.value.format(**marks), guard, rule.cast.format(**marks), refusal)
+
+
+def quoted(name: str) -> str:
+    """`name` as a column in SQLite's SQL, which takes a "name" that no column has (any more) for a text."""
+    return "`" + name.replace("`", "``") + "`"
 
 
 def type_of(name: str, declared: str, classes: Callable[[str], set[str]]) -> LakeType | None:
@@ -197,4 +202,4 @@ def _type(declared: str) -> LakeType | None:
 
 def _when(condition: str, name: str, reason: str) -> str:
     before, after = reason_for(name, reason)
-    return f" WHEN {condition} THEN {literal(before)} || substr(quote({quote(name)}), 1, 80) || {literal(after)}"
+    return f" WHEN {condition} THEN {literal(before)} || substr(quote({quoted(name)}), 1, 80) || {literal(after)}"
