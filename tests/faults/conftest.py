@@ -57,8 +57,9 @@ def case(world: World, source: Source) -> Iterator[Case]:
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, None]:
     """After every fault, see that all invariants hold, and write down what was seen."""
     outcome = yield
-    mark, case = pyfuncitem.get_closest_marker("fault"), pyfuncitem.funcargs.get("case")
-    if mark is None or not isinstance(case, Case):
+    mark = pyfuncitem.get_closest_marker("fault")
+    case = next((found for found in pyfuncitem.funcargs.values() if isinstance(found, Case)), None)
+    if mark is None or case is None:
         return
     number, about = mark.args
     parameters = getattr(pyfuncitem, "callspec", None)

@@ -133,6 +133,11 @@ class Files:
         self.rows = [(at, row) for at, row in self.rows if at != number]
         self.rows += [(number, (id_, f"n{name}")) for id_, name in rows]
 
+    def drop(self, number: int) -> None:
+        """Take the file of that minute away."""
+        (self.folder / f"{number:04}.csv").unlink()
+        self.rows = [(at, row) for at, row in self.rows if at != number]
+
     @property
     def auth(self) -> Json:
         return {"folder": str(self.folder.parent)}
