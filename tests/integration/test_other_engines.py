@@ -38,7 +38,7 @@ def deployment(tmp_path: Path) -> Iterator[Deployment]:
 def source(tmp_path: Path) -> tuple[str, dict[str, str]]:
     path = tmp_path / "events.sqlite"
     with sqlite3.connect(path) as database:
-        database.execute("CREATE TABLE events (id INTEGER, at TIMESTAMP, name TEXT)")
+        database.execute("CREATE TABLE events (id INTEGER, at TIMESTAMP, filename TEXT)")
         rows = [(id_, at.isoformat(" "), name) for id_, at, name in _rows()]
         database.executemany("INSERT INTO events VALUES (?, ?, ?)", rows)
     database.close()

@@ -46,13 +46,15 @@ class Database:
         lower, upper = datetime.fromisoformat(start), datetime.fromisoformat(end)
         return {row[:2]: row for row in sorted(r for r in self.rows if lower <= r[2] < upper)}
 
-    def execute(self, statement: str) -> None:
+    def execute(self, *statements: str) -> None:
         if self.spec == POSTGRESQL:
             with psycopg.connect(self.auth["connectionString"], autocommit=True) as server:
-                server.execute(statement)
+                for statement in statements:
+                    server.execute(statement)
             return
         connection = sqlite3.connect(self.auth["path"])
-        connection.execute(statement)
+        for statement in statements:
+            connection.execute(statement)
         connection.commit()
         connection.close()
 
@@ -263,6 +265,21 @@ def test_columns_of_every_type_may_be_keys(deployment: Deployment, database: str
     assert _run(deployment, flow, 0, 1) == {"created": 1}
     assert _run(deployment, flow, 1, 2) == {"updated": 1}
     assert _run(deployment, flow, 0, 2) == {"updated": 1, "skipped": 1}
+
+
+def test_columns_may_have_any_names(deployment: Deployment, local: Database) -> None:
+    """Those among them that queries of ours use for something else."""
+    names = ["k0", "keys", "r", "number", "times", "filename", "file_row_number", "rowid", 'a"b', "a.b", "SELECT"]
+    quoted = ['"' + name.replace('"', '""') + '"' for name in names]
+    local.execute(f'CREATE TABLE odd ({", ".join(f"{name} INTEGER" for name in quoted)}, "at" TIMESTAMP)')
+    for day, number in ((1, 1), (1, 2), (2, 2), (3, 3)):
+        moments = [f"2024-01-0{day} 12:00:00", f"2024-01-0{day} 13:00:00"]
+        local.execute(*(f"INSERT INTO odd VALUES ({f'{number}, ' * len(names)}'{moment}')" for moment in moments))
+    auth, params = local.auth, {"tableName": "odd"}
+    flow = deployment.flow(SQLITE, auth, params, mode="upsert", key=names)
+    assert _run(deployment, flow, 0, 1) == {"created": 2, "skipped": 2}
+    assert _run(deployment, flow, 1, 3) == {"created": 1, "updated": 1, "skipped": 2}
+    assert sorted(row[0] for row in deployment.rows()) == [1, 2, 3]
 
 
 # -- columns that change, mapping sets and files ---------------------------------------------------

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Rewrite", "Rewriting", "live_rows", "singled"]
 
+_DATA_FILE = "_headgate_data_file"  # a column of its own: a table may have a `filename`
+
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
@@ -138,7 +140,8 @@ def live_rows(
     # all of it, but opens every file.
     for extension in ("avro", "iceberg"):
         dataplane.load(connection, extension)
-    return f"(FROM iceberg_scan({literal(str(metadata_file))}) WHERE filename = {literal(task.file.file_path)})"
+    scan = f"iceberg_scan({literal(str(metadata_file))}, filename = {literal(_DATA_FILE)})"
+    return f"(SELECT * EXCLUDE ({_DATA_FILE}) FROM {scan} WHERE {_DATA_FILE} = {literal(task.file.file_path)})"
 
 
 def _readable_by_id(file: pa.Schema, schema: "Schema") -> bool:
