@@ -15,7 +15,7 @@ import duckdb
 from headgate.dataplane import literal
 from headgate.model.runs import Json
 
-__all__ = ["LONGEST", "MOST", "Reject", "Rejects", "leave_out", "listening", "record_of"]
+__all__ = ["LONGEST", "MOST", "Reject", "Rejects", "cut", "leave_out", "listening", "record_of"]
 
 MOST = 1000
 """So many records of a split are kept; the others are counted."""
@@ -85,7 +85,7 @@ def leave_out(message: str, *, code: str, column: str = "NULL", file: str = "NUL
     is not UTF-8, as databases that do not check may give it, is not told.
     """
     told = {"message": f"TRY(decode(encode({message})))", "column": column, "file": file}
-    told["record"] = f"left({record}, {LONGEST + 1})"
+    told["record"] = cut(record)
     said = ", ".join(f"{literal(name)}, {value}" for name, value in told.items())
     return (
         f"write_log(json_object('code', {literal(code)}, {said})::VARCHAR, "
@@ -96,9 +96,14 @@ def leave_out(message: str, *, code: str, column: str = "NULL", file: str = "NUL
 def record_of(columns: Mapping[str, str]) -> str:
     """SQL for a record as the text of a JSON object: the SQL of a value by the name of its column.
 
-    Long texts should be cut at one more character than LONGEST: no record that holds one is kept whole.
+    Texts should be `cut()`.
     """
     return f"json_object({', '.join(f'{literal(name)}, {value}' for name, value in columns.items())})::VARCHAR"
+
+
+def cut(text: str) -> str:
+    """SQL for a text of a record, no longer than it takes to see that the record is too long to be kept whole."""
+    return f"left({text}, {LONGEST + 1})"
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Flows with `partialIngestionPercent`: bad records are left out, counted and told; too many of them fail the run."""
 
+import gzip
 import json
 import sqlite3
 import time
@@ -18,6 +19,7 @@ from headgate.targets import reject_files
 from tests.deployment import POSTGRESQL, Deployment
 
 SQLITE = next(spec.id for spec in connection_specs() if spec.name == "sqlite")
+LOCAL_FILES = next(spec.id for spec in connection_specs() if spec.name == "local-files")
 DAY = ("2024-01-01", "2024-01-02")
 
 
@@ -227,6 +229,130 @@ def test_of_many_rejected_records_a_thousand_are_kept_and_all_counted(
     kept = rejected(deployment, run)
     assert len(kept) == 1000
     assert {len(record["_corrupt_record"]) for record in kept} == {4000}
+
+
+# -- files -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def files(deployment: Deployment, tmp_path: Path) -> Callable[..., Run]:
+    """Runs a flow over files, given by name and content, that puts up with half of the records being bad."""
+
+    def run(contents: dict[str, bytes], format_: str, percent: float | None = 50, **data: str) -> Run:
+        folder = tmp_path / "files"
+        folder.mkdir(exist_ok=True)
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+        params = {"path": str(folder), "columns": [{"name": "n", "type": "int"}]}
+        flow = deployment.flow(LOCAL_FILES, {}, params, data={"format": format_, **data}, kind="file")
+        deployment.freeze(flow, options={} if percent is None else {"partialIngestionPercent": percent})
+        return deployment.run(flow, "2000-01-01", "2100-01-01")
+
+    return run
+
+
+def told(deployment: Deployment, run: Run) -> list[tuple[str | None, int | None, str | None, str]]:
+    """Of every rejected record: the file's name, the line, the column, and what stood there."""
+    return sorted(
+        (
+            Path(error["file"]).name,
+            error.get("line", 0),
+            error.get("column", ""),
+            record.get("_corrupt_record") or record[error["column"]],
+        )
+        for record in rejected(deployment, run)
+        for error in record["_errors"]
+    )
+
+
+TEXT = (
+    b'id,n,text\n1,1,a\n2,x,b\n3,3\n4,4,"two\nlines"\n5,99999999999,"q""q"\n6,6,c,d\n'
+    b'7,7,"un"closed\n8,8,\xff\n\n9,"9,z\n10,10,y\n'
+)
+
+
+def test_delimited_text(deployment: Deployment, files: Callable[..., Run]) -> None:
+    content = {"a.csv": TEXT, "b.csv": b"id,n,text\n11,11,fine\n"}
+    strict = files(content, "delimited", None)
+    assert (strict.state, records(strict)[1:]) == (RunState.FAILED, (0, 0))
+    run = files(content, "delimited", 70)
+    assert (run.state, records(run)) == (RunState.SUCCESS, (11, 4, 7))
+    assert sorted(row[:3] for row in deployment.rows()) == [
+        (1, 1, "a"),
+        (4, 4, "two\nlines"),
+        (10, 10, "y"),
+        (11, 11, "fine"),
+    ]
+    assert told(deployment, run) == [
+        ("a.csv", 3, "n", "x"),
+        ("a.csv", 4, "", "3,3"),
+        ("a.csv", 7, "n", "99999999999"),
+        ("a.csv", 8, "", "6,6,c,d"),
+        ("a.csv", 9, "", '7,7,"un"closed'),
+        ("a.csv", 10, "", "8,8,\ufffd"),
+        ("a.csv", 12, "", '9,"9,z'),
+    ]
+    table = deployment.arrow()
+    assert {Path(str(name)).name for name in table["_headgate_source_file"].to_pylist()} == {"a.csv", "b.csv"}
+
+
+def test_delimited_text_in_another_dialect(deployment: Deployment, files: Callable[..., Run]) -> None:
+    content = "id|n\n1|é\n2|2\n3\n".encode("latin-1")
+    run = files({"a.csv.gz": gzip.compress(content)}, "delimited", 70, columnDelimiter="|", encoding="latin-1")
+    assert records(run) == (3, 1, 2)
+    assert told(deployment, run) == [("a.csv.gz", 2, "n", "é"), ("a.csv.gz", 4, "", "3")]
+
+
+def test_no_record_is_lost_between_bad_ones_of_a_large_file(deployment: Deployment, files: Callable[..., Run]) -> None:
+    """DuckDB's own way to skip bad lines loses what follows one that lies on a border of eight megabytes."""
+    pad = "x" * 400
+    lines = (f"{number},{number},{pad}\n" if number % 2 else f"{number},{number}\n" for number in range(50_000))
+    run = files({"a.csv": ("id,n,text\n" + "".join(lines)).encode()}, "delimited", 50)
+    assert records(run) == (50_000, 25_000, 25_000)
+    assert sorted(deployment.arrow()["id"].to_pylist()) == [*range(1, 50_000, 2)]
+
+
+def test_lines_of_json(deployment: Deployment, files: Callable[..., Run]) -> None:
+    content = (
+        b'{"id": 1, "n": "1"}\n{"id": 2, "n": "x"}\n{"id": \n[1]\n\n{"id": 5, "n": 5}\n"\xff"\n'
+        b'{"id": NaN}\n{"id": 8, "n": null}'
+    )
+    run = files({"a.json": content}, "json", 70)
+    assert (run.state, records(run)) == (RunState.SUCCESS, (8, 3, 5))
+    landed = deployment.arrow()
+    assert dict(zip(landed["id"].to_pylist(), landed["n"].to_pylist(), strict=True)) == {1: 1, 5: 5, 8: None}
+    assert told(deployment, run) == [
+        ("a.json", 0, "n", "x"),
+        ("a.json", 3, "", '{"id": '),
+        ("a.json", 4, "", "[1]"),
+        ("a.json", 7, "", '"\ufffd"'),
+        ("a.json", 8, "", '{"id": NaN}'),
+    ]
+
+
+def test_a_type_that_the_table_has_makes_a_record_bad(deployment: Deployment, files: Callable[..., Run]) -> None:
+    """Types of columns that nobody declares are found in the data, unless the table has them already."""
+    for format_, good, odd in (
+        ("delimited", b"id,n\n1,1\n", b"id,n\n2,2\nthree,3\n"),
+        ("json", b'{"id": 1, "n": 1}', b'{"id": 2, "n": 2}\n{"id": "three", "n": 3}'),
+    ):
+        assert records(files({"a": good}, format_)) == (1, 1, 0)
+        run = files({"a": odd}, format_)
+        assert (run.state, records(run)) == (RunState.SUCCESS, (2, 1, 1))
+        [record] = rejected(deployment, run)
+        assert (record["id"], record["_errors"][0]["column"]) == ("three", "id")
+
+
+def test_a_damaged_file_fails_the_run(deployment: Deployment, files: Callable[..., Run]) -> None:
+    for format_, content in (
+        ("parquet", b"PAR1 no more"),
+        ("delimited", b"\x1f\x8b\x08\x00"),
+        ("json", b'[{"id": 1}, {"id":'),
+    ):
+        run = files({"a.gz" if format_ == "delimited" else "a": content}, format_, 100)
+        assert (run.state, records(run)) == (RunState.FAILED, (0, 0, 0))
+        (deployment.settings.data.parent / "files" / "a").unlink(missing_ok=True)
+        (deployment.settings.data.parent / "files" / "a.gz").unlink(missing_ok=True)
 
 
 # -- how it ends -------------------------------------------------------------------------------------

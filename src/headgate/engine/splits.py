@@ -105,7 +105,7 @@ class Splits:
                         f"TO {literal(str(path))} {table.copy_options(names)}"
                     )
                     faults.point("stage.mid")
-                source.account(connection, split, rejects)
+            source.account(split, rejects)
             source.verify(split)
         except (duckdb.Error, OSError) as error:
             if str(path) in str(error):

@@ -71,11 +71,15 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class FileRef:
-    """A file pinned into a plan: its address, size in bytes and last-modified time in microseconds."""
+    """A file pinned into a plan: its address, size in bytes and last-modified time in microseconds.
+
+    Of a copy that is read in a file's place, `original` is the address of that file, whose size and time these are.
+    """
 
     path: str
     size: int
     modified_us: int
+    original: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +173,10 @@ class Source(Protocol):
     def verify(self, split: Split) -> None:
         """Raises SourceChanged when what `split` read is no longer what was planned."""
 
-    def account(self, connection: duckdb.DuckDBPyConnection, split: Split, rejects: Rejects) -> None:
-        """Complete what was heard of the records that `split`, read on `connection`, left out.
+    def account(self, split: Split, rejects: Rejects) -> None:
+        """Complete what was heard of the records that `split` left out.
 
-        Of those that did not come as far as SQL, and of the lines they stand on. Raises SourceError.
+        With those that did not come as far as SQL, and the lines they stand on. Raises SourceError.
         """
 
     def translate(self, error: Exception) -> HeadgateError:

@@ -6,6 +6,7 @@ import io
 import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TextIO, cast
@@ -15,13 +16,15 @@ import duckdb
 from headgate.dataplane import literal, quote
 from headgate.errors import BadDelimiter, BadParameter, SourceObjectMissing, UnreadableRecord
 from headgate.model.lake import Column
+from headgate.rejects import cut
 from headgate.sources.files.faults import not_utf8
-from headgate.sources.files.layout import Layout, Scan, check_names, file_list
+from headgate.sources.files.layout import FILE, Layout, Scan, check_names, file_list
 from headgate.sources.files.listing import opening
 from headgate.sources.files.text_types import FOUND, STRING, TextType
+from headgate.sources.guard import REJECT, unless
 from headgate.sources.interface import FileRef
 
-__all__ = ["Dialect", "check_gzip", "inspect", "is_gzip", "open_text"]
+__all__ = ["Dialect", "check_gzip", "inspect", "is_gzip", "open_text", "readable"]
 
 _ENCODINGS = {"utf-8": "utf-8", "utf8": "utf-8", "latin-1": "latin-1", "iso-8859-1": "latin-1"}
 _SCANNED_WHOLE = 64 * 1024 * 1024
@@ -84,6 +87,24 @@ class Dialect:
         }
         return f"{type_.sql(f'c{index}', name, json.dumps(origin))} AS {quote(name)}"
 
+    def selected(
+        self,
+        header: "Header",
+        names: Sequence[str],
+        types: Mapping[str, TextType],
+        proven: AbstractSet[str],
+        rejecting: bool,
+    ) -> tuple[str, str, str]:
+        """What is selected of a file with `header`: the projection, and the reasons and the condition of a Scan."""
+        texts = {name: f"c{header.index(name)}" for name in names}
+        tested = [name for name in names if name not in proven] if rejecting else []
+        reasons = "".join(types[name].reason_sql(texts[name], name) for name in tested)
+        condition = unless(REJECT, {name: cut(texts[name]) for name in header}, rejecting=True, file=FILE)
+        projection = ", ".join(
+            self.convert(types[name], header.index(name), name, proven=rejecting or name in proven) for name in names
+        )
+        return projection, reasons, condition if reasons else ""
+
     def options(self, path: str, width: int) -> str:
         """The options of DuckDB's read_csv for the file at `path` with `width` columns, named c0, c1, …"""
         names = ", ".join(f"c{i}: 'VARCHAR'" for i in range(width))
@@ -94,6 +115,15 @@ class Dialect:
             f"encoding = {literal(self.encoding)}, "
             f"compression = {literal('gzip' if is_gzip(path, self.gzip) else 'none')}"
         )
+
+
+def readable(connection: duckdb.DuckDBPyConnection, file: FileRef, dialect: Dialect) -> bool:
+    """Whether every record of `file` can be read; duckdb.Error says of the first one why not. Raises SourceError."""
+    check_gzip(file, dialect.gzip)
+    if header := _header(file, dialect, errors="surrogateescape"):
+        options = f"{dialect.options(file.path, len(header))}, hive_partitioning = false"
+        connection.execute(f"SELECT count(COLUMNS(*)) FROM read_csv({file_list([file])}, {options})")
+    return True
 
 
 def is_gzip(path: str, always: bool) -> bool:
@@ -132,6 +162,7 @@ def inspect(
     declared: Mapping[str, TextType],
     *,
     glance: bool = False,
+    rejecting: bool = False,
 ) -> Layout:
     """What `files` hold: columns by their headers, types as declared or else as all their values allow.
 
@@ -165,25 +196,20 @@ def inspect(
     types = dict(declared)
     for at in range(0, len(unknown), _TESTED_AT_ONCE):
         types |= _found_types(connection, samples, unknown[at : at + _TESTED_AT_ONCE])
-    projections = {
-        header: ", ".join(
-            dialect.convert(types[name], header.index(name), name, proven=whole and name not in declared)
-            for name in names
-        )
-        for header in set(headers.values())
-    }
+    proven = {name for name in unknown if whole}
+    selected = {header: dialect.selected(header, names, types, proven, rejecting) for header in set(headers.values())}
     return Layout(
         tuple(Column(name, types[name].lake, "text") for name in names),
         {
-            path: Scan("read_csv", dialect.options(path, len(names)), projections[header])
+            path: Scan("read_csv", dialect.options(path, len(names)), *selected[header])
             for path, header in headers.items()
         },
     )
 
 
-def _header(file: FileRef, dialect: Dialect) -> Header:
+def _header(file: FileRef, dialect: Dialect, *, errors: str = "strict") -> Header:
     """The columns of `file`, none when it is empty. One without a name is called by its place: `column1`."""
-    with open_text(file.path, dialect.encoding, dialect.gzip) as text:
+    with open_text(file.path, dialect.encoding, dialect.gzip, errors=errors) as text:
         lines = iter(lambda: text.readline(_LONGEST_HEADER), "")
         try:
             record = next(csv.reader(_bounded(lines), delimiter=dialect.delimiter, strict=True), None)
@@ -248,7 +274,7 @@ def _samples(
 
 
 @contextmanager
-def open_text(path: str, encoding: str, gzipped: bool) -> Iterator[TextIO]:
+def open_text(path: str, encoding: str, gzipped: bool, *, errors: str = "strict") -> Iterator[TextIO]:
     """The text of a file that may be compressed, byte order mark removed. Raises SourceError."""
     binary: Callable[..., Any] = gzip.open if is_gzip(path, gzipped) else io.open
     decoder = "utf-8-sig" if encoding == "utf-8" else encoding
@@ -257,7 +283,7 @@ def open_text(path: str, encoding: str, gzipped: bool) -> Iterator[TextIO]:
             with (
                 _whole_gzip(path),
                 binary(path, "rb") as raw,
-                io.TextIOWrapper(raw, decoder, newline="") as text,
+                io.TextIOWrapper(raw, decoder, errors, newline="") as text,
             ):
                 yield cast(TextIO, text)
         except UnicodeDecodeError:

@@ -9,12 +9,14 @@ import duckdb
 from headgate.dataplane import literal, quote
 from headgate.errors import UnholdableValue, UnreadableRecord, UnsupportedType
 from headgate.model.lake import Column, LakeType
-from headgate.sources.files.delimited import check_gzip, is_gzip, open_text
-from headgate.sources.files.layout import Layout, Scan, check_names, file_list
+from headgate.rejects import cut
+from headgate.sources.files.delimited import Dialect, check_gzip, is_gzip, open_text
+from headgate.sources.files.layout import FILE, Layout, Scan, check_names, file_list
 from headgate.sources.files.text_types import TextType
+from headgate.sources.guard import REJECT, unless
 from headgate.sources.interface import FileRef
 
-__all__ = ["inspect"]
+__all__ = ["inspect", "readable"]
 
 # What a value or many of them are. A dict is an object, a list of one shape an array, None nothing but null.
 # "small" are the integers that a double holds exactly, "wide" the other 64-bit ones, "huge" those of up to 38
@@ -61,6 +63,7 @@ def inspect(
     declared: Mapping[str, TextType],
     *,
     glance: bool = False,
+    rejecting: bool = False,
 ) -> Layout:
     """What `files` hold, or at a `glance` the first records of each group; declared fields are read as text.
 
@@ -90,22 +93,40 @@ def inspect(
     keys = ", ".join(
         f"{literal(name)}: {literal('VARCHAR' if name in declared else type_.sql)}" for name, type_ in types.items()
     )
-    projection = ", ".join(
-        f"{declared[name].sql(quote(name), name)} AS {quote(name)}" if name in declared else quote(name)
+    converted = {
+        name: declared[name].cast_sql(quote(name)) if rejecting else declared[name].sql(quote(name), name)
         for name in types
-    )
+        if name in declared
+    }
+    projection = ", ".join(f"{converted.get(name, quote(name))} AS {quote(name)}" for name in types)
+    reasons = "".join(declared[name].reason_sql(quote(name), name) for name in converted) if rejecting else ""
+    record = {name: cut(quote(name)) if type_.kind == "string" else quote(name) for name, type_ in types.items()}
+    condition = unless(REJECT, record, rejecting=True, file=FILE) if reasons else ""
     return Layout(
         columns,
         {
-            path: Scan("read_json", f"columns = {{{keys}}}, auto_detect = false, {option}", projection)
+            path: Scan(
+                "read_json", f"columns = {{{keys}}}, auto_detect = false, {option}", projection, reasons, condition
+            )
             for path, option in options.items()
         },
     )
 
 
-def _options(file: FileRef, gzip: bool) -> str | None:
+def readable(connection: duckdb.DuckDBPyConnection, file: FileRef, dialect: Dialect) -> bool:
+    """Whether every line of `file` holds an object; duckdb.Error says why not. An array of objects is taken whole."""
+    check_gzip(file, dialect.gzip)
+    option = _options(file, dialect.gzip, errors="surrogateescape")
+    if option is None or "array" in option:
+        return True
+    source = f"read_json_objects({file_list([file])}, {option}, hive_partitioning = false)"
+    [objects] = connection.execute(f"SELECT bool_and(json_type(json) = 'OBJECT') FROM {source}").fetchall()[0]
+    return objects is not False
+
+
+def _options(file: FileRef, gzip: bool, *, errors: str = "strict") -> str | None:
     """How DuckDB reads `file`; None when nothing is in it. The first character tells an array from lines."""
-    with open_text(file.path, "utf-8", gzip) as text:
+    with open_text(file.path, "utf-8", gzip, errors=errors) as text:
         while (start := text.read(1)).isspace():
             pass
     if not start:

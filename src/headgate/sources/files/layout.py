@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from headgate.dataplane import literal, quote
 from headgate.errors import UnreadableRecord, UnsupportedType
 from headgate.model.lake import SOURCE_FILE, SOURCE_MODIFIED, Column, LakeType
+from headgate.sources.guard import REJECT
 from headgate.sources.interface import FileRef, Split
 
 __all__ = ["FILE", "PROVENANCE", "Layout", "Scan", "check_names", "file_list", "splits"]
@@ -23,18 +24,26 @@ _GLOB = str.maketrans({"*": "[*]", "?": "[?]", "[": "[[]"})
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A DuckDB table function, its options, and what is selected from it. Equal scans share one call."""
+    """A DuckDB table function, its options, and what is selected from it. Equal scans share one call.
+
+    `reasons` are `WHEN … THEN …` clauses against a row; then `condition` says what becomes of it, see `guard`.
+    """
 
     function: str
     options: str
     projection: str
+    reasons: str = ""
+    condition: str = ""
 
     def sql(self, files: Sequence[FileRef]) -> str:
         """The SELECT over `files`: the projection, then the address of the file each row is from."""
-        return (
-            f"SELECT {self.projection}, {FILE} FROM {self.function}({file_list(files)}, {self.options}, "
+        read = (
+            f"{self.function}({file_list(files)}, {self.options}, "
             f"hive_partitioning = false, filename = {literal(SOURCE_FILE)})"
         )
+        if self.reasons:
+            read = f"(SELECT *, CASE{self.reasons} END AS {REJECT} FROM {read}) WHERE {self.condition}"
+        return f"SELECT {self.projection}, {FILE} FROM {read}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +102,21 @@ def _split(layout: Layout, files: Sequence[FileRef]) -> Split:
         if scan := layout.scans.get(file.path):
             groups.setdefault(scan, []).append(file)
     rows = " UNION ALL ".join(scan.sql(group) for scan, group in groups.items())
-    times = ", ".join(f"({literal(file.path)}, {file.modified_us}::BIGINT)" for file in files)
+    times = ", ".join(
+        f"({literal(file.path)}, {literal(file.original or file.path)}, {file.modified_us}::BIGINT)" for file in files
+    )
+    address = "planned.original" if any(file.original for file in files) else "read." + FILE
     # A row of a file that is not in the plan must fail, not vanish; hence the left join.
     relation = (
-        f"SELECT {', '.join(quote(column.name) for column in layout.columns)}, {FILE}, "
-        f"make_timestamptz(coalesce(planned.modified, error('not planned: ' || {FILE})::BIGINT)) "
+        f"SELECT {', '.join(quote(column.name) for column in layout.columns)}, {address} AS {FILE}, "
+        f"make_timestamptz(coalesce(planned.modified, error('not planned: ' || read.{FILE})::BIGINT)) "
         f"AS {quote(SOURCE_MODIFIED)} "
-        f"FROM ({rows}) AS read LEFT JOIN (VALUES {times}) AS planned(path, modified) "
+        f"FROM ({rows}) AS read LEFT JOIN (VALUES {times}) AS planned(path, original, modified) "
         f"ON read.{FILE} = planned.path"
     )
-    pinned = "\n".join(f"{file.path}\0{file.size}\0{file.modified_us}" for file in files)
-    digest = hashlib.sha256(f"{relation}\n{pinned}".encode()).hexdigest()
+    pinned = "\n".join(f"{file.original or file.path}\0{file.size}\0{file.modified_us}" for file in files)
+    named = relation  # by the files' own names, so that the id is the same for another copy
+    for file in files:
+        named = named.replace(literal(file.path), literal(file.original)) if file.original else named
+    digest = hashlib.sha256(f"{named}\n{pinned}".encode()).hexdigest()
     return Split(f"files-{digest[:20]}", relation, tuple(files))

@@ -195,6 +195,8 @@ def _named(path: str, about: os.stat_result) -> FileRef:
 
 def changed(file: FileRef) -> None:
     """Raises SourceChanged when `file` is not what it was when it was pinned."""
+    if file.original is not None:
+        file = FileRef(file.original, file.size, file.modified_us)
     try:
         now = pin(file.path)
     except SourceObjectMissing:

@@ -4,7 +4,9 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 import duckdb
@@ -19,12 +21,14 @@ from headgate.errors import (
     ParameterMissing,
     SourceError,
     SourceObjectMissing,
+    UnholdableValue,
+    UnreadableRecord,
 )
 from headgate.model.lake import SOURCE_MODIFIED, Column
 from headgate.model.plain import plain
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window
 from headgate.rejects import Rejects
-from headgate.sources.files import delimited, faults, json_files, layout, listing, parquet_files
+from headgate.sources.files import delimited, faults, json_files, layout, listing, parquet_files, sift
 from headgate.sources.files.detect import detect
 from headgate.sources.files.layout import Layout
 from headgate.sources.files.text_types import FOUND, STRING, TextType, declared_types
@@ -53,6 +57,8 @@ class LocalFiles:
         self._roots = roots
         self._folder = self._roots.first / str(auth_params.get("folder") or "")
         self._roots.real(str(self._folder))
+        self._text: delimited.Dialect | None = None  # how the planned files are written, when they are delimited text
+        self._unreadable: dict[str, Rejects] = {}  # by address of the copy that lacks them
 
     def check(self) -> None:
         """List the connection's folder. Raises SourceError: missing, forbidden or not readable."""
@@ -118,14 +124,18 @@ class LocalFiles:
         """Plan the files modified in `window`; `delta` means nothing here. Raises SourceError, BadParameter."""
         found = self._find(selection)
         files = [f for f in found if window.start_ms * 1000 <= f.modified_us < window.end_ms * 1000]
-        planned = self._inspect(selection, files)
-        columns = planned.columns or self._columns_elsewhere(selection)
-        yield Reading(
-            columns=(*columns, *layout.PROVENANCE) if columns else (),
-            splits=layout.splits(planned, files, parallel),
-            window_column=SOURCE_MODIFIED,
-            bounds=Bounds.of(window, DeltaType.TIMESTAMPTZ),
-        )
+        with TemporaryDirectory(prefix="headgate-") if selection.rejecting else nullcontext() as folder:
+            if folder is not None:
+                files = [self._readable(selection, file, Path(folder)) for file in files]
+            planned = self._inspect(selection, files)
+            columns = planned.columns or self._columns_elsewhere(selection)
+            yield Reading(
+                columns=(*columns, *layout.PROVENANCE) if columns else (),
+                splits=layout.splits(planned, files, parallel),
+                window_column=SOURCE_MODIFIED,
+                bounds=Bounds.of(window, DeltaType.TIMESTAMPTZ),
+                rejecting=selection.rejecting,
+            )
 
     def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
         """Nothing to do: the readers are part of DuckDB."""
@@ -142,12 +152,42 @@ class LocalFiles:
             listing.changed(file)
             parquet_files.check_pages(file)
 
-    def account(self, connection: duckdb.DuckDBPyConnection, split: Split, rejects: Rejects) -> None:
-        """Nothing yet."""
+    def account(self, split: Split, rejects: Rejects) -> None:
+        """Add the records that could not be read, and to those of delimited text the lines they are on."""
+        heard, rejects.kept = rejects.kept, []
+        for file in split.files:
+            address = file.original or file.path
+            here = [replace(reject, file=address) for reject in heard if reject.file in (file.path, address)]
+            rejects.kept += sift.located(here, address, self._text) if here and self._text else here
+            rejects.merge(self._unreadable.get(file.path, Rejects()))
 
     def translate(self, error: Exception) -> HeadgateError:
         """The error of our tree for `error`, with file, line and column where they can be known."""
         return faults.translate(error)
+
+    def _readable(self, selection: Selection, file: FileRef, folder: Path) -> FileRef:
+        """`file`, or a copy of it in `folder` without the records that cannot be read."""
+        format_, dialect = self._dialect(selection)
+        if format_ == "parquet":
+            return file
+        self._text = dialect if format_ == "delimited" else None
+        reader = delimited if format_ == "delimited" else json_files
+        with dataplane.opened() as connection:
+            try:
+                if reader.readable(connection, file, dialect):
+                    return file
+            except duckdb.Error as error:
+                told = faults.translate(error)
+                if not isinstance(told, UnreadableRecord):
+                    raise told from None
+        name = f"{len(self._unreadable)}{'.gz' if delimited.is_gzip(file.path, dialect.gzip) else ''}"
+        copy = replace(file, path=str(folder / name), original=file.path)
+        pieces = sift.delimited_pieces if format_ == "delimited" else sift.json_pieces
+        try:
+            self._unreadable[copy.path] = sift.sifted(file.path, Path(copy.path), dialect, pieces)
+        except UnreadableRecord as error:
+            raise UnreadableRecord(f"{file.path}: {error.detail}", path=file.path) from None
+        return copy
 
     def _none_selected(self) -> NoReturn:
         raise SourceObjectMissing("No file is selected.")
@@ -181,7 +221,7 @@ class LocalFiles:
 
     def _inspect(self, selection: Selection, files: Sequence[FileRef]) -> Layout:
         declared = declared_types(selection.params)
-        found = self._read_as(selection, files, declared)
+        found = self._found(selection, files, declared)
         held = {
             column.name: _FOUND[selection.held[column.name]]
             for column in found.columns
@@ -189,7 +229,19 @@ class LocalFiles:
             and selection.held.get(column.name, column.type) != column.type
             and selection.held[column.name] in _FOUND
         }
-        return self._read_as(selection, files, declared | held) if held else found
+        return self._found(selection, files, declared | held) if held else found
+
+    def _found(self, selection: Selection, files: Sequence[FileRef], declared: Mapping[str, TextType]) -> Layout:
+        """The layout; where values of a field disagree, the type that the target gives it decides who is right."""
+        while True:
+            try:
+                return self._read_as(selection, files, declared)
+            except UnholdableValue as error:
+                name = str(error.report.get("column"))
+                type_ = _FOUND.get(selection.held[name]) if name in selection.held else None
+                if not selection.rejecting or type_ is None or name in declared:
+                    raise
+                declared = {**declared, name: type_}
 
     def _read_as(
         self,
@@ -199,7 +251,7 @@ class LocalFiles:
         *,
         glance: bool = False,
     ) -> Layout:
-        format_, dialect = self._dialect(selection)
+        (format_, dialect), rejecting = self._dialect(selection), selection.rejecting
         if not files:
             return Layout((), {})
         if format_ == "parquet":
@@ -207,8 +259,10 @@ class LocalFiles:
         with dataplane.opened() as connection, _briefly(connection) if glance else nullcontext():
             try:
                 if format_ == "json":
-                    return json_files.inspect(connection, files, dialect.gzip, declared, glance=glance)
-                return delimited.inspect(connection, files, dialect, declared, glance=glance)
+                    return json_files.inspect(
+                        connection, files, dialect.gzip, declared, glance=glance, rejecting=rejecting
+                    )
+                return delimited.inspect(connection, files, dialect, declared, glance=glance, rejecting=rejecting)
             except duckdb.Error as error:
                 raise faults.translate(error) from None
 

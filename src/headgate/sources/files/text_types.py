@@ -14,6 +14,7 @@ from headgate.errors import BadParameter
 from headgate.model.lake import LakeType
 from headgate.sources.files.faults import FAULT
 from headgate.sources.files.layout import FILE
+from headgate.sources.guard import reason
 
 __all__ = ["FOUND", "STRING", "TextType", "declared_types"]
 
@@ -52,6 +53,16 @@ class TextType:
         return (
             f"CASE WHEN {text} IS NULL THEN NULL WHEN {self.fits_sql(text)} "
             f"THEN {self.cast_sql(text)} ELSE error({literal(FAULT)} || {report}) END"
+        )
+
+    def reason_sql(self, text: str, name: str) -> str:
+        """A clause that gives the reason against `text`, a value of the column `name` that cannot be converted."""
+        if self.fits == "true":
+            return ""
+        before, after = reason(name, f"which is not a {self.lake}", "Declare the column as string in `params.columns`.")
+        return (
+            f" WHEN {text} IS NOT NULL AND NOT {self.fits_sql(text)} "
+            f"THEN {literal(before)} || '''' || left({text}, 200) || '''' || {literal(after)}"
         )
 
 

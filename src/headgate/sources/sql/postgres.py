@@ -20,13 +20,13 @@ from headgate.model.plain import plain
 from headgate.model.row_filter import Comparison, RowFilter
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window, text_regex
 from headgate.outbound import Outbound
-from headgate.rejects import LONGEST, Rejects
+from headgate.rejects import LONGEST, Rejects, cut
+from headgate.sources.guard import REJECT, SEPARATOR, reason, unless
 from headgate.sources.interface import LONGEST_SHOWN, Entry, Preview, Reading, Relation, Selection, Split
 from headgate.sources.sql import postgres_errors
 from headgate.sources.sql.attach import ATTACHED, attach
 from headgate.sources.sql.delta import delta_column, delta_error, epoch_bounds, is_utc, text_bounds
 from headgate.sources.sql.filters import condition, filter_of, typed
-from headgate.sources.sql.guard import REJECT, SEPARATOR, reason, unless
 from headgate.sources.sql.postgres_address import CONNECT_SECONDS, Address
 from headgate.sources.sql.postgres_filter import comparison_sql, kind_of
 from headgate.sources.sql.postgres_types import CatalogueColumn, Field, field_of
@@ -225,7 +225,7 @@ class PostgresSource:
     def verify(self, split: Split) -> None:
         """Nothing to verify: a snapshot does not change."""
 
-    def account(self, connection: duckdb.DuckDBPyConnection, split: Split, rejects: Rejects) -> None:
+    def account(self, split: Split, rejects: Rejects) -> None:
         """Nothing to complete: every record comes as far as SQL."""
 
     def translate(self, error: Exception) -> HeadgateError:
@@ -482,7 +482,7 @@ def _written(value: str, type_: LakeType) -> str:
         case "decimal":
             return f"CAST({value} AS VARCHAR)"
         case "string":
-            return f"left({value}, {LONGEST + 1})"
+            return cut(value)
     return value
 
 

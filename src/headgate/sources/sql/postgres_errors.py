@@ -13,7 +13,7 @@ from headgate.errors import (
     SourceUnreachable,
     UnholdableValue,
 )
-from headgate.sources.sql.guard import rejection
+from headgate.sources.guard import rejection
 
 __all__ = ["translate"]
 

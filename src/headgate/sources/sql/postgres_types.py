@@ -27,7 +27,7 @@ from psycopg import sql
 
 from headgate.errors import BadParameter, UnsupportedType
 from headgate.model.lake import Column, LakeType
-from headgate.sources.sql.guard import reason as reason_for
+from headgate.sources.guard import reason as reason_for
 from headgate.sources.sql.selection import Choice
 
 __all__ = ["CatalogueColumn", "Field", "field_of"]

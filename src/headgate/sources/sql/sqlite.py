@@ -29,13 +29,13 @@ from headgate.model.lake import Column, LakeType
 from headgate.model.plain import plain
 from headgate.model.row_filter import Comparison, RowFilter, comparisons
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window, text_regex
-from headgate.rejects import LONGEST, Rejects
+from headgate.rejects import Rejects, cut
+from headgate.sources.guard import REJECT, complaint, reason, rejection, unless
 from headgate.sources.interface import LONGEST_SHOWN, Entry, Preview, Reading, Relation, Selection, Split
 from headgate.sources.roots import Roots
 from headgate.sources.sql.attach import ATTACHED, attach
 from headgate.sources.sql.delta import delta_column, delta_error, epoch_bounds, is_utc, text_bounds
 from headgate.sources.sql.filters import Kind, condition, filter_of, typed
-from headgate.sources.sql.guard import REJECT, complaint, reason, rejection, unless
 from headgate.sources.sql.selection import choices, chosen, path_of, table_names
 from headgate.sources.sql.sqlite_filter import Bind, comparison_sql, kind_of
 from headgate.sources.sql.sqlite_types import Field, field_of, quoted, type_of
@@ -178,7 +178,7 @@ class SqliteSource:
     def verify(self, split: Split) -> None:
         """Nothing to verify: one statement reads one state of the file."""
 
-    def account(self, connection: duckdb.DuckDBPyConnection, split: Split, rejects: Rejects) -> None:
+    def account(self, split: Split, rejects: Rejects) -> None:
         """Nothing to complete: every record comes as far as SQL."""
 
     def translate(self, error: Exception) -> HeadgateError:
@@ -403,7 +403,7 @@ def _relation(table: _Table, delta: Column, range_: _Range, rejecting: bool) -> 
 
 def _written(text: str) -> str:
     """SQL for what a rejected record shows of a value: its text, or its bytes when that is not UTF-8."""
-    return f"coalesce(TRY(left(decode(encode({text})), {LONGEST + 1})), left(hex(encode({text})), {LONGEST + 1}))"
+    return f"coalesce(TRY({cut(f'decode(encode({text}))')}), {cut(f'hex(encode({text}))')})"
 
 
 def _bound(value: Bind) -> str:

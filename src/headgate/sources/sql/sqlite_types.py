@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from headgate.dataplane import literal
 from headgate.errors import BadParameter, UnsupportedType
 from headgate.model.lake import Column, LakeType
-from headgate.sources.sql.guard import reason as reason_for
+from headgate.sources.guard import reason as reason_for
 from headgate.sources.sql.selection import Choice
 
 __all__ = ["Field", "field_of", "quoted", "type_of"]

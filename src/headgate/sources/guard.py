@@ -21,31 +21,31 @@ SEPARATOR = chr(31)
 _FOUND = re.compile(r"headgate-reject<(.*)>headgate-reject", re.DOTALL)
 
 
-def complaint(column: str, reason: str) -> tuple[str, str]:
+_REMEDY = "Correct it at the source, narrow the window, or leave the column out with params.columns."
+
+
+def complaint(column: str, reason: str, remedy: str = _REMEDY) -> tuple[str, str]:
     """The text before and after an example value: `column` cannot be held because of `reason`."""
-    return (
-        f'The column "{column}" holds ',
-        f", {reason}. Correct it at the source, narrow the window, or leave the column out with params.columns.",
-    )
+    return f'The column "{column}" holds ', f", {reason}. {remedy}"
 
 
-def reason(column: str, why: str) -> tuple[str, str]:
+def reason(column: str, why: str, remedy: str = _REMEDY) -> tuple[str, str]:
     """What a clause gives, before and after the example value."""
-    before, after = complaint(column, why)
+    before, after = complaint(column, why, remedy)
     return f"{column}{SEPARATOR}{before}", after
 
 
-def unless(found: str, record: Mapping[str, str], *, rejecting: bool) -> str:
+def unless(found: str, record: Mapping[str, str], *, rejecting: bool, file: str = "NULL") -> str:
     """A condition in DuckDB's SQL: true unless there is a reason in `found`, the name of a column.
 
-    Then the query fails, or, when `rejecting`, the row is left out. `record` is the SQL of its values by column; a
-    third part of the reason is the record as the source itself writes it.
+    Then the query fails, or, when `rejecting`, the row is left out. `record` is the SQL of its values by column, `file`
+    of the address of its file; a third part of the reason is the record as the source itself writes it.
     """
     column, words, written = (f"split_part({found}, {literal(SEPARATOR)}, {part})" for part in (1, 2, 3))
     if not rejecting:
         return f"CASE WHEN {found} IS NOT NULL THEN {fail(words)} ELSE true END"
     told = f"coalesce(nullif({written}, ''), {record_of(record)})"
-    out = leave_out(words, code=UnholdableValue.code, column=column, record=told)
+    out = leave_out(words, code=UnholdableValue.code, column=column, file=file, record=told)
     return f"CASE WHEN {found} IS NOT NULL THEN {out} ELSE true END"
 
 

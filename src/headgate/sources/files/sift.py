@@ -1,0 +1,186 @@
+"""Files with records that cannot be read: a copy without them is read instead, and they are told of.
+
+DuckDB can skip such records itself, but then (1.5.5) loses others with them in large files: see docs/adr.
+"""
+
+import csv
+import gzip
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NoReturn
+
+from headgate.errors import UnreadableRecord
+from headgate.rejects import LONGEST, MOST, Reject, Rejects
+from headgate.sources.files.delimited import Dialect, is_gzip, open_text
+
+__all__ = ["Piece", "delimited_pieces", "json_pieces", "located", "sifted"]
+
+_LONGEST_RECORD = 2_000_000  # of delimited text; DuckDB reads no longer ones
+_LONGEST_LINE = 16 * 1024 * 1024  # of JSON, likewise
+_MOST_UNCLOSED = 1000
+csv.field_size_limit(_LONGEST_RECORD)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A record as it stands in a file from `line` on: its text, its fields as far as it has some, what is wrong."""
+
+    line: int
+    text: str
+    fields: tuple[str, ...] = ()
+    fault: str = ""
+
+
+def sifted(
+    path: str, copy: Path, dialect: Dialect, pieces: Callable[[Iterator[str], Dialect], Iterable[Piece]]
+) -> Rejects:
+    """Write the readable records of the file at `path` to `copy`; the others. Raises UnreadableRecord, OSError."""
+    rejects = Rejects()
+    code, count, message = UnreadableRecord.code, 0, ""
+    with (
+        open_text(path, dialect.encoding, dialect.gzip, errors="surrogateescape") as text,
+        gzip.open(copy, "wb", compresslevel=1) if is_gzip(path, dialect.gzip) else copy.open("wb") as out,
+    ):
+        for piece in pieces(text, dialect):
+            if not piece.fault:
+                out.write(piece.text.encode(dialect.encoding))
+                continue
+            count, message = count + 1, message or piece.fault
+            if len(rejects.kept) < MOST:
+                shown = piece.text[:LONGEST].encode(errors="surrogateescape").decode(errors="replace")
+                rejects.kept.append(Reject(code, piece.fault, file=path, line=piece.line, text=shown.rstrip("\r\n")))
+    if count:
+        rejects.reasons[code] = (count, message)
+    return rejects
+
+
+def delimited_pieces(text: Iterator[str], dialect: Dialect) -> Iterator[Piece]:
+    """The records of delimited text. Of one that is not closed, only its first line is taken for bad.
+
+    Raises UnreadableRecord when the header is bad, or so much that reading on would take too long.
+    """
+    lines, unclosed, width = _Lines(text), 0, 0
+    records = csv.reader(lines, delimiter=dialect.delimiter, strict=True)
+    while True:
+        lines.begin()
+        try:
+            fields = next(records, None)
+        except csv.Error as error:
+            fault = _UNREADABLE.get(str(error), "A quoted field is not closed properly.")
+            unclosed += len(lines.taken) > 1
+            if unclosed > _MOST_UNCLOSED:
+                raise UnreadableRecord(
+                    f"Line {lines.number}: more than {_MOST_UNCLOSED} quoted fields are not closed properly."
+                ) from None
+            yield Piece(lines.number, lines.give_back(), fault=fault)
+            records = csv.reader(lines, delimiter=dialect.delimiter, strict=True)
+            continue
+        if fields is None:
+            return
+        width = width or len(fields)
+        fault = _fault(fields, width, lines.taken)
+        if fault and lines.number == 1 and dialect.header:
+            raise UnreadableRecord(f"Line 1, the names of the columns: {fault}")
+        yield Piece(lines.number, "".join(lines.taken), tuple(fields[:width]), fault)
+
+
+def json_pieces(text: Iterator[str], dialect: Dialect) -> Iterator[Piece]:  # noqa: ARG001 - as of delimited text
+    """The records of lines of JSON."""
+    for number, line in enumerate(text, 1):
+        yield Piece(number, line, fault=_json_fault(line) if line.strip() else "")
+
+
+def located(rejects: Iterable[Reject], path: str, dialect: Dialect) -> Iterator[Reject]:
+    """The rejected records of the file of delimited text at `path`, with the lines they are on."""
+    wanted: dict[tuple[str, ...], deque[Reject]] = {}
+    for reject in rejects:
+        if reject.record is None:
+            yield reject
+        else:
+            record = json.loads(reject.record)
+            wanted.setdefault(tuple(value or "" for value in record.values()), deque()).append(reject)
+    with open_text(path, dialect.encoding, dialect.gzip, errors="surrogateescape") as text:
+        for piece in delimited_pieces(text, dialect):
+            if not wanted:
+                break
+            if same := wanted.get(piece.fields):
+                yield replace(same.popleft(), line=piece.line)
+                if not same:
+                    del wanted[piece.fields]
+    for rest in wanted.values():
+        yield from rest
+
+
+@dataclass(slots=True)
+class _Lines:
+    """The lines of a text, as a reader takes them, who may give all but the first of a record back."""
+
+    source: Iterator[str]
+    number: int = 1
+    taken: list[str] = field(default_factory=list)
+    _back: deque[str] = field(default_factory=deque)
+    _length: int = 0
+
+    def begin(self) -> None:
+        """What is taken from here on belongs to the next record."""
+        self.number += len(self.taken)
+        self.taken, self._length = [], 0
+
+    def give_back(self) -> str:
+        """Keep the first line that was taken; it."""
+        self._back.extendleft(reversed(self.taken[1:]))
+        del self.taken[1:]
+        return self.taken[0]
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._back.popleft() if self._back else next(self.source)
+        self.taken.append(line)
+        self._length += len(line)
+        if self._length > _LONGEST_RECORD:
+            raise csv.Error(_TOO_LONG)
+        return line
+
+
+_TOO_LONG = "too long"
+_UNREADABLE = {_TOO_LONG: "A record is longer than 2 MB, or a quoted field is not closed properly."}
+
+
+def _fault(fields: list[str], width: int, lines: list[str]) -> str:
+    if any(not _is_text(line) for line in lines):
+        return "The text is not UTF-8."
+    if not fields or len(fields) == width or (len(fields) == width + 1 and not fields[-1]):  # as DuckDB takes them
+        return ""
+    return f"The record has {len(fields)} fields, where {width} are expected."
+
+
+def _json_fault(line: str) -> str:
+    if not _is_text(line):
+        return "The text is not UTF-8."
+    if len(line) > _LONGEST_LINE:
+        return "The record is longer than 16 MB."
+    try:
+        record = json.loads(line, parse_constant=_no_json)
+    except RecursionError:
+        return "The record is nested too deeply."
+    except ValueError as error:
+        return f"The line is not JSON: {error}."
+    return "" if isinstance(record, Mapping) else "The line is JSON, but not an object."
+
+
+def _no_json(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number")
+
+
+def _is_text(line: str) -> bool:
+    """Whether the line was decoded; what was not stands in it as lone surrogates."""
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
