@@ -68,6 +68,7 @@ class Deployment:
         body: Json | None = None,
         mapping: Json | None = None,
         key: list[str] | None = None,
+        layout: Json | None = None,
     ) -> str:
         """A new flow from a source into a table of the lake, with `body` beside what it needs; its id."""
         connection = self._add(Kind.CONNECTION, {}, secret=auth)
@@ -86,6 +87,7 @@ class Deployment:
                 "table": ["org", "prod", table],
                 "writeMode": mode,
                 **({"primaryKey": key} if key else {}),
+                "layout": layout or {},
             },
             "mapping": mapping,
         }

@@ -8,7 +8,7 @@ import pytest
 
 from headgate.model.lake import Column, LakeType
 from headgate.model.resources import Kind
-from headgate.targets import Lake
+from headgate.targets import Lake, Layout
 from tests.integration.face import (
     BASE,
     DATALAKE,
@@ -308,6 +308,18 @@ REFUSED_TARGETS: dict[str, tuple[Json, str]] = {
     "a key twice": ({"writeMode": "upsert", "primaryKey": ["id", "id"]}, "CONNECTOR-1312-400"),
     "a key of our own": ({"writeMode": "upsert", "primaryKey": ["_headgate_run_id"]}, "CONNECTOR-1312-400"),
     "a key without upsert": ({"writeMode": "append", "primaryKey": ["id"]}, "CONNECTOR-1312-400"),
+    "partitions of an hour": ({"partitionBy": "hour"}, "CONNECTOR-1312-400"),
+    "partitions of nothing": ({"partitionBy": None, "sortBy": []}, "CONNECTOR-1312-400"),
+    "partitions in a list": ({"partitionBy": ["day"]}, "CONNECTOR-1312-400"),
+    "an order that is no list": ({"sortBy": "id"}, "CONNECTOR-1312-400"),
+    "an order of nothing": ({"sortBy": []}, "CONNECTOR-1312-400"),
+    "an order of other things": ({"sortBy": [1]}, "CONNECTOR-1312-400"),
+    "an order that repeats itself": ({"sortBy": ["id", "id"]}, "CONNECTOR-1312-400"),
+    "an order of our own": ({"sortBy": ["_headgate_run_id"]}, "CONNECTOR-1312-400"),
+    "files of no size": ({"targetFileSizeMb": 0}, "CONNECTOR-1312-400"),
+    "files of half a size": ({"targetFileSizeMb": 1.5}, "CONNECTOR-1312-400"),
+    "files of a yes": ({"targetFileSizeMb": True}, "CONNECTOR-1312-400"),
+    "files too large": ({"targetFileSizeMb": 10_001}, "CONNECTOR-1312-400"),
     "write mode is a list": ({"writeMode": ["append"]}, "CONNECTOR-1312-400"),
     "empty name": ({"name": ""}, "CONNECTOR-1304-400"),
 }
@@ -316,11 +328,33 @@ REFUSED_TARGETS: dict[str, tuple[Json, str]] = {
 @pytest.mark.parametrize(("changes", "code"), REFUSED_TARGETS.values(), ids=REFUSED_TARGETS.keys())
 def test_target_connection_is_refused(face: Face, changes: Json, code: str) -> None:
     body: Json = {"connectionSpec": {"id": DATALAKE}, "params": {"dataSetId": face.dataset()}, **changes}
-    for name in ("writeMode", "primaryKey"):
+    for name in ("writeMode", "primaryKey", "partitionBy", "sortBy", "targetFileSizeMb"):
         if name in changes:
             body["params"][name] = body.pop(name)
     body = {name: value for name, value in body.items() if value is not None}
     refused(face.post("/targetConnections", body), 400, code)
+
+
+def test_a_layout_must_fit_the_table_that_is_there(face: Face) -> None:
+    dataset = face.dataset()
+
+    def sent(**layout: Any) -> httpx.Response:
+        params = {"dataSetId": dataset, **layout}
+        return face.post("/targetConnections", {"connectionSpec": {"id": DATALAKE}, "params": params})
+
+    layout = {"partitionBy": "day", "sortBy": ["anything"], "targetFileSizeMb": 128}
+    made = sent(**layout)  # there is no table yet
+    assert made.status_code == 201
+    flow = face.flow(targetConnectionIds=[made.json()["id"]])
+    assert face.scoped().get(Kind.FLOW, flow).frozen["target"]["layout"] == layout
+    lake = Lake(face.settings.warehouse)
+    columns = (Column("at", LakeType("date")), Column("list", LakeType("list", element=LakeType("int"))))
+    lake.table(tuple(face.scoped().get(Kind.DATASET, dataset).frozen["table"]), columns, Layout("month", "at"))
+    lake.close()
+    assert "partitioned by the month of 'at'" in refused(sent(partitionBy="day"), 400, "CONNECTOR-1312-400")
+    for name in ("anything", "list"):
+        assert name in refused(sent(sortBy=[name]), 400, "CONNECTOR-1312-400")
+    assert sent(partitionBy="month", sortBy=["at"]).status_code == 201
 
 
 def test_a_key_must_be_of_the_columns_that_the_table_has(face: Face) -> None:

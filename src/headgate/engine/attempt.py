@@ -122,7 +122,8 @@ class Attempt:
         """The target table; None when there is neither one yet nor a column to make it from."""
         if not landing.columns:
             return self._lake.find(identifier)
-        return self._lake.table(identifier, (*landing.columns, Column(FLOW_ID, _STRING), Column(RUN_ID, _STRING)))
+        columns = (*landing.columns, Column(FLOW_ID, _STRING), Column(RUN_ID, _STRING))
+        return self._lake.table(identifier, columns, landing.layout)
 
     def _commit(self, table: LakeTable, staged: list[Staged], reading: Reading, landing: Landing) -> None:
         run = self.run

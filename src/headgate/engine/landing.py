@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from headgate.dataplane import literal, quote
 from headgate.errors import BadTime, MappingFailed, SchemaMismatch, UnholdableValue
@@ -14,7 +14,7 @@ from headgate.model.runs import Json, Run
 from headgate.model.windows import Bounds, DeltaType
 from headgate.rejects import leave_out, record_of
 from headgate.sources import Reading
-from headgate.targets import Replacement, Upsert
+from headgate.targets import Layout, Replacement, Upsert
 
 __all__ = ["Landing", "refusal"]
 
@@ -29,13 +29,15 @@ class Landing:
     """The columns that a run brings into its table, and the SQL that makes them from the source's.
 
     `delta` is the source's column that orders its rows, `primary_key` what rows are told apart by, where they replace
-    each other by it. What is known of them only with a reading is empty before `onto()`.
+    each other by it, `asked` what the target connection asks of the files' layout. What is known of them only with a
+    reading is empty before `onto()`.
     """
 
     rules: tuple[Rule, ...] | None
     schema: Shape
     mode: WriteMode
     primary_key: tuple[str, ...] = ()
+    asked: Json = field(default_factory=dict)
     columns: tuple[Column, ...] = ()
     sql: str = "*"
     key: tuple[tuple[str, ...], ...] = ()
@@ -48,9 +50,9 @@ class Landing:
         target, about = frozen["target"], frozen.get("mapping")
         mode, key = WriteMode(target["writeMode"]), tuple(target.get("primaryKey", ()))
         if about is None:
-            return cls(None, Shape(), mode, key)
+            return cls(None, Shape(), mode, key, target.get("layout", {}))
         try:
-            return cls(*thawed(about), mode, key)
+            return cls(*thawed(about), mode, key, target.get("layout", {}))
         except Unmappable as error:
             raise MappingFailed(str(error)) from error
 
@@ -83,7 +85,8 @@ class Landing:
             if column.name in PROVENANCE:
                 columns.append(column)
                 values.append(quote(column.name))
-        if self.mode is not WriteMode.APPEND and delta.name not in PROVENANCE:
+        keeps = self.mode is not WriteMode.APPEND or "partitionBy" in self.asked
+        if keeps and delta.name not in PROVENANCE:
             name = kept_delta(delta.type.kind)
             columns.append(Column(name, delta.type))
             values.append(f"{quote(delta.name)} AS {quote(name)}")
@@ -118,9 +121,21 @@ class Landing:
                 others = _others(run, bounds.type) if run.delta_column is not None else ()
                 return Replacement(run.flow_id, self.delta, bounds, tuple(others))
             case WriteMode.UPSERT if self.key:
-                mapped = self.rules is not None and self.delta.name not in PROVENANCE
-                return Upsert(self.key, kept_delta(self.delta.type.kind) if mapped else self.delta.name)
+                return Upsert(self.key, self._landed_delta)
         return None
+
+    @property
+    def layout(self) -> Layout:
+        """How the files are to be laid out that the rows land in."""
+        asked = self.asked
+        order, size = tuple(asked.get("sortBy", ())), asked.get("targetFileSizeMb")
+        return Layout(asked.get("partitionBy"), self._landed_delta, order, size)
+
+    @property
+    def _landed_delta(self) -> str:
+        """The column of the table that holds the delta values, where they are kept."""
+        mapped = self.rules is not None and self.delta.name not in PROVENANCE
+        return kept_delta(self.delta.type.kind) if mapped else self.delta.name
 
     def _with_key(self) -> "Landing":
         """This landing with the paths of its key. Raises SchemaMismatch."""

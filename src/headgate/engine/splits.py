@@ -51,16 +51,16 @@ class Splits:
             self._lease.breaking(partial(source.interrupt, reading)),
             ThreadPoolExecutor(self._settings.parallel_splits, f"split-{self._run.id[:8]}") as pool,
         ):
-            pending: dict[Future[tuple[Staged | None, Rejects]], Path] = {
+            pending: dict[Future[tuple[tuple[Staged, ...], Rejects]], Path] = {
                 pool.submit(self._read_split, source, reading, landing, split, table, path): path
                 for split in reading.splits
                 for path in [self._staging / f"{self._run.attempt}-{split.id}.parquet"]
             }
             try:
                 for done in as_completed(pending):
-                    file, rejects = done.result()
-                    if file is not None:
-                        staged.append(file)
+                    files, rejects = done.result()
+                    staged += files
+                    for file in files:
                         self._report.count(file)
                     if rejects.count:
                         self.rejected.append(pending[done])
@@ -79,19 +79,20 @@ class Splits:
     def progress(self) -> Json:
         """`metrics` for now, with what is written of the splits that are not done yet."""
         if self._staging is not None and self._staging.exists():
-            files = self._staging.glob(f"{self._run.attempt}-*")
+            files = (file for top in self._staging.glob(f"{self._run.attempt}-*") for file in (top, *top.rglob("*")))
             self._report.written_bytes = sum(_size(file) for file in files)
         return self._report.progress()
 
     def _read_split(
         self, source: Source, reading: Reading, landing: Landing, split: Split, table: LakeTable, path: Path
-    ) -> tuple[Staged | None, Rejects]:
-        """Copy one split to its Parquet file at `path`, of which there is none when it has no rows."""
+    ) -> tuple[tuple[Staged, ...], Rejects]:
+        """Copy one split to its Parquet file at `path`, or to several named after it; to none when it has no rows."""
         self._lease.check()
         path.parent.mkdir(parents=True, exist_ok=True)
         names = (*(column.name for column in landing.columns), FLOW_ID, RUN_ID)
         try:
             with dataplane.opened(memory=self._settings.duckdb_memory) as connection:
+                connection.execute(f"SET temp_directory = {literal(str(path.with_suffix('.spill')))}")
                 source.prepare(connection, reading)
                 with self._lease.breaking(connection.interrupt), _hearing(connection, reading, path) as rejects:
                     _check_types(connection, split.relation, reading.columns)
@@ -99,16 +100,16 @@ class Splits:
                         _check_types(connection, f"SELECT {landing.sql} FROM ({split.relation})", landing.columns)
                     faults.point("read.mid")
                     chosen = table.fitted(landing.columns)
-                    connection.execute(
-                        f"COPY (SELECT {chosen}, {literal(self._run.flow_id)} AS {quote(FLOW_ID)}, "
-                        f"{literal(self._run.id)} AS {quote(RUN_ID)} FROM ({landing.rows(split.relation)})) "
-                        f"TO {literal(str(path))} {table.copy_options(names)}"
+                    query = (
+                        f"SELECT {chosen}, {literal(self._run.flow_id)} AS {quote(FLOW_ID)}, "
+                        f"{literal(self._run.id)} AS {quote(RUN_ID)} FROM ({landing.rows(split.relation)})"
                     )
+                    staged = table.write(connection, query, names, path)
                     faults.point("stage.mid")
             source.account(split, rejects)
             source.verify(split)
         except (duckdb.Error, OSError) as error:
-            if str(path) in str(error):
+            if str(path.with_suffix("")) in str(error):
                 raise TargetError(f"A data file of the table {table.name} cannot be written: {error}") from error
             if reason := refusal(str(error)):
                 raise UnholdableValue(reason) from error
@@ -117,10 +118,6 @@ class Splits:
             raise source.translate(error) from error
         if rejects.count:
             reject_files.stage(path, rejects)
-        staged = table.stage(path)
-        if staged.rows == 0:
-            path.unlink()
-            return None, rejects
         return staged, rejects
 
 
@@ -136,7 +133,7 @@ def _hearing(connection: duckdb.DuckDBPyConnection, reading: Reading, path: Path
 
 def _size(path: Path) -> int:
     try:
-        return path.stat().st_size
+        return path.stat().st_size if path.is_file() else 0
     except FileNotFoundError:  # a split without rows takes its file away
         return 0
 

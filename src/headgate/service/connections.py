@@ -41,6 +41,7 @@ from headgate.service.exploring import answering, check_selection
 from headgate.service.paging import Listings
 from headgate.service.resources import Collection, Content, see_published
 from headgate.service.specs import connection_spec
+from headgate.service.target_layout import LAYOUT, check_layout
 from headgate.sources import ConnectionSpec, is_reference, open_source
 from headgate.store import ScopedStore, Store
 from headgate.targets import Lake
@@ -194,6 +195,8 @@ class TargetConnections(Collection):
         except NotFound as error:
             raise DatasetIdMissing(f"params.dataSetId {shown(id_)} names no dataset of this sandbox.") from error
         self._check_key(params, mode, dataset)
+        if any(name in params for name in LAYOUT):
+            check_layout(params, self._lake.find(tuple(dataset.frozen["table"])))
         content["params"] = {**params, "dataSetId": id_, "writeMode": str(mode)}
         return Content(content.get("name", ""), content, links=[*links, id_])
 

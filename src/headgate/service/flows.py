@@ -14,6 +14,7 @@ from headgate.service.mapping_sets import frozen_mapping
 from headgate.service.paging import Listings
 from headgate.service.resources import Collection, Content, see_published
 from headgate.service.specs import connection_spec, flow_spec
+from headgate.service.target_layout import LAYOUT
 from headgate.sources import FlowSpec
 from headgate.store import ScopedStore, Store
 
@@ -179,12 +180,14 @@ def _frozen(store: ScopedStore, spec: FlowSpec, source: Resource, target: Resour
         frozen["target"] = old["target"]
     else:
         dataset = store.get(Kind.DATASET, target.params["dataSetId"])
+        layout = {name: target.params[name] for name in LAYOUT if name in target.params}
         frozen["target"] = {
             **_to(target),
             "dataSetId": dataset.id,
             "table": dataset.frozen["table"],
             "writeMode": target.params["writeMode"],
             **({"primaryKey": target.params["primaryKey"]} if "primaryKey" in target.params else {}),
+            **({"layout": layout} if layout else {}),
         }
     return frozen
 

@@ -2,6 +2,7 @@
 
 from headgate.targets import reject_files
 from headgate.targets.iceberg import REJECTED_PROPERTY, Lake, LakeTable, Landed, Replacement, Staged, Upsert
+from headgate.targets.layout import Layout
 from headgate.targets.leftovers import Leftovers
 from headgate.targets.reading import (
     BroughtFile,
@@ -20,6 +21,7 @@ __all__ = [
     "Lake",
     "LakeTable",
     "Landed",
+    "Layout",
     "Leftovers",
     "Replacement",
     "Retention",

@@ -36,10 +36,11 @@ from pyiceberg.table.metadata import TableMetadataV1
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from headgate import faults
-from headgate.errors import CommitConflict, TargetError, TargetUnavailable
+from headgate.errors import CommitConflict, SchemaMismatch, TargetError, TargetUnavailable
 from headgate.model.lake import PROVENANCE, RUN_ID, Column
 from headgate.model.runs import Json
 from headgate.targets.keys import Breaking, Keys, Upsert, keys_of, unbroken
+from headgate.targets.layout import Cut, Layout, Partition, declare_order, order_id, partition_of
 from headgate.targets.removal import Replacement, brought_by
 from headgate.targets.rewriting import Rewrite, Rewriting, live_rows, singled
 from headgate.targets.schema import SchemaChange, copy_options, evolve, field_ids, fitted, lake_type, schema_of, wire
@@ -64,6 +65,7 @@ _FIGURES = {
     "read_rows": "headgate.read-rows",
     "updated_rows": "headgate.updated-rows",
 }
+_AS_IT_COMES = Layout()
 _TRIES = 20
 _BUSY_SECONDS = 10
 _LONGEST_PAUSE = 2.0  # seconds
@@ -123,14 +125,19 @@ class Lake:
         except OperationalError:  # another process was making the catalog's tables at the same moment
             self._catalog = _catalog(warehouse)
 
-    def table(self, identifier: tuple[str, ...], columns: tuple[Column, ...]) -> "LakeTable":
+    def table(
+        self, identifier: tuple[str, ...], columns: tuple[Column, ...], layout: Layout = _AS_IT_COMES
+    ) -> "LakeTable":
         """The table of this name, made with `columns` when it does not exist yet.
 
-        What it has to change for them is part of the commit. Raises SchemaMismatch when that cannot be.
+        What it has to change for them is part of the commit. Raises SchemaMismatch when that cannot be, or when it is
+        partitioned in another way than `layout` says.
         """
         if (found := self.find(identifier)) is not None:
-            found.fit(columns)
+            found.fit(columns, layout)
             return found
+        schema = schema_of(columns)
+        spec, order = layout.spec(schema), layout.order(schema)
         properties = {
             "format-version": "2",
             "commit.retry.num-retries": "0",
@@ -141,11 +148,13 @@ class Lake:
             with _answering():
                 for depth in range(1, len(identifier)):
                     self._catalog.create_namespace_if_not_exists(identifier[:depth])
-                made = self._catalog.create_table(identifier, schema_of(columns), properties=properties)
+                made = self._catalog.create_table(
+                    identifier, schema, partition_spec=spec, sort_order=order, properties=properties
+                )
         except (TableAlreadyExistsError, IntegrityError):  # another run was first, with the table or a namespace
-            return self.table(identifier, columns)
+            return self.table(identifier, columns, layout)
         table = LakeTable(self._catalog, identifier, made, self._retention)
-        table.fit(columns)
+        table.fit(columns, layout)
         return table
 
     def find(self, identifier: tuple[str, ...]) -> "LakeTable | None":
@@ -192,6 +201,7 @@ class LakeTable:
         self._brought: tuple[Column, ...] = ()
         self.identifier = identifier
         self.schema = self._planned = table.schema()
+        self._layout = _AS_IT_COMES
 
     @property
     def name(self) -> str:
@@ -207,6 +217,11 @@ class LakeTable:
     def columns(self) -> tuple[Column, ...]:
         """Its columns with their lake types."""
         return tuple(Column(field.name, lake_type(field.field_type)) for field in self.schema.fields)
+
+    @property
+    def partition(self) -> tuple[Partition, str] | None:
+        """By what of which column it is partitioned; None when it is not. Raises TargetError for ways we never make."""
+        return partition_of(self._table.spec(), self.schema)
 
     @property
     def location(self) -> Path:
@@ -247,11 +262,22 @@ class LakeTable:
         """The folder of a run's data files."""
         return self.location / "data" / run_id
 
-    def fit(self, columns: tuple[Column, ...]) -> None:
-        """Plan for the table to hold `columns`, which their commit brings about. Raises SchemaMismatch."""
+    def fit(self, columns: tuple[Column, ...], layout: Layout = _AS_IT_COMES) -> None:
+        """Plan for the table to hold `columns`, which their commit brings about, in files of this `layout`.
+
+        Raises SchemaMismatch.
+        """
         change = Change(self._table)
         evolve(change, self.name, columns)
-        self._brought, self._planned = columns, change.table_metadata.schema()
+        self._brought, self._planned, self._layout = columns, change.table_metadata.schema(), layout
+        if layout.partition is not None and (held := self.partition) != (layout.partition, layout.delta):
+            is_ = f"partitioned by the {held[0]} of {held[1]!r}" if held is not None else "not partitioned"
+            raise SchemaMismatch(
+                f"The table {self.name} is {is_}, the target connection asks for the {layout.partition} of "
+                f"{layout.delta!r}. Make a target connection without params.partitionBy, or use a new dataset.",
+                column=layout.delta,
+            )
+        self._declare_order()
 
     def fitted(self, columns: tuple[Column, ...]) -> str:
         """What DuckDB selects from rows of `columns` so that they have the planned types; no value changes."""
@@ -261,12 +287,29 @@ class LakeTable:
         """What follows COPY … TO … so that a file with the columns `names` belongs to this table."""
         return copy_options(self._planned, names)
 
+    def write(
+        self, connection: duckdb.DuckDBPyConnection, query: str, names: tuple[str, ...], path: Path
+    ) -> tuple[Staged, ...]:
+        """Write the rows of `query`, which has the columns `names`, to `path` or to files named after it.
+
+        A file without rows is not kept.
+        """
+        written = Cut(self._planned, self._table.spec(), self._layout).write(connection, query, names, path)
+        staged = tuple(map(self.stage, written))
+        for file in staged:
+            if file.rows == 0:
+                file.path.unlink()
+        return tuple(file for file in staged if file.rows)
+
     def stage(self, path: Path) -> Staged:
         """Take up a Parquet file written with `copy_options()`, reading only its footer."""
-        return self.take_up(path, self._planned)
+        return self.take_up(path, self._planned, order_id=self._order_id)
 
-    def take_up(self, path: Path, schema: "Schema") -> Staged:
-        """As `stage()`, for a file written for another `schema` of the table."""
+    def take_up(
+        self, path: Path, schema: "Schema", *, like: DataFile | None = None, order_id: int | None = None
+    ) -> Staged:
+        """As `stage()`, for a file written for another `schema` of the table, in the partition of the file `like`."""
+        spec = self._table.spec()
         footer = pq.read_metadata(path)
         statistics = data_file_statistics_from_parquet_metadata(
             parquet_metadata=footer,
@@ -278,14 +321,14 @@ class LakeTable:
             content=DataFileContent.DATA,
             file_path=_uri(path),
             file_format=FileFormat.PARQUET,
-            partition=statistics.partition(self._table.spec(), schema),
+            partition=like.partition if like is not None else statistics.partition(spec, schema),
             file_size_in_bytes=size,
-            sort_order_id=None,
+            sort_order_id=order_id,
             equality_ids=None,
             key_metadata=None,
             **statistics.to_serialized_dict(),
         )
-        file.spec_id = self._table.spec().spec_id
+        file.spec_id = like.spec_id if like is not None else spec.spec_id
         uncompressed = sum(footer.row_group(index).total_byte_size for index in range(footer.num_row_groups))
         return Staged(path, footer.num_rows, size, uncompressed, file)
 
@@ -299,12 +342,34 @@ class LakeTable:
         if not folder.exists():
             return
         landed = set(self._landed_files(run_id))
-        for path in folder.iterdir():
-            if path not in landed and (attempt is None or path.name.startswith(f"{attempt}-")):
-                path.unlink(missing_ok=True)
-                faults.point("cleanup.mid")
-        if not any(folder.iterdir()):
-            folder.rmdir()
+        for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder comes before it
+            if attempt is None or path.relative_to(folder).parts[0].startswith(f"{attempt}-"):
+                if path.is_dir():
+                    _remove_empty(path)
+                elif path not in landed:
+                    path.unlink(missing_ok=True)
+                    faults.point("cleanup.mid")
+        _remove_empty(folder)
+
+    @property
+    def _order_id(self) -> int | None:
+        """The table's name for the order that files are written in; None when it has none."""
+        return order_id(self._table, self._layout.order(self._planned))
+
+    def _declare_order(self) -> None:
+        """Have the table name the order that files are written in, once it has the columns. Raises CommitConflict."""
+        order = self._layout.order(self._planned)
+        for tried in range(_TRIES):
+            columns = [self.schema.find_column_name(field.source_id) for field in order.fields]
+            if not columns or None in columns or order_id(self._table, order) is not None:
+                return
+            try:
+                with _answering():
+                    declare_order(self._table, order)
+            except CommitFailedException:
+                _pause(tried)
+            self._refresh()
+        raise CommitConflict(f"The table {self.name} was changed by others {_TRIES} times in a row.")
 
     # -- committing ------------------------------------------------------------------------------
 
@@ -532,6 +597,11 @@ class LakeTable:
 def _catalog(warehouse: Path) -> SqlCatalog:
     uri = f"sqlite:///{warehouse / 'catalog.db'}?timeout={_BUSY_SECONDS}"
     return SqlCatalog("lake", uri=uri, warehouse=_uri(warehouse))
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # it holds files that landed
+        folder.rmdir()
 
 
 def _pause(tried: int) -> None:

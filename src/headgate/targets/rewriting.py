@@ -101,7 +101,7 @@ class Rewriting:
                 f"COPY (SELECT {', '.join(map(quote, columns))} FROM {removal.kept(name, rows)}) "
                 f"TO {literal(str(path))} {copy_options(schema, columns)}"
             )
-        kept = self._table.take_up(path, schema)
+        kept = self._table.take_up(path, schema, like=task.file)
         return Rewrite(name, task.file, removed, kept if kept.rows else None)
 
 
@@ -111,17 +111,16 @@ def singled(table: "LakeTable", keys: Keys, staged: tuple["Staged", ...], prefix
         return staged
     names = tuple(column.name for column in table.brought)
 
-    def written(query: str) -> "Staged":
+    def written(query: str) -> tuple["Staged", ...]:
         path = staged[0].path.with_name(f"{prefix}single-{secrets.token_hex(4)}.parquet")
-        keys.connection.execute(f"COPY ({query}) TO {literal(str(path))} {table.copy_options(names)}")
-        return table.stage(path)
+        return table.write(keys.connection, query, names, path)
 
-    single = []
+    single: list[Staged] = []
     for file in staged:
         rows = f"read_parquet({literal(str(file.path))})"
         again = keys.repeats(rows)
-        single.append(written(f"SELECT {', '.join(map(quote, names))} FROM {keys.single(rows)}") if again else file)
-    return tuple(file for file in (*single, written(keys.last(names))) if file.rows)
+        single += written(f"SELECT {', '.join(map(quote, names))} FROM {keys.single(rows)}") if again else (file,)
+    return (*single, *written(keys.last(names)))
 
 
 def live_rows(

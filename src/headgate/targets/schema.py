@@ -105,9 +105,9 @@ def fitted(schema: Schema, columns: tuple[Column, ...]) -> str:
     )
 
 
-def copy_options(schema: Schema, names: tuple[str, ...]) -> str:
+def copy_options(schema: Schema, names: tuple[str, ...], *others: str) -> str:
     """What follows DuckDB's COPY … TO … so that a file with the columns `names` belongs to a table of `schema`."""
-    return f"(FORMAT parquet, COMPRESSION snappy, FIELD_IDS {field_ids(schema, names)})"
+    return f"({', '.join(('FORMAT parquet, COMPRESSION snappy', f'FIELD_IDS {field_ids(schema, names)}', *others))})"
 
 
 def field_ids(schema: Schema, names: tuple[str, ...]) -> str:
