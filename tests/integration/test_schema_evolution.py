@@ -316,6 +316,19 @@ def test_a_run_that_fails_leaves_the_columns_alone(deployment: Deployment, serve
     assert len(_table(deployment).iceberg.schemas()) == schemas
 
 
+def test_a_table_that_never_had_a_row_takes_other_types(deployment: Deployment, server: Database) -> None:
+    server.execute(
+        'CREATE TABLE events (at timestamp, v date, "Name" text, same int)',
+        "INSERT INTO events VALUES ('2024-01-01 10:00:00', 'infinity', 'a', 1)",
+    )
+    flow = server.flow(deployment)
+    _fault(_day(deployment, flow, 0))
+    server.execute("ALTER TABLE events ALTER COLUMN v TYPE text", 'ALTER TABLE events RENAME COLUMN "Name" TO name')
+    changes = _good(deployment, flow, 0)
+    assert [(each["column"], each["change"]) for each in changes] == [("v", "added"), ("name", "added")]
+    assert _seen(deployment) == [(datetime(2024, 1, 1, 10), 1, "infinity", "a")]
+
+
 def test_what_changed_is_reported_when_the_worker_died_after_its_commit(
     deployment: Deployment, server: Database
 ) -> None:

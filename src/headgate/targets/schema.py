@@ -14,6 +14,7 @@ from headgate.model.runs import Json
 
 if TYPE_CHECKING:
     from pyiceberg.table import Transaction
+    from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.update.schema import UpdateSchema
 
 __all__ = ["SchemaChange", "copy_options", "evolve", "field_ids", "fitted", "lake_type", "schema_of", "wire"]
@@ -78,20 +79,34 @@ def evolve(transaction: "Transaction", name: str, columns: tuple[Column, ...]) -
     """Have the table `name` hold `columns`, as part of `transaction`; what of that is more than provenance.
 
     Columns are added, and widened where Iceberg allows; none is taken away. Raises SchemaMismatch when a column
-    would have to become another one.
+    would have to become another one, unless the table has never had a row: its columns are those of a run that failed.
     """
     schema = transaction.table_metadata.schema()
-    held = LakeType("struct", fields=tuple((field.name, lake_type(field.field_type)) for field in schema.fields))
-    given = LakeType("struct", fields=tuple((column.name, column.type) for column in columns))
-    try:
-        changes = tuple(_differences((), held, given))
-    except _Misfit as misfit:
-        raise SchemaMismatch(f"The table {name} {misfit}", column=misfit.column) from None
-    if any(change.change != "absent" or _required(schema, change) for change in changes):
+    held = {field.name: lake_type(field.field_type) for field in schema.fields}
+    given = {column.name: column.type for column in columns}
+    replaced: list[str] = []
+    while True:
+        try:
+            changes = tuple(_member_differences((), held, given))
+            break
+        except _Misfit as misfit:
+            if not _replaceable(transaction.table_metadata, misfit.held):
+                raise SchemaMismatch(f"The table {name} {misfit}", column=misfit.column) from None
+            replaced.append(misfit.held)
+            del held[misfit.held]
+    if replaced or any(change.change != "absent" or _required(schema, change) for change in changes):
         with transaction.update_schema() as update:
+            for column in replaced:
+                update.delete_column((column,))
             for change in changes:
                 _apply(update, schema, change)
     return tuple(change for change in changes if change.path[0] not in PROVENANCE)
+
+
+def _replaceable(metadata: "TableMetadata", name: str) -> bool:
+    """Whether no row was ever brought to the column, and the table's files are not laid out by it."""
+    ways = (*metadata.spec().fields, *metadata.sort_order().fields)
+    return not metadata.snapshots and metadata.schema().find_field(name).field_id not in {way.source_id for way in ways}
 
 
 def fitted(schema: Schema, columns: tuple[Column, ...]) -> str:
@@ -132,10 +147,11 @@ def lake_type(type_: iceberg.IcebergType) -> LakeType:
 
 
 class _Misfit(Exception):
-    """Says what a table has and what the source has, and what to do."""
+    """Says what a table has and what the source has, and what to do. `held` is the table's column."""
 
-    def __init__(self, path: tuple[str, ...], reason: str) -> None:
+    def __init__(self, path: tuple[str, ...], reason: str, held: str = "") -> None:
         self.column = path[0]
+        self.held = held or self.column
         super().__init__(
             f"{reason} Declare the type of {self.column!r} with `params.columns` of the source connection, leave it "
             "out there, or use a new dataset."
@@ -169,6 +185,7 @@ def _member_differences(
                 (*path, name),
                 f"has a column {'.'.join((*path, spelled))!r}, the source {'.'.join((*path, name))!r}; names that "
                 "differ in case only cannot stand side by side.",
+                held=path[0] if path else spelled,
             )
         if name in held:
             yield from _differences((*path, name), held[name], type_)
