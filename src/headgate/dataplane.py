@@ -3,6 +3,8 @@
 Extensions come from their wheels (`duckdb-extension-*`, the same version as DuckDB) and must be signed.
 """
 
+import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import resources
@@ -12,7 +14,12 @@ import duckdb
 
 from headgate.errors import MissingExtra
 
-__all__ = ["connect", "literal", "load", "opened", "quote"]
+__all__ = ["connect", "lent", "literal", "load", "opened", "quote"]
+
+_ATTACHED = "SELECT database_name FROM duckdb_databases() WHERE NOT internal AND database_name <> 'memory'"
+_MOST_IDLE = 4  # engines of one size that are kept
+_idle: dict[str, list[duckdb.DuckDBPyConnection]] = defaultdict(list)
+_idle_lock = threading.Lock()
 
 
 def connect(*extensions: str, threads: int = 1, memory: str = "256MB") -> duckdb.DuckDBPyConnection:
@@ -27,6 +34,7 @@ def connect(*extensions: str, threads: int = 1, memory: str = "256MB") -> duckdb
             "threads": threads,
             "memory_limit": memory,
             "preserve_insertion_order": False,
+            "enable_external_file_cache": False,  # nothing is read twice, and engines are used again
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "allow_unsigned_extensions": False,
@@ -39,18 +47,74 @@ def connect(*extensions: str, threads: int = 1, memory: str = "256MB") -> duckdb
 
 
 @contextmanager
-def opened(*extensions: str, threads: int = 1, memory: str = "256MB") -> Iterator[duckdb.DuckDBPyConnection]:
+def opened(
+    *extensions: str, threads: int = 1, memory: str = "256MB", spill: Path | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """As `connect()`, for as long as the context is open. An open transaction is rolled back before the end.
+
+    What does not fit into memory goes to the folder `spill`, which is there for as long as it is needed.
 
     DuckDB 1.5.5 ends the process when closing an engine finds the server gone from an open transaction.
     """
     connection = connect(*extensions, threads=threads, memory=memory)
     try:
+        if spill is not None:
+            _spill_to(connection, str(spill))
         yield connection
     finally:
         with suppress(duckdb.Error):  # there is none, or its server is gone: either way it is over
             connection.rollback()
         connection.close()
+
+
+@contextmanager
+def lent(*, memory: str = "256MB", spill: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """As `opened()`, but an engine that another use left behind if there is one; without `spill` in memory alone.
+
+    It has its extensions still: loading one takes longer than reading a small window does. What was attached is
+    detached at the end; settings must not be changed, nor anything logged. An engine that something went wrong with,
+    that spilled, or that has tables left, is not used again.
+    """
+    with _idle_lock:
+        connection = _idle[memory].pop() if _idle[memory] else None
+    connection = connection or connect(memory=memory)
+    clean = False
+    try:
+        _spill_to(connection, str(spill or ""))
+        yield connection
+        clean = spill is None or not spill.exists()
+    finally:
+        try:
+            connection.rollback()
+        except duckdb.TransactionException:  # there is none
+            pass
+        except duckdb.Error:  # its server is gone: either way it is over
+            clean = False
+        if not (clean and _emptied(connection) and _kept(connection, memory)):
+            connection.close()
+
+
+def _spill_to(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
+    connection.execute(f"SET temp_directory = {literal(folder)}")
+
+
+def _emptied(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Detach all that is attached; whether nothing is left."""
+    try:
+        for (name,) in connection.execute(_ATTACHED).fetchall():
+            connection.execute(f"DETACH {quote(name)}")
+        return connection.execute("SELECT table_name FROM duckdb_tables()").fetchone() is None
+    except duckdb.Error:
+        return False
+
+
+def _kept(connection: duckdb.DuckDBPyConnection, memory: str) -> bool:
+    """Keep an engine for the next one who needs it, unless there are enough."""
+    with _idle_lock:
+        if len(_idle[memory]) >= _MOST_IDLE:
+            return False
+        _idle[memory].append(connection)
+        return True
 
 
 def load(connection: duckdb.DuckDBPyConnection, name: str) -> None:

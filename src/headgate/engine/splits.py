@@ -91,8 +91,9 @@ class Splits:
         path.parent.mkdir(parents=True, exist_ok=True)
         names = (*(column.name for column in landing.columns), FLOW_ID, RUN_ID)
         try:
-            with dataplane.opened(memory=self._settings.duckdb_memory) as connection:
-                connection.execute(f"SET temp_directory = {literal(str(path.with_suffix('.spill')))}")
+            # DuckDB 1.5.5 loses what is logged when an engine's logging is turned on a second time.
+            engine = dataplane.opened if reading.rejecting else dataplane.lent
+            with engine(memory=self._settings.duckdb_memory, spill=path.with_suffix(".spill")) as connection:
                 source.prepare(connection, reading)
                 with self._lease.breaking(connection.interrupt), _hearing(connection, reading, path) as rejects:
                     _check_types(connection, split.relation, reading.columns)

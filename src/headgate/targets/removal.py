@@ -94,7 +94,7 @@ class _Condition:
     predicate: str
 
     def opened(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        return dataplane.opened()
+        return dataplane.lent()
 
     def takes_all(self, file: "DataFile") -> bool:
         return bool(_StrictMetricsEvaluator(self.schema, self.expression).eval(file))
