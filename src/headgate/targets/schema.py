@@ -105,8 +105,8 @@ def evolve(transaction: "Transaction", name: str, columns: tuple[Column, ...]) -
 
 def _replaceable(metadata: "TableMetadata", name: str) -> bool:
     """Whether no row was ever brought to the column, and the table's files are not laid out by it."""
-    ways = (*metadata.spec().fields, *metadata.sort_order().fields)
-    return not metadata.snapshots and metadata.schema().find_field(name).field_id not in {way.source_id for way in ways}
+    used = {field.source_id for field in metadata.spec().fields} | {f.source_id for f in metadata.sort_order().fields}
+    return not metadata.snapshots and metadata.schema().find_field(name).field_id not in used
 
 
 def fitted(schema: Schema, columns: tuple[Column, ...]) -> str:
