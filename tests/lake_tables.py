@@ -24,18 +24,20 @@ class Ingest:
     def __init__(
         self,
         warehouse: Path,
+        identifier: tuple[str, ...] = IDENTIFIER,
         *,
         snapshots: int = 50,
         seconds: float = 86_400.0,
         unfinished: Collection[str] = (),
     ) -> None:
+        self.identifier = identifier
         self.unfinished = set(unfinished)
         self.lake = Lake(warehouse, Retention(snapshots, seconds, self.unfinished.intersection))
 
     @property
     def table(self) -> LakeTable:
         """The table as it is now, made when there is none."""
-        return self.lake.table(IDENTIFIER, COLUMNS)
+        return self.lake.table(self.identifier, COLUMNS)
 
     def bring(
         self,
@@ -51,8 +53,8 @@ class Ingest:
 
     def stage(self, table: LakeTable, rows: Sequence[tuple[int, str]], run_id: str, flow_id: str = FLOW) -> Staged:
         """Write the rows to one file."""
-        path = table.staging(run_id) / "1-all.parquet"
-        path.parent.mkdir(parents=True)
+        path = table.staging(run_id) / f"1-{uuid.uuid4()}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
         values = ", ".join(f"({at}, {literal(name)})" for at, name in rows)
         names = tuple(column.name for column in COLUMNS)
         with dataplane.opened() as connection:
