@@ -211,7 +211,9 @@ def test_a_run_that_kills_every_worker_is_failed(deployment: Deployment, source:
     deployment.attempt().execute()
     failed = deployment.scoped.run(run.id)
     assert failed.state is RunState.FAILED
-    assert failed.metrics["statusSummary"]["errors"][0]["code"] == "CONNECTOR-2003-500"
+    [error] = failed.metrics["statusSummary"]["errors"]
+    assert error["code"] == "CONNECTOR-2003-500"
+    assert error["message"].count("dead was not heard of after 20") == deployment.settings.max_attempts
 
 
 def test_a_lease_that_was_taken_over_cannot_be_written_with(

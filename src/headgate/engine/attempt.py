@@ -1,5 +1,7 @@
 """One try at a run: plan, read the splits into staged files, commit once, report."""
 
+from collections.abc import Collection
+from datetime import UTC, datetime
 from typing import Any
 
 from headgate import faults
@@ -19,7 +21,7 @@ from headgate.errors import (
 )
 from headgate.model.lake import FLOW_ID, RUN_ID, Column, LakeType
 from headgate.model.resources import now_ms
-from headgate.model.runs import RunState
+from headgate.model.runs import Json, RunState
 from headgate.rejects import Rejects
 from headgate.sources import Reading, Selection, Source, open_source
 from headgate.store import Claim, Store
@@ -42,39 +44,47 @@ class Attempt:
         self._tolerance = Tolerance.of(claim.run.frozen)
         self._report = Report(claim.run, self._tolerance.diagnostics)
         self.lease = Lease(store.queue, claim.run, settings.lease, lambda: self._splits.progress())
-        self._splits = Splits(claim.run, self.lease, self._report, settings)
+        self._splits = Splits(claim.run, self.lease, self._report, store.queue, settings)
 
     def execute(self) -> None:
         """Run the attempt and store how it ended. Raises nothing that concerns this run alone."""
         try:
-            with self.lease:
-                try:
-                    faults.point("claim.after")
-                    self._refuse_poison()
-                    self._ingest()
-                except HeadgateError:
-                    self.lease.check()  # a broken-off read fails in any way; the reason for it counts
+            try:
+                self._run_to_its_end()
+            except HandedBack:
+                self._leave()
+                self._store.queue.hand_back(self.run)
+                emit("attempt.handed_back", run=self.run.id, attempt=self.run.attempt)
+            except RunCancelled:
+                self._end(RunState.CANCELLED)
+            except HeadgateError as error:
+                if error.retryable and self.run.attempt < self._settings.max_attempts:
+                    self._leave()
+                    pause = 2.0 ** (self.run.attempt - 1)
+                    self._store.queue.retry(self.run, pause=pause, error={"code": error.code, "message": error.detail})
+                    emit("attempt.retried", run=self.run.id, code=error.code, reason=error.detail, pause=pause)
+                elif isinstance(error, AttemptLost):
                     raise
-                except Exception as error:
-                    self.lease.check()
-                    raise _unexpected(error) from error
-                self._finish(RunState.SUCCESS)
+                else:
+                    self._end(RunState.FAILED, error)
         except AttemptLost as lost:
             emit("attempt.lost", level="warning", run=self.run.id, attempt=self.run.attempt, reason=lost.detail)
-        except HandedBack:
-            self._sweep()
-            self._store.queue.hand_back(self.run)
-            emit("attempt.handed_back", run=self.run.id, attempt=self.run.attempt)
-        except RunCancelled:
-            self._end(RunState.CANCELLED)
-        except HeadgateError as error:
-            if error.retryable and self.run.attempt < self._settings.max_attempts:
-                self._sweep()
-                pause = 2.0 ** (self.run.attempt - 1)
-                self._store.queue.retry(self.run, pause=pause)
-                emit("attempt.retried", run=self.run.id, code=error.code, reason=error.detail, pause=pause)
-            else:
-                self._end(RunState.FAILED, error)
+            self._sweep_own()
+
+    def _run_to_its_end(self) -> None:
+        with self.lease:
+            try:
+                faults.point("claim.after")
+                self.lease.check()
+                self._refuse_poison()
+                self._ingest()
+            except HeadgateError:
+                self.lease.check()  # a broken-off read fails in any way; the reason for it counts
+                raise
+            except Exception as error:
+                self.lease.check()
+                raise _unexpected(error) from error
+            self._finish(RunState.SUCCESS)
 
     # -- the path of a run -----------------------------------------------------------------------
 
@@ -106,11 +116,13 @@ class Attempt:
             self._commit(table, staged, reading, landing)
 
     def _refuse_poison(self) -> None:
-        if self.run.attempt > self._settings.max_attempts:
-            raise TooManyAttempts(
-                f"The worker died in each of {self._settings.max_attempts} attempts at this run. "
-                "Look for its last lines in the log, then try a smaller window."
-            )
+        if self.run.attempt <= self._settings.max_attempts:
+            return
+        told = " ".join(_told(past) for past in self.run.past_attempts)
+        raise TooManyAttempts(
+            f"None of {self._settings.max_attempts} attempts at this run came to an end. {told} "
+            "Look for the last lines of these workers in the log, then try a smaller window."
+        )
 
     def _open_source(self, frozen: dict[str, Any]) -> Source:
         scoped = self._store.scoped(self.run.scope)
@@ -138,7 +150,7 @@ class Attempt:
                 "headgate.window-end": str(run.window.end_ms),
                 REJECTED_PROPERTY: str(self._report.rejects.count),
             },
-            prefix=f"{run.attempt}-",
+            prefix=f"{run.fence}-",
             confirm=self.lease.confirm,
             breaking=self.lease.breaking,
         )
@@ -186,16 +198,19 @@ class Attempt:
 
     def _finish(self, state: RunState, error: HeadgateError | None = None) -> None:
         faults.point("finish.before")
+        # What has not landed of a run that has never will. Of another, files go once the store says that it ended.
+        swept = self._sweep(rejects=False) if state is RunState.SUCCESS else False
         self._store.queue.finish(
             self.run,
             state,
             metrics=self._report.metrics(state, error),
             activities=self._report.activities(state, error),
             snapshot_id=self._report.snapshot_id,
-            tidy=state is RunState.SUCCESS,
+            tidy=swept and not self.run.untidy,
         )
         faults.point("commit.after_record")
-        self._sweep(whole=True, rejects=state is RunState.CANCELLED)
+        if state is not RunState.SUCCESS:
+            self._sweep(rejects=state is RunState.CANCELLED)
         emit(
             f"run.{state}",
             level="warning" if error else "info",
@@ -208,29 +223,55 @@ class Attempt:
 
     def _end(self, state: RunState, error: HeadgateError | None = None) -> None:
         """End without rows, unless an attempt had landed them before it could be stopped."""
+        if self._give_up():
+            self._finish(state, error)
+        else:
+            self._finish(RunState.SUCCESS)
+
+    def _leave(self) -> None:
+        """Leave what is staged, for another attempt, and nothing else. Raises AttemptLost."""
+        self.lease.flush()
+        self._sweep_own()
+
+    def _sweep_own(self) -> None:
+        """Take away what this attempt has written but the store did not record, which no other will use."""
         try:
-            if self._give_up():
-                self._finish(state, error)
-            else:
-                self._finish(RunState.SUCCESS)
-        except AttemptLost as lost:
-            emit("attempt.lost", level="warning", run=self.run.id, attempt=self.run.attempt, reason=lost.detail)
+            recorded = {file.name for split in self._store.queue.staged(self.run) for file in split.files}
+        except HeadgateError as error:
+            emit("attempt.not_swept", level="warning", run=self.run.id, reason=error.detail)
+        else:
+            self._sweep(own=True, keep=recorded)
 
-    def _sweep(self, *, whole: bool = False, rejects: bool = True) -> None:
-        """Take staged files of this attempt, or of the whole run once it has ended, away that no snapshot lists.
+    def _sweep(self, *, own: bool = False, keep: Collection[str] = (), rejects: bool = True) -> bool:
+        """Take the run's files away that no snapshot lists, but those to `keep`; only this attempt's if `own`.
 
-        With `rejects`, what was published of the records it rejected goes too.
-
-        What cannot be done now must not keep the run from its end.
+        With `rejects`, what was published of the records it rejected goes too. What cannot be done now must not keep
+        the run from its end; whether it was done.
         """
         try:
             table = self._lake.find(tuple(self.run.frozen["target"]["table"]))
             if table is not None:
-                table.sweep(self.run.id, attempt=None if whole else self.run.attempt)
+                table.sweep(self.run.id, prefix=f"{self.run.fence}-" if own else "", keep=keep)
                 if rejects:
-                    reject_files.withdraw(table, self.run.id, fence=None if whole else self.run.fence)
+                    reject_files.withdraw(table, self.run.id, fence=self.run.fence if own else None)
         except Exception as error:  # noqa: BLE001 - a leftover file is no reason to lose the run's end
             emit("attempt.not_swept", level="warning", run=self.run.id, reason=str(error))
+            return False
+        return True
+
+
+def _told(past: Json) -> str:
+    """What is known of an attempt that did not end the run, in a sentence."""
+    if (error := past.get("error")) is not None:
+        return f"Attempt {past['attempt']} failed: {error['message']}"
+    progress = past["progress"]
+    ended = datetime.fromtimestamp(past["leaseEndedAtUTC"] / 1000, UTC).isoformat(timespec="seconds")
+    done = (
+        f"{progress['splitsDone']} of {progress['splitsTotal']} splits and {progress['stagedBytes']:,} bytes staged"
+        if progress.get("splitsTotal")
+        else "nothing staged"
+    )
+    return f"Attempt {past['attempt']}: {past['worker']} was not heard of after {ended}, with {done}."
 
 
 def _unexpected(error: Exception) -> RunError:

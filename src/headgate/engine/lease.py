@@ -14,6 +14,7 @@ from typing import Self
 from headgate import faults
 from headgate.errors import AttemptLost, HeadgateError, RunCancelled
 from headgate.model.runs import Json, Run
+from headgate.model.splits import StagedSplit
 from headgate.store import Queue
 from headgate.telemetry import emit
 
@@ -37,11 +38,17 @@ class Lease(AbstractContextManager["Lease"]):
         self._expires = time.monotonic() + seconds
         self._reason: HeadgateError | None = None
         self._breaks: list[Callable[[], None]] = []
+        self._noted: list[StagedSplit] = []
+        self._shown = -_BEAT  # when the progress was stored last, by the monotonic clock
         self._lock = threading.Lock()
+        self._renewing = threading.Lock()
+        self._stopped = threading.Event()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name=f"lease-{run.id[:8]}", daemon=True)
 
     def __enter__(self) -> Self:
+        if self._run.cancel_requested:
+            self.stop(RunCancelled(id=self._run.id))
         self._thread.start()
         return self
 
@@ -64,6 +71,21 @@ class Lease(AbstractContextManager["Lease"]):
         self._renew()
         self.check()
 
+    def note(self, split: StagedSplit) -> None:
+        """Have the store record a staged split, with the next heartbeat."""
+        with self._lock:
+            self._noted.append(split)
+
+    def flush(self) -> None:
+        """Have the store record now what was noted. Raises AttemptLost."""
+        if self._noted:
+            self._renew()
+
+    def pause(self, seconds: float) -> None:
+        """Wait, but not longer than the work may go on; then as `check()`."""
+        self._stopped.wait(seconds)
+        self.check()
+
     @contextmanager
     def breaking(self, break_off: Callable[[], None]) -> Iterator[None]:
         """While the context is open, have `break_off` called when the work must stop."""
@@ -81,6 +103,7 @@ class Lease(AbstractContextManager["Lease"]):
         with self._lock:
             if self._reason is None:
                 self._reason = reason
+        self._stopped.set()
         self._break_off()
 
     def _break_off(self) -> None:
@@ -106,8 +129,15 @@ class Lease(AbstractContextManager["Lease"]):
 
     def _renew(self) -> None:
         faults.point("heartbeat")
-        asked = time.monotonic()
-        cancelled = self._queue.heartbeat(self._run, lease=self._seconds, metrics=self._progress())
-        self._expires = asked + self._seconds
+        with self._renewing:
+            asked = time.monotonic()
+            metrics = self._progress() if asked - self._shown >= _BEAT else None
+            noted = tuple(self._noted)
+            cancelled = self._queue.heartbeat(self._run, lease=self._seconds, metrics=metrics, staged=noted)
+            self._expires = asked + self._seconds
+            with self._lock:
+                del self._noted[: len(noted)]
+            if metrics is not None:
+                self._shown = asked
         if cancelled:
             self.stop(RunCancelled(id=self._run.id))

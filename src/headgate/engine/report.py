@@ -4,15 +4,16 @@
 Times are milliseconds since the epoch, sizes bytes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from headgate.errors import RECORD_ERROR, REJECTED, HeadgateError
 from headgate.model.addresses import EXPORT, ROW_ERRORS, SAMPLE
 from headgate.model.resources import now_ms
 from headgate.model.runs import Json, Run, RunState
+from headgate.model.splits import StagedSplit
 from headgate.rejects import Rejects
 from headgate.sources import Reading
-from headgate.targets import Staged
 
 __all__ = ["Report"]
 
@@ -59,13 +60,21 @@ class Report:
         if files:
             self.input_files = sum(len(split.files) for split in reading.splits)
 
-    def count(self, file: Staged) -> None:
-        """Take up a staged file."""
-        self.rows += file.rows
-        self.staged_bytes += file.size
-        self.staged_files += 1
-        if self.input_files is None:
-            self.input_bytes += file.uncompressed
+    def replanned(self, splits: Sequence[StagedSplit]) -> None:
+        """Take up that an earlier attempt's reading, of these splits, takes the place of the planned one."""
+        self.splits = len(splits)
+        if self.input_files is not None:
+            self.input_files = sum(split.input_files for split in splits)
+
+    def count(self, split: StagedSplit, rejects: Rejects | None = None) -> None:
+        """Take up a split that is staged, and what it left out."""
+        self.rows += split.rows
+        self.staged_bytes += split.size
+        self.staged_files += len(split.files)
+        self.input_bytes += split.uncompressed if self.input_files is None else split.input_bytes
+        self.splits_done += 1
+        if rejects is not None:
+            self.rejects.merge(rejects)
 
     def progress(self) -> Json:
         """`metrics` of a run that is under way."""

@@ -1,8 +1,10 @@
 """The splits of a run read into staged files, some at a time, and how far that has come."""
 
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+import shutil
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -15,15 +17,34 @@ from headgate.dataplane import literal, quote
 from headgate.engine.landing import Landing, refusal
 from headgate.engine.lease import Lease
 from headgate.engine.report import Report
-from headgate.errors import HeadgateError, MappingFailed, TargetError, UnholdableValue, UnsupportedType
+from headgate.engine.reuse import Earlier, Kept, digest_of_reading, digest_of_split
+from headgate.errors import HeadgateError, MappingFailed, SourceError, TargetError, UnholdableValue, UnsupportedType
 from headgate.mapping import rejection
 from headgate.model.lake import FLOW_ID, RUN_ID, Column
+from headgate.model.resources import now_ms
 from headgate.model.runs import Json, Run
+from headgate.model.splits import StagedFile, StagedSplit
 from headgate.rejects import Rejects, listening
 from headgate.sources import Reading, Source, Split
+from headgate.store import Queue
 from headgate.targets import LakeTable, Staged, reject_files
+from headgate.telemetry import emit
 
 __all__ = ["Splits"]
+
+_TRIES = 4  # at one split, as long as what fails it may pass
+_PAUSE = 0.5  # seconds before the second try; each later pause is twice as long
+
+
+@dataclass(frozen=True, slots=True)
+class _Copied:
+    """What one split came to; no file when it has no rows."""
+
+    split_id: str
+    files: tuple[Staged, ...]
+    rejects: Rejects
+    path: Path
+    started: int
 
 
 class Splits:
@@ -32,63 +53,126 @@ class Splits:
     `rejected` are the data files, there or not, whose splits left records out, which lie staged beside them.
     """
 
-    def __init__(self, run: Run, lease: Lease, report: Report, settings: Settings) -> None:
+    def __init__(self, run: Run, lease: Lease, report: Report, queue: Queue, settings: Settings) -> None:
         self.rejected: list[Path] = []
         self._run = run
         self._lease = lease
         self._report = report
+        self._queue = queue
         self._settings = settings
         self._staging: Path | None = None
 
     def read(self, source: Source, reading: Reading, landing: Landing, table: LakeTable) -> list[Staged]:
-        """Read all splits, some at a time. The first failure breaks the others off.
+        """Read all splits, some at a time, but those that an earlier attempt has staged and that are still exact.
 
-        Raises SourceError, TargetError, MappingFailed, and what stops the lease.
+        The first failure breaks the others off. Raises SourceError, TargetError, MappingFailed, and what stops the
+        lease.
         """
         self._staging = table.staging(self._run.id)
-        staged: list[Staged] = []
-        with (
-            self._lease.breaking(partial(source.interrupt, reading)),
-            ThreadPoolExecutor(self._settings.parallel_splits, f"split-{self._run.id[:8]}") as pool,
-        ):
-            pending: dict[Future[tuple[tuple[Staged, ...], Rejects]], Path] = {
-                pool.submit(self._read_split, source, reading, landing, split, table, path): path
-                for split in reading.splits
-                for path in [self._staging / f"{self._run.attempt}-{split.id}.parquet"]
-            }
-            try:
-                for done in as_completed(pending):
-                    files, rejects = done.result()
-                    staged += files
-                    for file in files:
-                        self._report.count(file)
-                    if rejects.count:
-                        self.rejected.append(pending[done])
-                        self._report.rejects.merge(rejects)
-                    self._report.splits_done += 1
-            except BaseException as error:
-                for split in pending:
-                    split.cancel()
-                if isinstance(error, HeadgateError):
-                    self._lease.stop(error)
-                raise
-        if self._report.input_files is not None:
-            self._report.input_bytes = sum(file.size for split in reading.splits for file in split.files)
-        return staged
+        staged = self._queue.staged(self._run) if self._run.fence > 1 else []
+        earlier, digest = Earlier(staged, table, self._run.id), digest_of_reading(reading, landing, table)
+        if (whole := earlier.reading(digest)) is not None:
+            self._report.replanned([kept.split for kept in whole])
+            return self._take_over(whole)
+        missing: dict[str, Split] = {}
+        kept: list[Kept] = []
+        for split in reading.splits:
+            if (found := earlier.split(digest_of_split(split, digest))) is None:
+                missing[split.id] = split
+            else:
+                kept.append(self._ours(found, len(reading.splits)))
+        files = self._take_over(kept)
+        with closing(self._copied(source, reading, landing, table, missing.values())) as all_copied:
+            for copied in all_copied:
+                about = self._about(missing[copied.split_id], copied, reading, digest)
+                self._report.count(about, copied.rejects)
+                if copied.rejects.count:  # what they are is no part of what is recorded, so that they are read again
+                    self.rejected.append(copied.path)
+                else:
+                    self._lease.note(about)
+                files += copied.files
+        return files
 
     def progress(self) -> Json:
         """`metrics` for now, with what is written of the splits that are not done yet."""
         if self._staging is not None and self._staging.exists():
-            files = (file for top in self._staging.glob(f"{self._run.attempt}-*") for file in (top, *top.rglob("*")))
+            files = (file for top in self._staging.glob(f"{self._run.fence}-*") for file in (top, *top.rglob("*")))
             self._report.written_bytes = sum(_size(file) for file in files)
         return self._report.progress()
 
-    def _read_split(
-        self, source: Source, reading: Reading, landing: Landing, split: Split, table: LakeTable, path: Path
-    ) -> tuple[tuple[Staged, ...], Rejects]:
-        """Copy one split to its Parquet file at `path`, or to several named after it; to none when it has no rows."""
-        self._lease.check()
+    def _take_over(self, kept: Sequence[Kept]) -> list[Staged]:
+        """The files of splits that are staged already."""
+        for each in kept:
+            self._report.count(each.split)
+        if kept:
+            emit("splits.reused", run=self._run.id, splits=len(kept), rows=sum(each.split.rows for each in kept))
+        return [file for each in kept for file in each.files]
+
+    def _ours(self, kept: Kept, total: int) -> Kept:
+        """The same split as part of this attempt's reading, so that a later one finds all of it under one fence."""
+        split = replace(kept.split, fence=self._run.fence, attempt=self._run.attempt, total=total)
+        self._lease.note(split)
+        return replace(kept, split=split)
+
+    def _about(self, split: Split, copied: _Copied, reading: Reading, digest: str) -> StagedSplit:
+        folder, files = copied.path.parent, copied.files
+        return StagedSplit(
+            split_id=split.id,
+            fence=self._run.fence,
+            attempt=self._run.attempt,
+            total=len(reading.splits),
+            reading=digest,
+            digest=digest_of_split(split, digest),
+            files=tuple(StagedFile(str(file.path.relative_to(folder)), file.rows, file.size) for file in files),
+            uncompressed=sum(file.uncompressed for file in files),
+            input_files=len(split.files),
+            input_bytes=sum(file.size for file in split.files),
+            started_at=copied.started,
+            staged_at=now_ms(),
+        )
+
+    def _copied(
+        self, source: Source, reading: Reading, landing: Landing, table: LakeTable, splits: Iterable[Split]
+    ) -> Generator[_Copied, None, None]:
+        """Copy the splits, some at a time, each as it gets done."""
+        with (
+            self._lease.breaking(partial(source.interrupt, reading)),
+            ThreadPoolExecutor(self._settings.parallel_splits, f"split-{self._run.id[:8]}") as pool,
+        ):
+            pending = [pool.submit(self._copy, source, reading, landing, table, split) for split in splits]
+            try:
+                for done in as_completed(pending):
+                    yield done.result()
+            except BaseException as error:
+                for each in pending:
+                    each.cancel()
+                if isinstance(error, HeadgateError):
+                    self._lease.stop(error)
+                raise
+
+    def _copy(self, source: Source, reading: Reading, landing: Landing, table: LakeTable, split: Split) -> _Copied:
+        """Copy one split, and again with a pause between, as long as what fails it may pass in the same reading."""
+        for tried in range(_TRIES):
+            self._lease.check()
+            try:
+                return self._try(source, reading, landing, table, split)
+            except SourceError as error:
+                self._lease.check()  # a broken-off read fails in any way; the reason for it counts
+                if not error.passing or tried == _TRIES - 1:
+                    raise
+                pause = _PAUSE * 2**tried
+                emit(
+                    "split.retried", level="warning", run=self._run.id, split=split.id, reason=error.detail, pause=pause
+                )
+                self._lease.pause(pause)
+        raise AssertionError  # the last try returns or raises
+
+    def _try(self, source: Source, reading: Reading, landing: Landing, table: LakeTable, split: Split) -> _Copied:
+        """Copy one split to its Parquet file, or to several named after it; to none when it has no rows."""
+        started = now_ms()
+        path = table.staging(self._run.id) / f"{self._run.fence}-{split.id}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(path.with_suffix(""), ignore_errors=True)  # of a try that failed
         names = (*(column.name for column in landing.columns), FLOW_ID, RUN_ID)
         try:
             # DuckDB 1.5.5 loses what is logged when an engine's logging is turned on a second time.
@@ -119,7 +203,7 @@ class Splits:
             raise source.translate(error) from error
         if rejects.count:
             reject_files.stage(path, rejects)
-        return staged, rejects
+        return _Copied(split.id, staged, rejects, path, started)
 
 
 @contextmanager

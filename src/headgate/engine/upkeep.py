@@ -4,6 +4,7 @@ import threading
 import time
 
 from headgate.errors import HeadgateError
+from headgate.model.runs import Run, RunState
 from headgate.store import Store
 from headgate.targets import Lake, Leftovers
 from headgate.telemetry import emit
@@ -16,13 +17,17 @@ _PAUSE = 600.0  # seconds between two looks at a table
 class Upkeep:
     """Deletes, in a thread of its own, what is left over in tables that runs have written to.
 
-    A table is looked at for as long as there is something left in it; `grace` is in seconds.
+    A table is looked at for as long as there is something left in it. What a run staged that ended without rows goes
+    once no worker that was lost over it can still be writing, a `lease` after the end. `grace` and `lease` are in
+    seconds.
     """
 
-    def __init__(self, lake: Lake, store: Store, grace: float) -> None:
+    def __init__(self, lake: Lake, store: Store, grace: float, lease: float) -> None:
         self._lake = lake
         self._store = store
         self._grace = grace
+        self._lease = lease
+        self._look_at = 0.0  # when to look for runs that ended untidily, by the monotonic clock
         self._pause = min(_PAUSE, grace)
         self._due: dict[tuple[str, ...], float] = {}
         self._tables: dict[tuple[str, ...], Leftovers] = {}
@@ -46,6 +51,9 @@ class Upkeep:
 
     def _work(self) -> None:
         while not self._over.wait(min(1.0, self._pause)):
+            if time.monotonic() >= self._look_at:
+                self._look_at = time.monotonic() + self._lease
+                self._tidy_runs()
             with self._lock:
                 due = [identifier for identifier, moment in self._due.items() if moment <= time.monotonic()]
                 for identifier in due:
@@ -54,6 +62,32 @@ class Upkeep:
                 if self._over.is_set():
                     return
                 self._tidy(identifier)
+
+    def _tidy_runs(self) -> None:
+        """Delete what ended runs may have left, whichever worker had them."""
+        try:
+            runs = self._store.queue.untidy(ended_before=self._lease)
+            tidied = [run for run in runs if self._tidy_run(run)]
+            if tidied:
+                self._store.queue.tidied(tidied)
+        except HeadgateError as error:
+            emit("runs.not_tidied", level="warning", reason=error.detail)
+        except Exception as error:  # noqa: BLE001 - upkeep must go on
+            emit("runs.not_tidied", level="error", exc_info=error)
+
+    def _tidy_run(self, run: Run) -> bool:
+        """Take away what a run staged in vain; whether that was possible."""
+        identifier = tuple(run.frozen["target"]["table"])
+        if run.state is RunState.SUCCESS:  # its files may have been listed and replaced, and still be read
+            self.written(identifier)
+            return True
+        try:
+            if (table := self._lake.find(identifier)) is not None:
+                table.sweep(run.id)
+        except (HeadgateError, OSError) as error:
+            emit("run.not_tidied", level="warning", run=run.id, reason=str(error))
+            return False
+        return True
 
     def _tidy(self, identifier: tuple[str, ...]) -> None:
         leftovers = self._tables.get(identifier)

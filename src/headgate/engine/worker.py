@@ -34,7 +34,7 @@ class Worker:
         self._store = store
         self._lake = lake
         self._settings = settings
-        self._upkeep = Upkeep(lake, store, settings.read_grace)
+        self._upkeep = Upkeep(lake, store, settings.read_grace, settings.lease)
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._free = threading.Semaphore(settings.parallel_runs)

@@ -12,6 +12,7 @@ __all__ = [
     "RunCancelled",
     "RunError",
     "SchemaMismatch",
+    "SnapshotGone",
     "SourceAccessDenied",
     "SourceChanged",
     "SourceError",
@@ -39,12 +40,20 @@ class SourceError(RunError):
     """The source could not be read."""
 
     code = "CONNECTOR-1001-500"
+    passing = False  # whether the same read of the same state may succeed a moment later
 
 
 class SourceUnreachable(SourceError):
     """The source cannot be reached just now."""
 
     retryable = True
+    passing = True
+
+
+class SnapshotGone(SourceUnreachable):
+    """The state of the source that the run was reading is gone; another attempt reads a new one."""
+
+    passing = False
 
 
 class SourceAccessDenied(SourceError):

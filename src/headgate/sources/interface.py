@@ -89,12 +89,15 @@ class Split:
     `relation` is a DuckDB SELECT that yields the split's rows with the columns of its reading, in order and
     in type; run it on a connection that `Source.prepare()` has made ready. `id` is the same for the same plan.
     A value that its column cannot hold makes the SELECT fail; `Source.translate()` says which. Of a selection that
-    is `rejecting`, the record is left out, and whoever is `listening()` is told.
+    is `rejecting`, the record is left out, and whoever is `listening()` is told. `state` tells the state of the
+    source that it is read in from every other: with equal ones, the same SELECT yields the same rows at any time. None
+    where the source cannot tell.
     """
 
     id: str
     relation: str
     files: tuple[FileRef, ...] = ()
+    state: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from headgate.errors import AttemptLost
 from headgate.model.resources import new_etag, now_ms
 from headgate.model.runs import Json, Run, RunState
-from headgate.model.splits import StagedSplit
+from headgate.model.splits import StagedFile, StagedSplit
 from headgate.store import schedules, tables
 from headgate.store.deliveries import announce
 from headgate.store.scoped import run_of
@@ -142,7 +142,10 @@ class Queue:
         columns = [column for column in _SPLITS.c if column.name != "run_id"]
         chosen = sa.select(*columns).where(_SPLITS.c.run_id == run.id).order_by(_SPLITS.c.fence.desc())
         with self._transactions.read() as connection:
-            return [StagedSplit(**row._mapping) for row in connection.execute(chosen)]
+            rows = connection.execute(chosen).all()
+        return [
+            StagedSplit(**{**row._mapping, "files": tuple(StagedFile(**file) for file in row.files)}) for row in rows
+        ]
 
     def finish(
         self,

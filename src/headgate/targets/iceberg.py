@@ -10,7 +10,7 @@ import json
 import random
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -332,23 +332,27 @@ class LakeTable:
         uncompressed = sum(footer.row_group(index).total_byte_size for index in range(footer.num_row_groups))
         return Staged(path, footer.num_rows, size, uncompressed, file)
 
-    def sweep(self, run_id: str, *, attempt: int | None = None) -> None:
-        """Delete what a run has staged and no snapshot lists; of one attempt only, when given.
+    def sweep(self, run_id: str, *, prefix: str = "", keep: Collection[str] = ()) -> None:
+        """Delete what a run has staged and no snapshot lists, but the files of the names to `keep`.
 
-        Files of another attempt may only be swept once the run's rows have landed: until then their worker
-        could still commit them.
+        Only files whose names begin with `prefix`. Those of another attempt may only be swept once the run's rows have
+        landed or never will: until then another worker could still commit them.
         """
         folder = self.staging(run_id)
         if not folder.exists():
             return
-        landed = set(self._landed_files(run_id))
-        for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder comes before it
-            if attempt is None or path.relative_to(folder).parts[0].startswith(f"{attempt}-"):
-                if path.is_dir():
-                    _remove_empty(path)
-                elif path not in landed:
-                    path.unlink(missing_ok=True)
-                    faults.point("cleanup.mid")
+        found = [
+            path
+            for path in sorted(folder.rglob("*"), reverse=True)  # what is in a folder comes before it
+            if (name := str(path.relative_to(folder))).startswith(prefix) and name not in keep
+        ]
+        landed = set(self._landed_files(run_id)) if found else set()
+        for path in found:
+            if path.is_dir():
+                _remove_empty(path)
+            elif path not in landed:
+                path.unlink(missing_ok=True)
+                faults.point("cleanup.mid")
         _remove_empty(folder)
 
     @property

@@ -119,4 +119,4 @@ def _split(layout: Layout, files: Sequence[FileRef]) -> Split:
     for file in files:
         named = named.replace(literal(file.path), literal(file.original)) if file.original else named
     digest = hashlib.sha256(f"{named}\n{pinned}".encode()).hexdigest()
-    return Split(f"files-{digest[:20]}", relation, tuple(files))
+    return Split(f"files-{digest[:20]}", relation, tuple(files), pinned)

@@ -42,7 +42,8 @@ _TABLE = """
 SELECT c.oid, n.nspname, c.relname,
        c.relkind IN ('r', 'm') AND am.amname = 'heap',
        CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) ELSE 0 END,
-       current_setting('block_size')::int
+       current_setting('block_size')::int,
+       c.relrowsecurity
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam
@@ -79,6 +80,15 @@ JOIN (VALUES ('intervalstyle', 'iso_8601'), ('datestyle', 'ISO, YMD'), ('timezon
              ('transaction_timeout', '0'), ('idle_in_transaction_session_timeout', '0'))
   AS v(name, value) ON lower(s.name) = v.name
 """
+# What a snapshot of this server sees: with equal texts the same, for as long as the server runs. A restart after a
+# crash may lose commits that were seen, and then gives their numbers to others; it resets the statistics too. A standby
+# does not list what is under way.
+_STATE = """
+SELECT CASE WHEN NOT pg_is_in_recovery() THEN
+  concat_ws(' ', pg_current_snapshot(), current_database(), pg_postmaster_start_time(), stats_reset)
+END
+FROM pg_catalog.pg_stat_bgwriter WHERE stats_reset IS NOT NULL
+"""
 _BRIEFLY = f"SET LOCAL statement_timeout = '{CONNECT_SECONDS}s'"
 _ALL_TABLES = """
 SELECT n.nspname, c.relname, has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
@@ -107,6 +117,7 @@ class _Table:
     heap: bool
     bytes: int
     page: int
+    secured: bool
 
     @property
     def relation(self) -> Relation:
@@ -267,7 +278,7 @@ def _table(session: psycopg.Connection[tuple[Any, ...]], selection: Selection, *
         row = session.execute(_TABLE, [identifier.as_string(session)]).fetchone()
         if row is None or row[2] != name.table:  # the server cuts names of more than 63 bytes
             continue
-        oid, schema, table, heap, size, page = row
+        oid, schema, table, heap, size, page, secured = row
         label = f"{schema}.{table}"
         columns = {found.name: found for found in (CatalogueColumn(*r) for r in session.execute(_COLUMNS, [oid]))}
         chosen_columns = chosen(selection, tuple(columns), label)
@@ -282,7 +293,8 @@ def _table(session: psycopg.Connection[tuple[Any, ...]], selection: Selection, *
                     raise
                 unsupported[choice.name] = error.detail
         where = _where(filter_of(selection), columns, label)
-        return _Table(sql.Identifier(schema, table), label, tuple(fields), unsupported, where, bool(heap), size, page)
+        name_ = sql.Identifier(schema, table)
+        return _Table(name_, label, tuple(fields), unsupported, where, bool(heap), size, page, bool(secured))
     raise SourceObjectMissing(
         f"The database has no table or view {selection.params['tableName'][:100]!r} that this account can see."
     )
@@ -383,22 +395,33 @@ def _splits(
         within += sql.SQL(" AND ") + table.where
     guard = sql.Composed(guards)
 
-    def split(name: str, where: sql.Composable) -> Split:
+    def split(name: str, where: sql.Composable, state: str | None = None) -> Split:
         query = _query(table, guard, where, rejecting).as_string(session)
-        return Split(name, _relation(table.fields, query, rejecting))
+        return Split(name, _relation(table.fields, query, rejecting), state=state)
 
     explained = session.execute(sql.SQL("EXPLAIN (FORMAT JSON) ") + _query(table, guard, within, rejecting)).fetchone()
     plan = explained[0][0]["Plan"] if explained else {}
     ranges = _page_ranges(session, table, plan, parallel)
     if len(ranges) < 2:
         return int(plan["Plan Rows"]), (split("window", within),)
-    splits = []
+    splits, state = [], _state(session, table, plan)
     for first, last in ranges:
         pages = sql.SQL(" AND ctid >= {}::tid").format(f"({first},0)")
         if last is not None:
             pages += sql.SQL(" AND ctid < {}::tid").format(f"({last},0)")
-        splits.append(split(f"pages-{first}-{'end' if last is None else last}", within + pages))
+        splits.append(split(f"pages-{first}-{'end' if last is None else last}", within + pages, state))
     return int(plan["Plan Rows"]), tuple(splits)
+
+
+def _state(session: psycopg.Connection[tuple[Any, ...]], table: _Table, plan: Mapping[str, Any]) -> str | None:
+    """The state that the session's snapshot sees of the table.
+
+    None of what depends on more than that: rows of other servers, and rows that a policy may choose by the clock.
+    """
+    if not table.heap or table.secured or _node_types(plan) & {"Foreign Scan", "Function Scan", "Custom Scan"}:
+        return None
+    row = session.execute(_STATE).fetchone()
+    return row[0] if row else None
 
 
 def _query(table: _Table, guard: sql.Composable, where: sql.Composable, rejecting: bool) -> sql.Composable:

@@ -7,6 +7,7 @@ import psycopg
 
 from headgate.errors import (
     HeadgateError,
+    SnapshotGone,
     SourceAccessDenied,
     SourceError,
     SourceObjectMissing,
@@ -33,7 +34,7 @@ _BY_STATE: tuple[tuple[str, type[SourceError]], ...] = (
 )
 _BY_WORDS: tuple[tuple[str, type[SourceError]], ...] = (
     # The reading that exported the snapshot is gone; another attempt plans anew.
-    (r"snapshot .*does not exist|invalid snapshot|could not import", SourceUnreachable),
+    (r"snapshot .*does not exist|invalid snapshot|could not import", SnapshotGone),
     (r"invalid byte sequence for encoding", UnholdableValue),
     (r"authentication failed|no password supplied|pg_hba|permission denied", SourceAccessDenied),
     (r"role .* does not exist|not permitted to log in", SourceAccessDenied),
