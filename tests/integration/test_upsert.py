@@ -213,6 +213,31 @@ def _day(run: Run) -> str:
     return datetime.fromtimestamp(run.window.start_ms / 1000, UTC).date().isoformat()
 
 
+@pytest.mark.parametrize("mode", ["upsert", "replaceWindow"])
+def test_a_run_is_cancelled_while_it_rewrites_files(
+    deployment: Deployment, local: Database, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    local.change(*((number, "a", f"2024-01-0{1 + number % 2}T12:00:00", number) for number in range(20)))
+    flow = deployment.flow(
+        local.spec, local.auth, {"tableName": "changes"}, mode=mode, key=["id"] if mode == "upsert" else None
+    )
+    _run(deployment, flow, 0, 2)
+    files, rows_of = deployment.files(), LakeTable.rows_of
+    run = deployment.enqueue(flow, DAYS[0], DAYS[1], "at")
+
+    def endless(table: LakeTable, connection: Any, task: Any) -> str:
+        deployment.scoped.cancel_run(run.id)
+        rows = rows_of(table, connection, task)
+        return f"(SELECT r.* FROM {rows} AS r, range(1000000000) AS s(n) WHERE n + random() > 0)"
+
+    monkeypatch.setattr(LakeTable, "rows_of", endless)
+    deployment.attempt().execute()
+    monkeypatch.undo()
+    assert deployment.scoped.run(run.id).state is RunState.CANCELLED
+    assert deployment.files() == files
+    assert multiset(deployment.rows()) == multiset(local.rows)
+
+
 # -- which files are read --------------------------------------------------------------------------
 
 
