@@ -15,13 +15,16 @@ import duckdb
 from headgate.dataplane import literal
 from headgate.model.runs import Json
 
-__all__ = ["LONGEST", "MOST", "Reject", "Rejects", "cut", "leave_out", "listening", "record_of"]
+__all__ = ["LONGEST", "MOST", "SEPARATOR", "Reject", "Rejects", "cut", "leave_out", "listening", "record_of"]
 
 MOST = 1000
 """So many records of a split are kept; the others are counted."""
 
 LONGEST = 4000
 """A record is kept up to so many characters of its text."""
+
+SEPARATOR = chr(31)
+"""Stands between the parts of a reason, column and words; text that people write has none."""
 
 _TYPE = "headgate-reject"
 _SAID = "CREATE OR REPLACE TEMP VIEW said AS SELECT message AS m FROM duckdb_logs WHERE type = 'headgate-reject'"

@@ -15,7 +15,7 @@ from headgate.engine.tolerance import Tolerance
 from headgate.errors import RunCancelled
 from headgate.model.runs import Json, Run, RunState
 from headgate.sources import connection_specs
-from headgate.targets import reject_files
+from headgate.targets import first_rows, reject_files
 from tests.deployment import POSTGRESQL, Deployment
 
 SQLITE = next(spec.id for spec in connection_specs() if spec.name == "sqlite")
@@ -353,6 +353,92 @@ def test_a_damaged_file_fails_the_run(deployment: Deployment, files: Callable[..
         assert (run.state, records(run)) == (RunState.FAILED, (0, 0, 0))
         (deployment.settings.data.parent / "files" / "a").unlink(missing_ok=True)
         (deployment.settings.data.parent / "files" / "a.gz").unlink(missing_ok=True)
+
+
+# -- mapping sets ------------------------------------------------------------------------------------
+
+
+def _field(type_: str, **more: Any) -> Json:
+    return {"meta:xdmType": type_, **more}
+
+
+def test_records_that_a_mapping_cannot_take(deployment: Deployment, tmp_path: Path) -> None:
+    """Values in objects and lists too, enumerations, and fields that the schema requires."""
+    (tmp_path / "in").mkdir()
+    good = {"id": "1", "kind": "a", "items": [{"n": "1"}, {"n": None}], "who": {"name": "x", "age": "7"}}
+    lines = [
+        good,
+        {**good, "id": "two"},
+        {**good, "kind": "z"},
+        {**good, "items": [{"n": "1"}, {"n": "?"}]},
+        {**good, "who": {"name": None, "age": "7"}},
+        {**good, "who": {"name": "x", "age": "old"}},
+        {**good, "items": None, "who": None},
+        {**good, "id": None},
+    ]
+    (tmp_path / "in" / "a.json").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    person = {"type": "object", "required": ["name"], "properties": {"name": _field("string"), "age": _field("int")}}
+    item = {"type": "object", "properties": {"n": _field("int")}}
+    schema = {
+        "type": "object",
+        "required": ["id"],
+        "properties": {
+            "id": _field("int"),
+            "kind": _field("string", enum=["a", "b"]),
+            "items": {"type": "array", "items": item},
+            "who": person,
+        },
+    }
+    mappings = [
+        {"sourceType": "ATTRIBUTE", "source": name, "destination": name} for name in ("id", "kind", "items", "who")
+    ]
+    flow = deployment.flow(
+        LOCAL_FILES,
+        {},
+        {"path": str(tmp_path / "in")},
+        data={"format": "json"},
+        kind="file",
+        mapping={"mappings": mappings, "schema": schema},
+    )
+    window = ("2000-01-01", "2100-01-01")
+    assert deployment.run(flow, *window).state is RunState.FAILED
+    deployment.freeze(flow, options={"partialIngestionPercent": 80})
+    run = deployment.run(flow, *window)
+    assert (run.state, records(run)) == (RunState.SUCCESS, (8, 2, 6))
+    table = deployment.lake.find(("org", "prod", "target"))
+    assert table is not None
+    landed = [{name: row[name] for name in good} for row in first_rows(table, 10)]
+    whole = {"id": 1, "kind": "a", "items": [{"n": 1}, {"n": None}], "who": {"name": "x", "age": 7}}
+    assert sorted(landed, key=str) == sorted([whole, {**whole, "items": None, "who": None}], key=str)
+    bad = [(error["column"], record) for record in rejected(deployment, run) for error in record["_errors"]]
+    assert sorted(column for column, _ in bad) == ["id", "id", "items", "kind", "who", "who.name"]
+    for column, record in bad:
+        [error] = record["_errors"]
+        assert error["code"] == "DPMAPPER-3700-400"
+        assert f"destination path {column}. " in error["message"]
+        assert Path(error["file"]).name == "a.json"
+        assert {name: record[name] for name in good} in lines
+
+
+def test_records_of_text_that_a_mapping_cannot_take_come_with_their_lines(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_text("n,kind\n1,a\n2,z\nthree\n4,b\n")
+    schema = {"type": "object", "properties": {"n": _field("int"), "kind": _field("string", enum=["a", "b"])}}
+    mappings = [{"sourceType": "ATTRIBUTE", "source": name, "destination": name} for name in ("n", "kind")]
+    flow = deployment.flow(
+        LOCAL_FILES,
+        {},
+        {"path": str(tmp_path / "in")},
+        data={"format": "delimited"},
+        kind="file",
+        mapping={"mappings": mappings, "schema": schema},
+    )
+    deployment.freeze(flow, options={"partialIngestionPercent": 50})
+    run = deployment.run(flow, "2000-01-01", "2100-01-01")
+    assert records(run) == (4, 2, 2)
+    assert told(deployment, run) == [("a.csv", 3, "kind", "z"), ("a.csv", 4, "", "three")]
 
 
 # -- how it ends -------------------------------------------------------------------------------------

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from headgate.dataplane import literal, quote
 from headgate.errors import BadTime, MappingFailed, SchemaMismatch, UnholdableValue
 from headgate.mapping import Rule, Shape, Unmappable, compiled, held, thawed
-from headgate.model.lake import PROVENANCE, Column, LakeType, column_named, kept_delta, key_path
+from headgate.model.lake import PROVENANCE, SOURCE_FILE, Column, LakeType, column_named, kept_delta, key_path
 from headgate.model.resources import WriteMode
 from headgate.model.runs import Json, Run
 from headgate.model.windows import Bounds, DeltaType
-from headgate.rejects import leave_out, record_of
+from headgate.rejects import SEPARATOR, cut, leave_out, record_of
 from headgate.sources import Reading
 from headgate.targets import Layout, Replacement, Upsert
 
@@ -21,6 +21,7 @@ __all__ = ["Landing", "refusal"]
 _MARKS = ("'headgate-key<'", "'>headgate-key'")
 _REFUSED = re.compile(r"headgate-key<(.*)>headgate-key", re.DOTALL)
 _INSTANTS = frozenset({DeltaType.TIMESTAMP, DeltaType.TIMESTAMPTZ, DeltaType.DATE})
+_FAULT = "_headgate_fault"
 _UNKNOWN = Column("", LakeType("string"))
 
 
@@ -42,6 +43,8 @@ class Landing:
     sql: str = "*"
     key: tuple[tuple[str, ...], ...] = ()
     rejecting: bool = False
+    fault: str = ""
+    source: tuple[Column, ...] = ()
     delta: Column = _UNKNOWN
 
     @classmethod
@@ -74,10 +77,12 @@ class Landing:
         delta = column_named(reading.columns, reading.window_column) or _UNKNOWN
         if self.rules is None:
             return replace(self, columns=reading.columns, delta=delta, rejecting=rejecting)._with_key()
+        mapped = [column for column in reading.columns if column.name not in PROVENANCE]
         try:
-            made = compiled(
-                self.rules, [column for column in reading.columns if column.name not in PROVENANCE], self.schema
-            )
+            made = compiled(self.rules, mapped, self.schema)
+            fault = made.fault if rejecting else ""
+            if fault:  # then those that do not fit are left out first
+                made = compiled(self.rules, mapped, self.schema.fitting())
         except Unmappable as error:
             raise MappingFailed(str(error)) from error
         columns, values = [*made.columns], [made.sql]
@@ -91,7 +96,13 @@ class Landing:
             columns.append(Column(name, delta.type))
             values.append(f"{quote(delta.name)} AS {quote(name)}")
         return replace(
-            self, columns=tuple(columns), sql=", ".join(values), delta=delta, rejecting=rejecting
+            self,
+            columns=tuple(columns),
+            sql=", ".join(values),
+            delta=delta,
+            rejecting=rejecting,
+            fault=fault,
+            source=reading.columns,
         )._with_key()
 
     def rows(self, relation: str) -> str:
@@ -99,7 +110,7 @@ class Landing:
 
         A row without a key makes it fail, `refusal()` then reads why; where the reading is rejecting, it is left out.
         """
-        query = f"SELECT {self.sql} FROM ({relation})"
+        query = f"SELECT {self.sql} FROM ({self._mappable(relation) if self.fault else relation})"
         if not self.key:
             return query
         values = {c.name: f"CAST(r.{quote(c.name)} AS VARCHAR)" for c in self.columns if c.name not in PROVENANCE}
@@ -113,6 +124,15 @@ class Landing:
                 fault = f"error({_MARKS[0]} || {literal(_no_key(name) + ' The record: ')} || {shown} || {_MARKS[1]})"
             faults.append(f"WHEN {_value(path)} IS NULL THEN {fault}")
         return f"SELECT * FROM ({query}) AS r WHERE CASE {' '.join(faults)} ELSE true END"
+
+    def _mappable(self, relation: str) -> str:
+        """The rows of `relation` that the mapping can make something of; the others are left out."""
+        column, words = (f"split_part({_FAULT}, {literal(SEPARATOR)}, {part})" for part in (1, 2))
+        file = quote(SOURCE_FILE) if column_named(self.source, SOURCE_FILE) else "NULL"
+        record = record_of({c.name: _written(c) for c in self.source if c.name not in PROVENANCE})
+        out = leave_out(words, code=MappingFailed.code, column=column, file=file, record=record)
+        found = f"SELECT *, {self.fault} AS {_FAULT} FROM ({relation})"
+        return f"SELECT * FROM ({found}) WHERE CASE WHEN {_FAULT} IS NOT NULL THEN {out} ELSE true END"
 
     def replacing(self, run: Run, bounds: Bounds) -> Replacement | Upsert | None:
         """What tells the rows of the table whose place those of a run take, which lie in `bounds`."""
@@ -180,3 +200,14 @@ def _value(path: tuple[str, ...]) -> str:
     for member in path[1:]:
         value = f"struct_extract({value}, {literal(member)})"
     return value
+
+
+def _written(column: Column) -> str:
+    """SQL for what a rejected record shows of a column: a decimal with all its digits, text up to what is kept."""
+    name = quote(column.name)
+    match column.type.kind:
+        case "decimal":
+            return f"CAST({name} AS VARCHAR)"
+        case "string":
+            return cut(name)
+    return name

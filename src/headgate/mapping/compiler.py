@@ -5,13 +5,13 @@ several make an object of their parts, and a path with `[*]` goes through the el
 places. An object copied whole brings its members along; a rule for one of them wins over the copied one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from headgate.dataplane import literal, quote
 from headgate.mapping.casts import cast
-from headgate.mapping.faults import misfit, missing
+from headgate.mapping.faults import failing, misfit, missing
 from headgate.mapping.rules import EACH, Path, Rule, SourceType, Step, Unmappable, rule_of, written_path
 from headgate.mapping.shapes import ANY, Shape, shape_of
 from headgate.model.lake import Column, LakeType
@@ -23,10 +23,15 @@ _STRING = LakeType("string")
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """The columns that a mapping makes, and the SQL expression over the source's columns for each."""
+    """The columns that a mapping makes, and the SQL expression over the source's columns for each.
+
+    `fault` is SQL for what is wrong with a record that makes one of them fail, NULL when nothing is, see `faults`;
+    empty when none can fail.
+    """
 
     columns: tuple[Column, ...]
     values: tuple[str, ...]
+    fault: str = ""
 
     @property
     def sql(self) -> str:
@@ -37,10 +42,14 @@ class Projection:
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """An SQL expression and its type. `sql` is empty for the record itself, whose members are the columns."""
+    """An SQL expression and its type. `sql` is empty for the record itself, whose members are the columns.
+
+    `fault` is SQL for the reason why `sql` fails, NULL when it does not; empty when it never does.
+    """
 
     sql: str
     type: LakeType
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,7 @@ def compiled(rules: Sequence[Rule], columns: Sequence[Column], schema: Shape = A
     return Projection(
         tuple(Column(name, value.type) for name, value in members.items()),
         tuple(value.sql for value in members.values()),
+        _first(members.values()),
     )
 
 
@@ -172,8 +182,13 @@ def _through(list_: _Value, element: _Value, made: _Value) -> _Value:
     """`list_` with `made`, an expression over `element`, in place of every element that is not NULL."""
     if made == element:
         return list_
-    each = f"CASE WHEN {element.sql} IS NULL THEN NULL ELSE {made.sql} END"
-    return _Value(f"list_transform({list_.sql}, lambda {element.sql}: {each})", LakeType("list", element=made.type))
+
+    def each(part: str) -> str:
+        present = f"CASE WHEN {element.sql} IS NULL THEN NULL ELSE {part} END"
+        return f"list_transform({list_.sql}, lambda {element.sql}: {present})"
+
+    fault = f"list_filter({each(made.fault)}, lambda _headgate_f: _headgate_f IS NOT NULL)[1]" if made.fault else ""
+    return _Value(each(made.sql), LakeType("list", element=made.type), fault)
 
 
 def _placed(
@@ -194,7 +209,7 @@ def _placed(
     [type_] = types
     nothing = f"CAST(NULL AS {type_.sql})"
     elements = [made[index].sql if index in made else nothing for index in range(max(made) + 1)]
-    return _Value(f"[{', '.join(elements)}]", LakeType("list", element=type_))
+    return _Value(f"[{', '.join(elements)}]", LakeType("list", element=type_), _first(made.values()))
 
 
 def _spread(scope: _Value, whole: _Part, inner: Sequence[_Part], shape: Shape) -> list[_Part]:
@@ -265,10 +280,11 @@ def _converted(value: _Value, shape: Shape, rule: Rule, depth: int) -> _Value:
     if shape.enum:
         allowed = f"{sql} IN ({', '.join(map(literal, shape.enum))})"
         fits = f"{fits} AND {allowed}" if fits else allowed
-    if fits:
-        fail = misfit(value.sql, rule, "enum" if shape.enum else shape.xdm.replace("-", ""), kind)
-        sql = f"CASE WHEN {value.sql} IS NULL THEN NULL WHEN {fits} THEN {sql} ELSE {fail} END"
-    return _Value(sql, found.type)
+    if not fits or not shape.checked:
+        return _Value(sql, found.type)
+    fault = misfit(value.sql, rule, "enum" if shape.enum else shape.xdm.replace("-", ""), kind)
+    cases = f"CASE WHEN {value.sql} IS NULL THEN NULL WHEN {fits} THEN"
+    return _Value(f"{cases} {sql} ELSE {failing(fault)} END", found.type, f"{cases} NULL ELSE {fault} END")
 
 
 def _converted_object(value: _Value, shape: Shape, rule: Rule, depth: int) -> _Value:
@@ -294,7 +310,9 @@ def _converted_object(value: _Value, shape: Shape, rule: Rule, depth: int) -> _V
     ):
         return value
     packed = _packed(members)
-    return _Value(f"CASE WHEN {value.sql} IS NULL THEN NULL ELSE {packed.sql} END", packed.type)
+    present = f"CASE WHEN {value.sql} IS NULL THEN NULL ELSE"
+    fault = f"{present} {packed.fault} END" if packed.fault else ""
+    return _Value(f"{present} {packed.sql} END", packed.type, fault)
 
 
 def _packed(members: Mapping[str, _Value]) -> _Value:
@@ -302,12 +320,24 @@ def _packed(members: Mapping[str, _Value]) -> _Value:
     return _Value(
         f"struct_pack({pairs})",
         LakeType("struct", fields=tuple((name, value.type) for name, value in members.items())),
+        _first(members.values()),
     )
+
+
+def _first(values: Iterable[_Value]) -> str:
+    """The first fault of `values`; empty when none can have one."""
+    faults = [value.fault for value in values if value.fault]
+    return f"coalesce({', '.join(faults)})" if faults else ""
 
 
 def _required(value: _Value, field: Shape, place: Path, group: Sequence[_Part]) -> _Value:
     if not field.required:
         return value
     rule = group[0].rule if len(group) == 1 else None
-    fail = missing(written_path(place), rule)
-    return _Value(f"coalesce({value.sql}, CAST({fail} AS {value.type.sql}))", value.type)
+    fault = missing(written_path(place), rule)
+    absent = f"CASE WHEN {value.sql} IS NULL THEN {fault} END"
+    return _Value(
+        f"coalesce({value.sql}, CAST({failing(fault)} AS {value.type.sql}))",
+        value.type,
+        f"coalesce({value.fault}, {absent})" if value.fault else absent,
+    )

@@ -1,17 +1,21 @@
-"""Values that a destination cannot hold make the query fail by name; nothing arrives changed."""
+"""Values that a destination cannot hold make the query fail by name; nothing arrives changed.
+
+A fault is SQL for the reason: the destination's path, SEPARATOR, and the words.
+"""
 
 import re
 
 from headgate.dataplane import literal
 from headgate.mapping.rules import Rule, SourceType
+from headgate.rejects import SEPARATOR
 
-__all__ = ["misfit", "missing", "rejection"]
+__all__ = ["failing", "misfit", "missing", "rejection"]
 
 _FOUND = re.compile(r"headgate-mapping<(.*)>headgate-mapping", re.DOTALL)
 
 
 def misfit(value: str, rule: Rule, expected: str, actual: str) -> str:
-    """SQL that fails because the SQL `value` of the type `actual` is no `expected`.
+    """The fault that the SQL `value` of the type `actual` is no `expected`.
 
     The words are those that clients of the original service take the parts out of.
     """
@@ -21,16 +25,22 @@ def misfit(value: str, rule: Rule, expected: str, actual: str) -> str:
         f"at the source, or declare another type in the schema. {_fields(rule)}"
     )
     shown = f"coalesce(TRY(left(CAST({value} AS VARCHAR), 80)), 'not to be shown')"
-    return _error(f"{literal(before + chr(39))} || {shown} || {literal(chr(39) + after)}")
+    return f"{literal(rule.destination + SEPARATOR + before + chr(39))} || {shown} || {literal(chr(39) + after)}"
 
 
 def missing(destination: str, rule: Rule | None) -> str:
-    """SQL that fails because a required field has no value."""
+    """The fault that a required field has no value."""
     text = (
         f"A record has no value for the destination path {destination}. The schema requires one. Correct it at the "
         f"source, or take the field out of the schema's `required`. {_fields(rule) if rule else ''}"
     )
-    return _error(literal(text.strip()))
+    return literal(destination + SEPARATOR + text.strip())
+
+
+def failing(fault: str) -> str:
+    """SQL that fails with the words of a fault."""
+    words = f"split_part({fault}, {literal(SEPARATOR)}, 2)"
+    return f"error({literal('headgate-mapping<')} || {words} || {literal('>headgate-mapping')})"
 
 
 def rejection(text: str) -> str | None:
@@ -41,7 +51,3 @@ def rejection(text: str) -> str | None:
 def _fields(rule: Rule) -> str:
     source = rule.source if rule.type is SourceType.ATTRIBUTE else rule.type.value
     return f"sourceField: {source} destinationField: {rule.destination}"
-
-
-def _error(text: str) -> str:
-    return f"error({literal('headgate-mapping<')} || {text} || {literal('>headgate-mapping')})"

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from headgate.model.lake import LakeType
@@ -27,7 +27,8 @@ _DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
 class Shape:
     """One field of a schema. `xdm` is its type's name there; empty when the schema leaves the type open.
 
-    `type` is a scalar's lake type. `fields` are an object's, empty when it is open; `element` is an array's.
+    `type` is a scalar's lake type. `fields` are an object's, empty when it is open; `element` is an array's. Values
+    are not `checked` where all are known to fit.
     """
 
     xdm: str = ""
@@ -36,6 +37,13 @@ class Shape:
     enum: tuple[str, ...] = ()
     fields: Mapping[str, "Shape"] = field(default_factory=dict)
     element: "Shape | None" = None
+    checked: bool = True
+
+    def fitting(self) -> "Shape":
+        """This shape for records that are known to fit it."""
+        fields = {name: inner.fitting() for name, inner in self.fields.items()}
+        element = self.element.fitting() if self.element is not None else None
+        return replace(self, required=False, fields=fields, element=element, checked=False)
 
 
 ANY = Shape()

@@ -8,15 +8,12 @@ from collections.abc import Mapping
 
 from headgate.dataplane import literal
 from headgate.errors import UnholdableValue
-from headgate.rejects import leave_out, record_of
+from headgate.rejects import SEPARATOR, leave_out, record_of
 
-__all__ = ["REJECT", "SEPARATOR", "complaint", "fail", "reason", "rejection", "unless"]
+__all__ = ["REJECT", "complaint", "fail", "reason", "rejection", "unless"]
 
 REJECT = "_headgate_reject"
 """The extra column of a split's SQL: why the row cannot be held, NULL when it can."""
-
-SEPARATOR = chr(31)
-"""Stands between the parts of a reason; text that people write has none."""
 
 _FOUND = re.compile(r"headgate-reject<(.*)>headgate-reject", re.DOTALL)
 

@@ -100,8 +100,9 @@ def located(rejects: Iterable[Reject], path: str, dialect: Dialect) -> Iterator[
         if reject.record is None:
             yield reject
         else:
-            record = json.loads(reject.record)
-            wanted.setdefault(tuple(value or "" for value in record.values()), deque()).append(reject)
+            record = json.loads(reject.record, parse_int=str, parse_float=str)  # as they are written
+            fields = tuple("" if value is None else _written(value) for value in record.values())
+            wanted.setdefault(fields, deque()).append(reject)
     with open_text(path, dialect.encoding, dialect.gzip, errors="surrogateescape") as text:
         for piece in delimited_pieces(text, dialect):
             if not wanted:
@@ -112,6 +113,10 @@ def located(rejects: Iterable[Reject], path: str, dialect: Dialect) -> Iterator[
                     del wanted[piece.fields]
     for rest in wanted.values():
         yield from rest
+
+
+def _written(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @dataclass(slots=True)

@@ -20,8 +20,8 @@ from headgate.model.plain import plain
 from headgate.model.row_filter import Comparison, RowFilter
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window, text_regex
 from headgate.outbound import Outbound
-from headgate.rejects import LONGEST, Rejects, cut
-from headgate.sources.guard import REJECT, SEPARATOR, reason, unless
+from headgate.rejects import LONGEST, SEPARATOR, Rejects, cut
+from headgate.sources.guard import REJECT, reason, unless
 from headgate.sources.interface import LONGEST_SHOWN, Entry, Preview, Reading, Relation, Selection, Split
 from headgate.sources.sql import postgres_errors
 from headgate.sources.sql.attach import ATTACHED, attach
