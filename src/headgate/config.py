@@ -241,6 +241,12 @@ class Settings(BaseSettings):
         "beside limit, a run without params.",
     )
 
+    once_initial_load: bool = Field(
+        default=False,
+        description="Have a flow with the frequency once bring everything there is at its startTime, by one run of its "
+        "own. Holds for flows that are made, published or given another schedule while it is set.",
+    )
+
     public_url: str = Field(
         default="", description="Address that clients reach the service at; names the built-in issuer in its tokens."
     )

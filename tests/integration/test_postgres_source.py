@@ -17,7 +17,6 @@ from headgate import dataplane
 from headgate.config import Settings
 from headgate.errors import (
     BadParameter,
-    DeltaColumnMissing,
     HeadgateError,
     SourceAccessDenied,
     SourceError,
@@ -561,8 +560,6 @@ def test_what_cannot_order_by_time_is_said(server: psycopg.Connection[tuple[Any,
         source.plan(selection(server), WHOLE, DeltaColumn("b"), parallel=1),
     ):
         pass
-    with pytest.raises(DeltaColumnMissing), source.plan(selection(server), WHOLE, None, parallel=1):
-        pass
 
 
 # -- index or pages --------------------------------------------------------------------------------
@@ -615,6 +612,18 @@ def test_a_large_window_goes_by_pages(large: psycopg.Connection[tuple[Any, ...]]
             assert all(20_000 < table.num_rows < 50_000 for table in tables)
         found = sorted(value for table in tables for value in table.column("id").to_pylist())
         assert found == list(range(70_000))
+
+
+def test_without_a_delta_column_everything_is_read_by_pages(
+    large: psycopg.Connection[tuple[Any, ...]], source: PostgresSource
+) -> None:
+    large.execute("INSERT INTO t VALUES (70000, NULL, 'x')")
+    chosen = selection(large, columns=[{"name": "id"}])
+    with source.plan(chosen, WHOLE, None, parallel=2) as reading:
+        assert (reading.window_column, reading.bounds) == (None, None)
+        assert [split.id for split in reading.splits] == ["pages-0-5000", "pages-5000-end"]
+        found = sorted(value for table in fetch(source, reading) for value in table.column("id").to_pylist())
+    assert found == list(range(70_001))
 
 
 def test_a_view_of_a_large_table_is_one_split(
@@ -704,7 +713,7 @@ def test_a_refused_connection_says_why_without_the_password(
         source.check()
     assert type(failure.value) is kind
     assert failure.value.retryable is (kind is SourceUnreachable)
-    reading = Reading((), (), "at", None)  # type: ignore[arg-type]
+    reading = Reading((), (), "at", None)
     connection = dataplane.connect()
     with pytest.raises(kind) as attached:
         source.prepare(connection, reading)

@@ -342,6 +342,7 @@ def test_a_time_zone_moves_the_window_and_refuses_marked_values(file: sqlite3.Co
 def test_bounds_are_those_of_the_lake_column(file: sqlite3.Connection, source: SqliteSource) -> None:
     file.execute("CREATE TABLE t (at TIMESTAMP)")
     with source.plan(selection(), window(START, END), DeltaColumn("at"), parallel=1) as reading:
+        assert reading.bounds is not None
         assert reading.bounds.type is DeltaType.TIMESTAMP
         assert reading.bounds.lower == datetime(2013, 1, 1, 10)
     with source.plan(selection(), window(START, START), DeltaColumn("at"), parallel=1) as reading:

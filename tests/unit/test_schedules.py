@@ -43,12 +43,27 @@ START = ms("2024-02-28T06:00:00")  # a Wednesday of a leap year
     ],
 )
 def test_schedule_params_are_read(params: dict[str, Any], expected: Schedule | None) -> None:
-    assert Schedule.of(params) == expected
+    assert Schedule.of(params, initial_load=False) == expected
+
+
+def test_an_initial_load_is_due_once_at_its_start_or_at_once_when_that_has_passed() -> None:
+    asked = Schedule.of({"startTime": 1709100000, "frequency": "once"}, initial_load=True)
+    assert asked == Schedule(1709100000_000, None)
+    for present in (1709000000_000, 1709200000_000):
+        plan = Plan.begun(asked, present)
+        due = max(1709100000_000, present)
+        assert plan.due_ms == due
+        assert plan.window(due - 1) is None
+        window = plan.window(due + 5)
+        assert window == Window(0, due)
+        assert plan.made(window).due_ms is None
+        assert plan.made(window).window(due + 10**12) is None
+        assert plan.made(window).landed(window).amended(asked, due + 5).due_ms is None
 
 
 def test_a_start_time_that_is_none_is_refused() -> None:
     with pytest.raises(BadTime):
-        Schedule.of({"startTime": "soon", "frequency": "day", "interval": 1})
+        Schedule.of({"startTime": "soon", "frequency": "day", "interval": 1}, initial_load=False)
 
 
 @pytest.mark.parametrize(
@@ -163,6 +178,7 @@ def test_landed_windows_join_without_hole_or_overlap(
         present += pause
         window = plan.window(present)
         if window is None:
+            assert plan.due_ms is not None
             assert plan.due_ms > present
             continue
         assert window.start_ms == end

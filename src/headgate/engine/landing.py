@@ -74,7 +74,9 @@ class Landing:
         if not reading.columns:
             return self
         rejecting = reading.rejecting
-        delta = column_named(reading.columns, reading.window_column) or _UNKNOWN
+        if reading.window_column is None:
+            self._refuse_unknown_delta()
+        delta = column_named(reading.columns, reading.window_column or "") or _UNKNOWN
         if self.rules is None:
             return replace(self, columns=reading.columns, delta=delta, rejecting=rejecting)._with_key()
         mapped = [column for column in reading.columns if column.name not in PROVENANCE]
@@ -91,7 +93,7 @@ class Landing:
                 columns.append(column)
                 values.append(quote(column.name))
         keeps = self.mode is not WriteMode.APPEND or "partitionBy" in self.asked
-        if keeps and delta.name not in PROVENANCE:
+        if keeps and delta is not _UNKNOWN and delta.name not in PROVENANCE:
             name = kept_delta(delta.type.kind)
             columns.append(Column(name, delta.type))
             values.append(f"{quote(delta.name)} AS {quote(name)}")
@@ -134,11 +136,11 @@ class Landing:
         found = f"SELECT *, {self.fault} AS {_FAULT} FROM ({relation})"
         return f"SELECT * FROM ({found}) WHERE CASE WHEN {_FAULT} IS NOT NULL THEN {out} ELSE true END"
 
-    def replacing(self, run: Run, bounds: Bounds) -> Replacement | Upsert | None:
-        """What tells the rows of the table whose place those of a run take, which lie in `bounds`."""
+    def replacing(self, run: Run, bounds: Bounds | None) -> Replacement | Upsert | None:
+        """What tells the rows of the table whose place a run takes, with its rows in `bounds` or all there are."""
         match self.mode:
             case WriteMode.REPLACE_WINDOW:
-                others = _others(run, bounds.type) if run.delta_column is not None else ()
+                others = _others(run, bounds.type) if bounds is not None else ()
                 return Replacement(run.flow_id, self.delta, bounds, tuple(others))
             case WriteMode.UPSERT if self.key:
                 return Upsert(self.key, self._landed_delta)
@@ -156,6 +158,25 @@ class Landing:
         """The column of the table that holds the delta values, where they are kept."""
         mapped = self.rules is not None and self.delta.name not in PROVENANCE
         return kept_delta(self.delta.type.kind) if mapped else self.delta.name
+
+    def _refuse_unknown_delta(self) -> None:
+        """Refuse rows that no later run could find again, or order. Raises MappingFailed, SchemaMismatch."""
+        if self.mode is WriteMode.REPLACE_WINDOW and self.rules is not None:
+            raise MappingFailed(
+                "An initial load knows no delta column, which a mapping set does not keep, so that no later window "
+                "could replace these rows. Bring them by a run with a window and params.deltaColumn, or choose the "
+                "write mode append."
+            )
+        if self.mode is WriteMode.UPSERT:
+            raise SchemaMismatch(
+                "An initial load knows no delta column, which says in the write mode upsert which row of a key is the "
+                "last. Bring the rows by a run with a window and params.deltaColumn."
+            )
+        if "partitionBy" in self.asked:
+            raise SchemaMismatch(
+                "An initial load knows no delta column, by which params.partitionBy of the target connection divides "
+                "the table. Bring the rows by a run with a window and params.deltaColumn."
+            )
 
     def _with_key(self) -> "Landing":
         """This landing with the paths of its key. Raises SchemaMismatch."""

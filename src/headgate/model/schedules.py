@@ -2,7 +2,8 @@
 
 A flow is due at its start time and every period after it. The run of a due time takes `[covered, due)`: from where
 the flow's scheduled runs have landed everything to the due time. So windows neither overlap nor leave a hole, whatever
-was missed meanwhile. Times are integer milliseconds since the epoch, in UTC; a day always has 24 hours.
+was missed meanwhile. A flow of the frequency once is due a single time, where that is asked for. Times are
+integer milliseconds since the epoch, in UTC; a day always has 24 hours.
 """
 
 from dataclasses import dataclass, replace
@@ -17,39 +18,43 @@ _PERIODS = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000, "week": 604_
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Due at `start_ms` and every `period_ms` after it.
+    """Due at `start_ms` and every `period_ms` after it; only at `start_ms`, for everything there is, without a period.
 
     With `backfill` the run of the start time takes everything up to it; without, the first run is one period later
     and takes what appeared since the start time.
     """
 
     start_ms: int
-    period_ms: int
+    period_ms: int | None
     backfill: bool = True
 
     @classmethod
-    def of(cls, params: dict[str, Any]) -> "Schedule | None":
+    def of(cls, params: dict[str, Any], *, initial_load: bool) -> "Schedule | None":
         """The schedule that a flow's `scheduleParams`, whose values may be texts, ask for.
 
-        None for a flow that runs on demand. Raises BadTime.
+        None for a flow that runs on demand; with `initial_load` it is due once. Raises BadTime.
         """
         frequency = str(params.get("frequency"))
         start = parse_instant(params.get("startTime"), "scheduleParams.startTime")
         if frequency in _PERIODS:
             backfill = str(params.get("backfill", True)).lower() != "false"
             return cls(start, _PERIODS[frequency] * int(params["interval"]), backfill)
-        return None
+        return cls(start, None) if initial_load else None
 
-    def next(self, after_ms: int) -> int:
-        """The first due time later than `after_ms`."""
+    def next(self, after_ms: int) -> int | None:
+        """The first due time later than `after_ms`; None when there is none."""
         if after_ms < self.start_ms:
             return self.start_ms
+        if self.period_ms is None:
+            return None
         return self.start_ms + ((after_ms - self.start_ms) // self.period_ms + 1) * self.period_ms
 
     def last(self, present_ms: int) -> int | None:
         """The last due time not later than `present_ms`; None when there was none."""
         if present_ms < self.start_ms:
             return None
+        if self.period_ms is None:
+            return self.start_ms
         return present_ms - (present_ms - self.start_ms) % self.period_ms
 
 
@@ -81,14 +86,14 @@ class Plan:
         return replace(self, schedule=replace(asked, start_ms=start), asked_ms=asked.start_ms)
 
     @property
-    def due_ms(self) -> int:
-        """When the next run is to be made."""
+    def due_ms(self) -> int | None:
+        """When the next run is to be made; None when there is none to come."""
         return self.schedule.next(self.made_ms)
 
     def window(self, present_ms: int) -> Window | None:
         """The one window that all due times up to `present_ms` come to; None when nothing is due."""
         due, end = self.due_ms, self.schedule.last(present_ms)
-        return Window(self.covered_ms, end) if end is not None and due <= end else None
+        return Window(self.covered_ms, end) if due is not None and end is not None and due <= end else None
 
     def made(self, window: Window) -> "Plan":
         """The plan after a run over `window` was made."""

@@ -188,7 +188,7 @@ class Runs:
                     f"The run is {old.state.value}; it is re-triggered when it failed, or succeeded without a record.",
                     state=old.state.value,
                 )
-            run = old.again(flow.frozen, flow.delta_column or old.delta_column, str(uuid.uuid4()), now_ms())
+            run = old.again(flow.frozen, _delta_again(flow, old), str(uuid.uuid4()), now_ms())
             user, client = caller.principal.user_id, caller.principal.client_id
             run = touched(run.evolve(created_by=user, created_client=client), caller)
             try:
@@ -347,6 +347,11 @@ def _compare(known: DeltaColumn, asked: Json) -> None:
                 "Leave deltaColumn out, or make another flow.",
                 deltaColumn=known.name,
             )
+
+
+def _delta_again(flow: Resource, old: Run) -> DeltaColumn | None:
+    """The delta column of a run that repeats `old`; an initial load, which had none, brings everything again."""
+    return (flow.delta_column or old.delta_column) if old.delta_column is not None else None
 
 
 def _with_delta(flow: Resource, asked: Json, caller: Caller) -> Resource:

@@ -105,15 +105,16 @@ class Reading:
     """A planned read of one window, consistent for as long as it is open.
 
     `columns` are all the columns the splits yield, provenance columns of the source included.
-    `window_column` and `bounds` say which rows of an earlier reading of the same window this one replaces.
+    `window_column` and `bounds` say which rows of an earlier reading of the same window this one replaces; both are
+    None when everything is read, in whose place of earlier readings it comes.
     `estimated_rows` is the source's own guess, None where it has none. `token` is what `Source.prepare()`
     needs to read in the same snapshot, for instance the name of an exported one. `rejecting` is the selection's.
     """
 
     columns: tuple[Column, ...]
     splits: tuple[Split, ...]
-    window_column: str
-    bounds: Bounds
+    window_column: str | None
+    bounds: Bounds | None
     estimated_rows: int | None = None
     token: str | None = None
     rejecting: bool = False

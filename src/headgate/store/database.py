@@ -35,8 +35,9 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 class Store:
     """The metadata of one deployment."""
 
-    def __init__(self, engine: sa.Engine, keyring: Keyring) -> None:
+    def __init__(self, engine: sa.Engine, keyring: Keyring, *, initial_load: bool = False) -> None:
         self._engine = engine
+        self._initial_load = initial_load
         self._vault = Vault(keyring)
         self._transactions = Transactions(engine)
         self.queue = Queue(self._transactions)
@@ -49,15 +50,13 @@ class Store:
 
     def scoped(self, where: Scope | Caller) -> ScopedStore:
         """All of one scope. What a `Caller` writes there is recorded as theirs, else as the service's own."""
-        if isinstance(where, Caller):
-            return ScopedStore(self._transactions, self._vault, where.scope, where)
-        return ScopedStore(self._transactions, self._vault, where)
+        scope, caller = _who(where)
+        return ScopedStore(self._transactions, self._vault, scope, caller, initial_load=self._initial_load)
 
     def catalog(self, where: Scope | Caller) -> CatalogStore:
         """As `scoped()`, with what the Catalog asks besides."""
-        if isinstance(where, Caller):
-            return CatalogStore(self._transactions, self._vault, where.scope, where)
-        return CatalogStore(self._transactions, self._vault, where)
+        scope, caller = _who(where)
+        return CatalogStore(self._transactions, self._vault, scope, caller, initial_load=self._initial_load)
 
     def ready(self) -> None:
         """Reach the database. Raises Unavailable."""
@@ -87,7 +86,7 @@ def open_store(settings: Settings) -> Store:
         _migrate(engine)
     except sa.exc.DBAPIError as error:  # unreachable, or a user who may not make tables
         raise Unavailable(f"The metadata database cannot be opened: {error.orig}") from error
-    return Store(engine, keyring_of(settings))
+    return Store(engine, keyring_of(settings), initial_load=settings.once_initial_load)
 
 
 def _postgresql(address: sa.URL) -> sa.Engine:
@@ -156,3 +155,7 @@ def _migrate(engine: sa.Engine) -> None:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATING)))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _who(where: Scope | Caller) -> tuple[Scope, Caller | None]:
+    return (where.scope, where) if isinstance(where, Caller) else (where, None)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from headgate.model.resources import Resource, new_run
 from headgate.model.runs import Json, Run, RunState
 from headgate.model.scope import Scope
-from headgate.model.windows import Window
+from headgate.model.windows import DeltaColumn, Window
 from headgate.store import tables
 from headgate.store.schedules import plan_of, values_of
 from headgate.store.scoped import ScopedStore, resource_of
@@ -48,7 +48,10 @@ class Planner:
             scope = Scope(row.org_id, row.sandbox_id, row.sandbox_name)
             flow = tables.resources
             stored = connection.execute(sa.select(flow).where(flow.c.id == row.flow_id)).one()
-            run = _run(resource_of(stored, scope), window, row.present)
+            flow_now = resource_of(stored, scope)
+            # The one run of a flow on demand brings everything, so that no column chooses its rows.
+            delta = flow_now.delta_column if plan.schedule.period_ms is not None else None
+            run = _run(flow_now, window, delta, row.present)
             self._scoped(scope).enqueue(connection, run)
             made = values_of(plan.made(window), enabled=True)
             connection.execute(sa.update(_PLANS).where(_PLANS.c.flow_id == row.flow_id).values(made))
@@ -70,9 +73,8 @@ def _due(flow_id: str | None = None) -> sa.Select[Any]:
     )
 
 
-def _run(flow: Resource, window: Window, present: int) -> Run:
+def _run(flow: Resource, window: Window, delta: DeltaColumn | None, present: int) -> Run:
     """The run of a due time, made in the name of the flow's owner, with the params that an ad hoc run would have."""
-    delta = flow.delta_column
     params: Json = {
         "startTime": _seconds(window.end_ms),
         "windowStartTime": _seconds(window.start_ms),

@@ -56,7 +56,16 @@ class ScopedStore:
     one as the service's own.
     """
 
-    def __init__(self, transactions: Transactions, vault: Vault, scope: Scope, caller: Caller | None = None) -> None:
+    def __init__(
+        self,
+        transactions: Transactions,
+        vault: Vault,
+        scope: Scope,
+        caller: Caller | None = None,
+        *,
+        initial_load: bool = False,
+    ) -> None:
+        self._initial_load = initial_load
         self._transactions = transactions
         self._vault = vault
         self._caller = caller
@@ -99,7 +108,7 @@ class ScopedStore:
                     )
                 )
             if resource.kind is Kind.FLOW:
-                schedules.follow(connection, resource)
+                schedules.follow(connection, resource, initial_load=self._initial_load)
             self._record(connection, "create", resource.kind, resource.id, after=resource.etag)
 
     def update(
@@ -139,7 +148,7 @@ class ScopedStore:
             if secret is not None:
                 self._reseal(connection, changed.id, secret)
             if changed.kind is Kind.FLOW:
-                schedules.follow(connection, changed)
+                schedules.follow(connection, changed, before, initial_load=self._initial_load)
             self._record(connection, "update", changed.kind, changed.id, before=before.etag, after=changed.etag)
 
     def get(self, kind: Kind, id_: str) -> Resource:

@@ -35,7 +35,8 @@ _FAMILIES: dict[Kind, tuple[Kind, ...]] = {"int": ("int", "long"), "long": ("int
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """The rows a run replaces: those its flow had ingested with their delta value inside `bounds`.
+    """The rows a run replaces: those its flow had ingested with their delta value inside `bounds`; all of them
+    when that is None.
 
     `column` is the source's delta column, which is in the table where no mapping was at work; a row that was
     mapped has its delta value in the column of `kept_delta()`. `others` are the same window for other types that
@@ -44,7 +45,7 @@ class Replacement:
 
     flow_id: str
     column: Column
-    bounds: Bounds
+    bounds: Bounds | None
     others: tuple[Bounds, ...] = ()
 
     def removal(self, schema: "Schema") -> "Removal | None":
@@ -109,10 +110,10 @@ class _Condition:
         return f"{rows} WHERE NOT coalesce({self.predicate}, false)"
 
 
-def _places(replacement: Replacement, schema: "Schema") -> tuple[tuple[str, Bounds], ...]:
+def _places(replacement: Replacement, bounds: Bounds, schema: "Schema") -> tuple[tuple[str, Bounds], ...]:
     """The columns that may hold a row's delta value, the first that is not NULL counting, with the bounds in each."""
     held = {field.name: field.field_type for field in schema.fields}
-    column, bounds = replacement.column, replacement.bounds
+    column = replacement.column
     if column.name in PROVENANCE:
         return ((column.name, bounds),)
     places = [(kept_delta(kind), bounds) for kind in _FAMILIES.get(column.type.kind, (column.type.kind,))]
@@ -130,25 +131,30 @@ def _comparable(held: Kind, given: Kind) -> bool:
 def _filter(replacement: Replacement, schema: "Schema") -> BooleanExpression | None:
     """The rows of `replacement` as Iceberg filters them; None when the table has none."""
     chosen: BooleanExpression | None = None
-    for name, bounds in reversed(_places(replacement, schema)):
+    flow = EqualTo(term=Reference(FLOW_ID), value=constant(replacement.flow_id))
+    if replacement.bounds is None:
+        return flow
+    for name, bounds in reversed(_places(replacement, replacement.bounds, schema)):
         term = Reference(name)
         within: BooleanExpression = And(
             GreaterThanOrEqual(term=term, value=constant(bounds.lower)),
             LessThan(term=term, value=constant(bounds.upper)),
         )
         chosen = within if chosen is None else Or(within, And(IsNull(term=term), chosen))
-    flow = EqualTo(term=Reference(FLOW_ID), value=constant(replacement.flow_id))
     return None if chosen is None else And(flow, chosen)
 
 
 def _predicate(replacement: Replacement, schema: "Schema") -> str:
     """The rows of `replacement`, in DuckDB's SQL. The bounds are our own typed values."""
+    flow = f"{quote(FLOW_ID)} = {literal(replacement.flow_id)}"
+    if replacement.bounds is None:
+        return flow
     places = " ".join(
         f"WHEN {quote(name)} IS NOT NULL THEN {quote(name)} >= {_constant(bounds, bounds.lower)} "
         f"AND {quote(name)} < {_constant(bounds, bounds.upper)}"
-        for name, bounds in _places(replacement, schema)
+        for name, bounds in _places(replacement, replacement.bounds, schema)
     )
-    return f"{quote(FLOW_ID)} = {literal(replacement.flow_id)} AND CASE {places} ELSE false END"
+    return f"{flow} AND CASE {places} ELSE false END"
 
 
 def _constant(bounds: Bounds, bound: object) -> str:

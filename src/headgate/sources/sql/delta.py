@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from headgate.errors import DeltaColumnMissing, SourceError
+from headgate.errors import SourceError
 from headgate.model.lake import Column, column_named
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window, sortable_pattern, text_format
 from headgate.sources.interface import Relation
@@ -45,10 +45,8 @@ def delta_error(relation: Relation, delta: DeltaColumn, orders: Callable[[Column
     return None
 
 
-def delta_column(relation: Relation, delta: DeltaColumn | None, orders: Callable[[Column], bool]) -> Column:
-    """The column that `delta` names. Raises DeltaColumnMissing, SourceError with the sentence of `delta_error()`."""
-    if delta is None:
-        raise DeltaColumnMissing
+def delta_column(relation: Relation, delta: DeltaColumn, orders: Callable[[Column], bool]) -> Column:
+    """The column that `delta` names. Raises SourceError with the sentence of `delta_error()`."""
     if reason := delta_error(relation, delta, orders):
         raise SourceError(reason, column=delta.name)
     return next(column for column in relation.columns if column.name == delta.name)

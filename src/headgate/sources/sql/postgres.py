@@ -335,16 +335,21 @@ def _reading(
 ) -> Reading:
     session.execute(_SETTINGS)
     table = _table(session, selection)
-    column = delta_column(table.relation, delta, _orders)
-    assert delta is not None  # noqa: S101 - delta_column() raised otherwise
-    bounds, pattern = _bounds(session, table, column, window, delta)
-    columns = table.relation.columns
-    if window.empty:
-        return Reading(columns, (), column.name, bounds, estimated_rows=0)
-    rows, splits = _splits(session, table, column, bounds, pattern, parallel, selection.rejecting)
+    columns, guards = table.relation.columns, [field.guard for field in table.fields]
+    name, bounds, where = None, None, table.where or sql.SQL("true")
+    if delta is not None:
+        column = delta_column(table.relation, delta, _orders)
+        name = column.name
+        bounds, pattern = _bounds(session, table, column, window, delta)
+        if window.empty:
+            return Reading(columns, (), name, bounds, estimated_rows=0)
+        where = sql.SQL("{} AND {}").format(_within(name, bounds), where) if table.where else _within(name, bounds)
+        guards += [_format_guard(name, pattern)] if pattern is not None else []
+    id_ = "whole" if delta is None else "window"
+    rows, splits = _splits(session, table, (id_, where), sql.Composed(guards), parallel, selection.rejecting)
     exported = session.execute("SELECT pg_export_snapshot()").fetchone()
     token = exported[0] if exported else None
-    return Reading(columns, splits, column.name, bounds, rows, token, selection.rejecting)
+    return Reading(columns, splits, name, bounds, rows, token, selection.rejecting)
 
 
 def _bounds(
@@ -370,46 +375,46 @@ def _bounds(
     return Bounds.of(window, DeltaType(column.type.kind), timezone=delta.timezone), None
 
 
+def _within(column: str, bounds: Bounds) -> sql.Composable:
+    return sql.SQL("{0} >= {1} AND {0} < {2}").format(
+        sql.Identifier(column), _constant(bounds.type, bounds.lower), _constant(bounds.type, bounds.upper)
+    )
+
+
+def _format_guard(column: str, pattern: str) -> sql.Composable:
+    """A clause that refuses a text which cannot be compared with the window."""
+    before, after = reason(column, "which does not follow the format of the delta column's other values")
+    return sql.SQL(" WHEN {0}::text !~ {1} THEN {2}::text || left({0}::text, 80) || {3}::text").format(
+        sql.Identifier(column), sql.Literal(pattern), sql.Literal(before), sql.Literal(after)
+    )
+
+
 def _splits(
     session: psycopg.Connection[tuple[Any, ...]],
     table: _Table,
-    column: Column,
-    bounds: Bounds,
-    pattern: str | None,
+    one: tuple[str, sql.Composable],
+    guard: sql.Composable,
     parallel: int,
     rejecting: bool,
 ) -> tuple[int, tuple[Split, ...]]:
-    name = sql.Identifier(column.name)
-    within = sql.SQL("{0} >= {1} AND {0} < {2}").format(
-        name, _constant(bounds.type, bounds.lower), _constant(bounds.type, bounds.upper)
-    )
-    guards = [field.guard for field in table.fields]
-    if pattern is not None:
-        before, after = reason(column.name, "which does not follow the format of the delta column's other values")
-        guards.append(
-            sql.SQL(" WHEN {0}::text !~ {1} THEN {2}::text || left({0}::text, 80) || {3}::text").format(
-                name, sql.Literal(pattern), sql.Literal(before), sql.Literal(after)
-            )
-        )
-    if table.where is not None:
-        within += sql.SQL(" AND ") + table.where
-    guard = sql.Composed(guards)
+    """The rows that the database expects, and the splits: `one` by its id and condition, or several of its pages."""
+    id_, where = one
 
     def split(name: str, where: sql.Composable, state: str | None = None) -> Split:
         query = _query(table, guard, where, rejecting).as_string(session)
         return Split(name, _relation(table.fields, query, rejecting), state=state)
 
-    explained = session.execute(sql.SQL("EXPLAIN (FORMAT JSON) ") + _query(table, guard, within, rejecting)).fetchone()
+    explained = session.execute(sql.SQL("EXPLAIN (FORMAT JSON) ") + _query(table, guard, where, rejecting)).fetchone()
     plan = explained[0][0]["Plan"] if explained else {}
     ranges = _page_ranges(session, table, plan, parallel)
     if len(ranges) < 2:
-        return int(plan["Plan Rows"]), (split("window", within),)
+        return int(plan["Plan Rows"]), (split(id_, where),)
     splits, state = [], _state(session, table, plan)
     for first, last in ranges:
         pages = sql.SQL(" AND ctid >= {}::tid").format(f"({first},0)")
         if last is not None:
             pages += sql.SQL(" AND ctid < {}::tid").format(f"({last},0)")
-        splits.append(split(f"pages-{first}-{'end' if last is None else last}", within + pages, state))
+        splits.append(split(f"pages-{first}-{'end' if last is None else last}", where + pages, state))
     return int(plan["Plan Rows"]), tuple(splits)
 
 

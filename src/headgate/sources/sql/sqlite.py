@@ -319,14 +319,16 @@ def _orders(column: Column) -> bool:
 
 def _reading(session: sqlite3.Connection, selection: Selection, window: Window, delta: DeltaColumn | None) -> Reading:
     table = _table(session, selection)
+    if delta is None:
+        whole = Split("whole", _relation(table, None, selection.rejecting))
+        return Reading(table.relation.columns, (whole,), None, None, rejecting=selection.rejecting)
     column = delta_column(table.relation, delta, _orders)
-    assert delta is not None  # noqa: S101 - delta_column() raised otherwise
     _refuse_incomparable(session, table, column)
     bounds, range_ = _bounds(session, table, column, window, delta)
     columns = table.relation.columns
     if window.empty:
         return Reading(columns, (), column.name, bounds, estimated_rows=0)
-    relation = _relation(table, column, range_, selection.rejecting)
+    relation = _relation(table, (column, range_), selection.rejecting)
     return Reading(columns, (Split("window", relation),), column.name, bounds, rejecting=selection.rejecting)
 
 
@@ -378,25 +380,28 @@ def _bounds(
     return bounds, _Range(_day(lower, -margin), _day(upper, margin + timedelta(days=1)), cases=cases)
 
 
-def _relation(table: _Table, delta: Column, range_: _Range, rejecting: bool) -> str:
+def _relation(table: _Table, within: tuple[Column, _Range] | None, rejecting: bool) -> str:
+    """The query for the rows of the table, or for those whose delta value is `within` a range."""
     values = [f"{field.value} AS {field.travelled}" for field in table.fields]
     guard = "".join(field.guard for field in table.fields)
-    name = quoted(delta.name)
-    query = (
-        f"SELECT {', '.join(values)}, CASE{guard} END AS {REJECT} FROM main.{quote(table.name)} "
-        f"WHERE {name} >= {range_.bind} AND {name} < {range_.bind}"
-    )
-    if table.where:
-        query += f" AND {table.where}"
+    query = f"SELECT {', '.join(values)}, CASE{guard} END AS {REJECT} FROM main.{quote(table.name)}"
+    conditions, constants, cases = [table.where] if table.where else [], [*table.binds], ""
+    if within is not None:
+        delta, range_ = within
+        name, cases = quoted(delta.name), range_.cases
+        conditions.insert(0, f"{name} >= {range_.bind} AND {name} < {range_.bind}")
+        constants = [range_.lower, range_.upper, *constants]
+    if conditions:
+        query += f" WHERE {' AND '.join(conditions)}"
     aliases = ", ".join([*(field.travelled for field in table.fields), REJECT])
     columns = ", ".join(f"{field.cast} AS {quote(field.column.name)}" for field in table.fields)
     refusals = "".join(field.refusal for field in table.fields)
-    reasons = f"CASE{range_.cases} WHEN {REJECT} IS NOT NULL THEN {REJECT}{refusals} END"
+    reasons = f"CASE{cases} WHEN {REJECT} IS NOT NULL THEN {REJECT}{refusals} END"
     record = {field.column.name: _written(field.travelled) for field in table.fields}
-    binds = ", ".join(_bound(value) for value in (range_.lower, range_.upper, *table.binds))
+    binds = f", params=row({', '.join(map(_bound, constants))})" if constants else ""
     return (
         f"SELECT {columns} FROM (SELECT * REPLACE ({reasons} AS {REJECT}) "
-        f"FROM sqlite_query({literal(ATTACHED)}, {literal(query)}, params=row({binds})) AS source({aliases})) "
+        f"FROM sqlite_query({literal(ATTACHED)}, {literal(query)}{binds}) AS source({aliases})) "
         f"WHERE CASE WHEN {REJECT} = {_OUTSIDE} THEN false ELSE {unless(REJECT, record, rejecting=rejecting)} END"
     )
 
