@@ -152,7 +152,7 @@ def tables(tmp_path: Path) -> Any:
     lake.close()
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sequence=st.lists(steps(), min_size=2, max_size=5))
 def test_the_table_holds_what_the_runs_leave_one_after_another(tables: Any, sequence: list[Step]) -> None:
     table, expected = tables(), list[Row]()
