@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pyiceberg.types import MapType, StringType
 
 from headgate import dataplane
 from headgate.model.lake import FLOW_ID, RUN_ID, Column, LakeType
@@ -137,6 +138,19 @@ def test_a_damaged_file_fails_the_run_that_must_rewrite_it(
     path.write_bytes(whole)
     assert multiset(deployment.rows()) == multiset(_rows(0) + _rows(1))
     assert deployment.files() == {path}
+
+
+def test_a_column_of_a_type_that_is_not_ours_fails_the_run(
+    deployment: Deployment, source: tuple[str, dict[str, str]]
+) -> None:
+    flow = deployment.flow(*source, {"tableName": "events"})
+    _run(deployment, flow, 0, 1)
+    with _table(deployment).iceberg.update_schema() as update:
+        update.add_column("tags", MapType(1, StringType(), 2, StringType()))
+    (error,) = deployment.run(flow, DAYS[0], DAYS[1], "at").metrics["statusSummary"]["errors"]
+    assert "map<string, string>" in error["message"]
+    assert "Take it out" in error["message"]
+    assert len(deployment.rows()) == 12
 
 
 def test_rows_are_kept_whole_after_another_engine_renamed_a_member(deployment: Deployment) -> None:

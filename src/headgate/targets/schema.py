@@ -142,7 +142,10 @@ def lake_type(type_: iceberg.IcebergType) -> LakeType:
             return LakeType("struct", fields=tuple((field.name, lake_type(field.field_type)) for field in type_.fields))
     kind = _KINDS.get(str(type_))
     if kind is None:
-        raise UnsupportedType(f"The lake table has a column of the type {type_}, which Headgate has not.")
+        raise UnsupportedType(
+            f"The lake table has a column of the type {type_}, which another engine added and Headgate cannot keep. "
+            "Take it out of the table there, or use a new dataset."
+        )
     return LakeType(kind)
 
 
