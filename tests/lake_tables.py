@@ -41,7 +41,7 @@ class Ingest:
 
     def bring(
         self,
-        rows: Sequence[tuple[int, str]],
+        rows: Sequence[tuple[int | None, str]],
         *,
         replacing: tuple[int, int] | None = None,
         run_id: str | None = None,
@@ -51,11 +51,13 @@ class Ingest:
         run_id, table = run_id or str(uuid.uuid4()), self.table
         return self.commit(table, self.stage(table, rows, run_id, flow_id), run_id, replacing, flow_id)
 
-    def stage(self, table: LakeTable, rows: Sequence[tuple[int, str]], run_id: str, flow_id: str = FLOW) -> Staged:
+    def stage(
+        self, table: LakeTable, rows: Sequence[tuple[int | None, str]], run_id: str, flow_id: str = FLOW
+    ) -> Staged:
         """Write the rows to one file."""
         path = table.staging(run_id) / f"1-{uuid.uuid4()}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        values = ", ".join(f"({at}, {literal(name)})" for at, name in rows)
+        values = ", ".join(f"({'NULL' if at is None else at}, {literal(name)})" for at, name in rows)
         names = tuple(column.name for column in COLUMNS)
         with dataplane.opened() as connection:
             connection.execute(

@@ -15,6 +15,7 @@ from headgate import dataplane
 from headgate.dataplane import literal, quote
 from headgate.errors import TargetError
 from headgate.targets.keys import Breaking, Keys
+from headgate.targets.manifests import planned_files
 from headgate.targets.removal import Removal
 from headgate.targets.schema import copy_options, lake_type
 
@@ -74,7 +75,7 @@ class Rewriting:
     def _planned(self, removal: Removal) -> "Iterable[FileScanTask]":
         """The files that may hold rows of `removal`, with those that delete rows of them."""
         try:
-            return self._table.iceberg.scan(row_filter=removal.expression).plan_files()
+            return tuple(planned_files(self._table.iceberg, removal.expression))
         except ValueError as error:
             if "equality deletes" not in str(error):
                 raise

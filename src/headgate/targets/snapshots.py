@@ -41,6 +41,8 @@ from pyiceberg.table.update import (
     TableUpdate,
 )
 
+from headgate.targets.manifests import entries_of
+
 if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.metadata import TableMetadata
@@ -225,7 +227,7 @@ class _Writer:
             if not gone or manifest.content is not ManifestContent.DATA:
                 yield manifest
                 continue
-            entries = manifest.fetch_manifest_entry(self._table.io)
+            entries = entries_of(manifest, self._table.io)
             here = {entry.data_file.file_path for entry in entries} & gone
             gone -= here
             yield self._manifest(manifest.partition_spec_id, self._without(entries, here)) if here else manifest
@@ -254,7 +256,7 @@ class _Writer:
                 entries = (
                     _entry_again(entry, ManifestEntryStatus.EXISTING, entry.snapshot_id)
                     for manifest in alike
-                    for entry in manifest.fetch_manifest_entry(self._table.io)
+                    for entry in entries_of(manifest, self._table.io)
                 )
                 one = self._manifest(spec_id, entries)
                 paths = {manifest.manifest_path for manifest in alike}
