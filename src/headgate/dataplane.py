@@ -5,8 +5,8 @@ Extensions come from their wheels (`duckdb-extension-*`, the same version as Duc
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
@@ -14,7 +14,10 @@ import duckdb
 
 from headgate.errors import MissingExtra
 
-__all__ = ["connect", "lent", "literal", "load", "opened", "quote"]
+__all__ = ["Breaking", "connect", "lent", "literal", "load", "opened", "quote", "unbroken"]
+
+Breaking = Callable[[Callable[[], None]], AbstractContextManager[None]]
+"""Has what it is given called, from another thread, when the work inside the context is to be broken off."""
 
 _ATTACHED = "SELECT database_name FROM duckdb_databases() WHERE NOT internal AND database_name <> 'memory'"
 _MOST_IDLE = 4  # engines of one size that are kept
@@ -115,6 +118,12 @@ def _kept(connection: duckdb.DuckDBPyConnection, memory: str) -> bool:
             return False
         _idle[memory].append(connection)
         return True
+
+
+@contextmanager
+def unbroken(_break_off: Callable[[], None]) -> Iterator[None]:
+    """For work that nothing breaks off."""
+    yield
 
 
 def load(connection: duckdb.DuckDBPyConnection, name: str) -> None:

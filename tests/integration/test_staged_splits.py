@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -259,6 +260,52 @@ def _staged_by_a_worker_that_died(deployment: Deployment, flow: str, monkeypatch
     monkeypatch.setattr(LakeTable, "commit", commit)
     time.sleep(1.05)
     return run
+
+
+# -- cancelling -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("own_metadata", ["sqlite"], indirect=True)
+def test_a_run_is_cancelled_while_its_database_makes_the_plan_wait(deployment: Deployment, table: str) -> None:
+    run = deployment.enqueue(
+        deployment.flow(POSTGRESQL, {"connectionString": table}, {"tableName": "events"}), *WINDOW, "at"
+    )
+    with psycopg.connect(table) as holder, ThreadPoolExecutor(1) as pool:
+        holder.execute("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
+        done = pool.submit(deployment.attempt().execute)
+        _waited(lambda: "progress" in deployment.scoped.run(run.id).metrics)
+        assert not done.done()
+        deployment.scoped.cancel_run(run.id)
+        done.result(timeout=20)
+        assert deployment.scoped.run(run.id).state is RunState.CANCELLED
+
+
+@pytest.mark.parametrize("own_metadata", ["sqlite"], indirect=True)
+def test_a_run_is_cancelled_while_a_split_waits_to_be_tried_again(
+    deployment: Deployment, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _Reading(monkeypatch, SourceUnreachable())
+    monkeypatch.setattr("headgate.engine.splits._PAUSE", 60)
+    run = deployment.enqueue(
+        deployment.flow(POSTGRESQL, {"connectionString": table}, {"tableName": "events"}), *WINDOW, "at"
+    )
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(deployment.attempt().execute)
+        _waited(lambda: deployment.scoped.run(run.id).metrics.get("progress", {}).get("splitsDone") == 3)
+        progress = deployment.scoped.run(run.id).metrics["progress"]
+        assert 0 < progress["recordCount"] < 400
+        assert {"splitsTotal", "stagedBytes", "recordsPerSecond", "bytesPerSecond"} < progress.keys()
+        deployment.scoped.cancel_run(run.id)
+        done.result(timeout=20)
+    assert deployment.scoped.run(run.id).state is RunState.CANCELLED
+    assert (deployment.rows(), deployment.files()) == ([], set())
+
+
+def _waited(done: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
 
 
 # -- what is left ---------------------------------------------------------------------------------

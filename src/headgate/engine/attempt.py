@@ -99,7 +99,13 @@ class Attempt:
         held = landing.held(table.columns if table is not None else ())
         rejecting = self._tolerance.percent is not None
         selection = Selection(frozen["source"]["params"], frozen["source"]["data"], held, rejecting)
-        plan = source.plan(selection, run.window, run.delta_column, parallel=self._settings.parallel_splits)
+        plan = source.plan(
+            selection,
+            run.window,
+            run.delta_column,
+            parallel=self._settings.parallel_splits,
+            breaking=self.lease.breaking,
+        )
         with plan as reading:
             faults.point("plan.after")
             self._report.planned(reading, files=frozen["kind"] == "file")
@@ -181,6 +187,8 @@ class Attempt:
 
     def _give_up(self) -> bool:
         """Make sure that no attempt at this run lands any more; False when one has."""
+        if self.run.fence == 1 and self._report.promoting is None:
+            return True  # nothing was tried yet; the catalog may be what is waited for
         table = self._lake.find(tuple(self.run.frozen["target"]["table"]))
         if table is None:
             return True

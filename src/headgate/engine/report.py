@@ -24,16 +24,17 @@ _SAMPLED = 10
 class Report:
     """The figures of one attempt, filled in as it goes on.
 
-    `input_bytes` are those of the files read; for tables, which have no size of their own on the way, those
-    of the staged column data before compression. `staged_bytes` are those of finished splits, `written_bytes` of
-    all so far. `rows` are those read, of which `landed_rows` are in the table; `replaced_rows` went from there,
-    `updated_rows` of them because a row with their key came. With `diagnostics`, some of the
-    `rejects`, which were read too and left out, are shown.
+    `input_bytes` are those of the files read; for tables, which have no size of their own on the way, those of the
+    staged column data before compression. `staged_bytes` are those of finished splits, `written_bytes` of all so far.
+    `rows` are those read, `kept_rows` of them by an earlier attempt, of which `landed_rows` are in the table;
+    `replaced_rows` went from there, `updated_rows` of them because a row with their key came. With `diagnostics`, some
+    of the `rejects`, which were read too and left out, are shown.
     """
 
     run: Run
     diagnostics: bool = False
     started: int = field(default_factory=now_ms)
+    reading: int | None = None
     copied: int | None = None
     promoting: int | None = None
     finished: int | None = None
@@ -46,6 +47,7 @@ class Report:
     staged_files: int = 0
     written_bytes: int = 0
     input_files: int | None = None
+    kept_rows: int = 0
     landed_rows: int = 0
     replaced_rows: int = 0
     updated_rows: int = 0
@@ -55,6 +57,7 @@ class Report:
 
     def planned(self, reading: Reading, *, files: bool) -> None:
         """Take up what a reading says of itself; `files` when it is files that are read."""
+        self.reading = now_ms()
         self.splits = len(reading.splits)
         self.estimated_rows = reading.estimated_rows
         if files:
@@ -66,8 +69,9 @@ class Report:
         if self.input_files is not None:
             self.input_files = sum(split.input_files for split in splits)
 
-    def count(self, split: StagedSplit, rejects: Rejects | None = None) -> None:
-        """Take up a split that is staged, and what it left out."""
+    def count(self, split: StagedSplit, rejects: Rejects | None = None, *, kept: bool = False) -> None:
+        """Take up a split that is staged, and what it left out; `kept` when an earlier attempt has read it."""
+        self.kept_rows += split.rows if kept else 0
         self.rows += split.rows
         self.staged_bytes += split.size
         self.staged_files += len(split.files)
@@ -82,10 +86,22 @@ class Report:
         metrics["progress"] = {
             "splitsTotal": self.splits,
             "splitsDone": self.splits_done,
+            "recordCount": self.rows,
             "stagedBytes": self.written_bytes,
             **({"estimatedRecordCount": self.estimated_rows} if self.estimated_rows is not None else {}),
+            **self._pace(),
         }
         return metrics
+
+    def _pace(self) -> Json:
+        """How fast the source is read: records of splits that are done, bytes of those under way too."""
+        if self.reading is None:
+            return {}
+        seconds = max(1, (self.copied or now_ms()) - self.reading) / 1000
+        return {
+            "recordsPerSecond": round((self.rows - self.kept_rows) / seconds),
+            "bytesPerSecond": round(self.written_bytes / seconds),
+        }
 
     def metrics(self, state: RunState, error: HeadgateError | None = None) -> Json:
         """`metrics` of a run that has ended in `state`."""

@@ -103,7 +103,7 @@ class Splits:
     def _take_over(self, kept: Sequence[Kept]) -> list[Staged]:
         """The files of splits that are staged already."""
         for each in kept:
-            self._report.count(each.split)
+            self._report.count(each.split, kept=True)
         if kept:
             emit("splits.reused", run=self._run.id, splits=len(kept), rows=sum(each.split.rows for each in kept))
         return [file for each in kept for file in each.files]

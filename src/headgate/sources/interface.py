@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 
 import duckdb
 
+from headgate.dataplane import Breaking, unbroken
 from headgate.errors import HeadgateError
 from headgate.model.lake import Column, LakeType
 from headgate.model.windows import Bounds, DeltaColumn, Window
@@ -157,12 +158,18 @@ class Source(Protocol):
         """Why `delta` cannot order the rows of `relation`; None when it can. For files: always None."""
 
     def plan(
-        self, selection: Selection, window: Window, delta: DeltaColumn | None, *, parallel: int
+        self,
+        selection: Selection,
+        window: Window,
+        delta: DeltaColumn | None,
+        *,
+        parallel: int,
+        breaking: Breaking = unbroken,
     ) -> AbstractContextManager[Reading]:
         """Plan the read of `window` in at most about `parallel` splits that can be read at the same time.
 
-        While the context is open, all splits read the same state of the source where it can give one.
-        Raises SourceError.
+        `breaking` is given what breaks the planning off. While the context is open, all splits read the same state of
+        the source where it can give one. Raises SourceError.
         """
 
     def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:

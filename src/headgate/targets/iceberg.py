@@ -36,10 +36,11 @@ from pyiceberg.table.metadata import TableMetadataV1
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from headgate import faults
+from headgate.dataplane import Breaking, unbroken
 from headgate.errors import CommitConflict, SchemaMismatch, TargetError, TargetUnavailable
 from headgate.model.lake import PROVENANCE, RUN_ID, Column
 from headgate.model.runs import Json
-from headgate.targets.keys import Breaking, Keys, Upsert, keys_of, unbroken
+from headgate.targets.keys import Keys, Upsert, keys_of
 from headgate.targets.layout import Cut, Layout, Partition, declare_order, order_id, partition_of
 from headgate.targets.removal import Replacement, brought_by
 from headgate.targets.rewriting import Rewrite, Rewriting, live_rows, singled

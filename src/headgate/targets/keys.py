@@ -4,7 +4,7 @@ The keys of a run's staged rows stand in a DuckDB of their own, which spills int
 them the files of the table are found that may hold one, and read for those rows.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from pyiceberg.expressions.literals import literal as constant
 from pyiceberg.types import NestedField, PrimitiveType
 
 from headgate import dataplane
-from headgate.dataplane import literal, quote
+from headgate.dataplane import Breaking, literal, quote
 from headgate.model.lake import FLOW_ID, RUN_ID, Kind
 from headgate.targets.removal import Removal
 from headgate.targets.schema import lake_type
@@ -33,10 +33,9 @@ if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
     from pyiceberg.schema import Schema
 
-__all__ = ["Breaking", "Keys", "Upsert", "keys_of", "unbroken"]
+__all__ = ["Keys", "Upsert", "keys_of"]
 
 _REPEATED = "FROM keys WHERE times > 1"
-Breaking = Callable[[Callable[[], None]], AbstractContextManager[None]]
 
 # How a bound in a file's figures, `?`, is written in DuckDB, and how DuckDB gives a value in Iceberg's form. Keys of
 # other types are compared row by row only.
@@ -214,12 +213,6 @@ def keys_of(upsert: Upsert, files: Sequence[Path], folder: Path, breaking: Break
     with dataplane.opened() as connection, breaking(connection.interrupt):
         connection.execute(f"SET temp_directory = {literal(str(folder))}")
         yield Keys(upsert, connection, files)
-
-
-@contextmanager
-def unbroken(_break_off: Callable[[], None]) -> Iterator[None]:
-    """For work that nothing breaks off."""
-    yield
 
 
 def _value(path: Sequence[str]) -> str:

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 from pyiceberg import types as iceberg
 
 from headgate import dataplane
-from headgate.dataplane import literal, quote
+from headgate.dataplane import Breaking, literal, quote
 from headgate.errors import TargetError
-from headgate.targets.keys import Breaking, Keys
+from headgate.targets.keys import Keys
 from headgate.targets.manifests import planned_files
 from headgate.targets.removal import Removal
 from headgate.targets.schema import copy_options, lake_type

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import duckdb
 
 from headgate import dataplane
-from headgate.dataplane import quote
+from headgate.dataplane import Breaking, quote, unbroken
 from headgate.errors import (
     BadFormat,
     BadParameter,
@@ -55,6 +55,7 @@ class LocalFiles:
         Raises SourcePathForbidden.
         """
         self._roots = roots
+        self._breaking: Breaking = unbroken
         self._folder = self._roots.first / str(auth_params.get("folder") or "")
         self._roots.real(str(self._folder))
         self._text: delimited.Dialect | None = None  # how the planned files are written, when they are delimited text
@@ -120,8 +121,10 @@ class LocalFiles:
         delta: DeltaColumn | None,  # noqa: ARG002 - as every source
         *,
         parallel: int,
+        breaking: Breaking = unbroken,
     ) -> Iterator[Reading]:
         """Plan the files modified in `window`; `delta` means nothing here. Raises SourceError, BadParameter."""
+        self._breaking = breaking
         found = self._find(selection)
         files = [f for f in found if window.start_ms * 1000 <= f.modified_us < window.end_ms * 1000]
         with TemporaryDirectory(prefix="headgate-") if selection.rejecting else nullcontext() as folder:
@@ -172,7 +175,7 @@ class LocalFiles:
             return file
         self._text = dialect if format_ == "delimited" else None
         reader = delimited if format_ == "delimited" else json_files
-        with dataplane.opened() as connection:
+        with dataplane.opened() as connection, self._breaking(connection.interrupt):
             try:
                 if reader.readable(connection, file, dialect):
                     return file
@@ -256,7 +259,11 @@ class LocalFiles:
             return Layout((), {})
         if format_ == "parquet":
             return parquet_files.inspect(files, declared, glance=glance)
-        with dataplane.opened() as connection, _briefly(connection) if glance else nullcontext():
+        with (
+            dataplane.opened() as connection,
+            self._breaking(connection.interrupt),
+            _briefly(connection) if glance else nullcontext(),
+        ):
             try:
                 if format_ == "json":
                     return json_files.inspect(

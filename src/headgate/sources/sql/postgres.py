@@ -7,13 +7,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import duckdb
 import psycopg
 from psycopg import sql
 
-from headgate.dataplane import literal, quote
+from headgate.dataplane import Breaking, literal, quote, unbroken
 from headgate.errors import DetectionNotOffered, HeadgateError, SourceObjectMissing, SourceUnreachable, UnsupportedType
 from headgate.model.lake import Column, LakeType
 from headgate.model.plain import plain
@@ -37,6 +38,8 @@ __all__ = ["PostgresSource"]
 
 PAGES_FROM_BYTES = 64 << 20
 """A table that is read whole is worth splitting by pages from this size on."""
+
+_CANCEL_SECONDS = 2
 
 _TABLE = """
 SELECT c.oid, n.nspname, c.relname,
@@ -186,7 +189,13 @@ class PostgresSource:
 
     @contextmanager
     def plan(
-        self, selection: Selection, window: Window, delta: DeltaColumn | None, *, parallel: int
+        self,
+        selection: Selection,
+        window: Window,
+        delta: DeltaColumn | None,
+        *,
+        parallel: int,
+        breaking: Breaking = unbroken,
     ) -> Iterator[Reading]:
         """Plan the read by the database's own estimate; its snapshot lives as long as the context.
 
@@ -195,7 +204,8 @@ class PostgresSource:
         session = self._connect()
         try:
             try:
-                reading = _reading(session, selection, window, delta, parallel)
+                with breaking(partial(self._cancel, session)):
+                    reading = _reading(session, selection, window, delta, parallel)
             except psycopg.Error as error:
                 raise self.translate(error) from None
             yield reading
@@ -232,6 +242,13 @@ class PostgresSource:
                 "SELECT pg_cancel_backend(pid) FROM pg_catalog.pg_stat_activity WHERE application_name = %s",
                 [_session_name(reading)],
             )
+
+    def _cancel(self, session: psycopg.Connection[tuple[Any, ...]]) -> None:
+        """Have the server stop what it is doing for `session`. Raises SourceError."""
+        try:
+            session.cancel_safe(timeout=_CANCEL_SECONDS)
+        except psycopg.Error as error:
+            raise self.translate(error) from None
 
     def verify(self, split: Split) -> None:
         """Nothing to verify: a snapshot does not change."""

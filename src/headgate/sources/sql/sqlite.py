@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from headgate.dataplane import literal, quote
+from headgate.dataplane import Breaking, literal, quote, unbroken
 from headgate.errors import (
     BadParameter,
     DetectionNotOffered,
@@ -158,9 +158,10 @@ class SqliteSource:
         delta: DeltaColumn | None,
         *,
         parallel: int,  # noqa: ARG002 - one statement reads one state of the file; several would not
+        breaking: Breaking = unbroken,
     ) -> Iterator[Reading]:
         """Plan the read as one split."""
-        with self._session() as session:
+        with self._session() as session, breaking(session.interrupt):
             reading = _reading(session, selection, window, delta)
         yield reading
 
