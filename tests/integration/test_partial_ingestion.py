@@ -1,6 +1,7 @@
 """Flows with `partialIngestionPercent`: bad records are left out, counted and told; too many of them fail the run."""
 
 import gzip
+import io
 import json
 import sqlite3
 import time
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from headgate.engine.tolerance import Tolerance
@@ -341,6 +344,61 @@ def test_a_type_that_the_table_has_makes_a_record_bad(deployment: Deployment, fi
         assert (run.state, records(run)) == (RunState.SUCCESS, (2, 1, 1))
         [record] = rejected(deployment, run)
         assert (record["id"], record["_errors"][0]["column"]) == ("three", "id")
+
+
+TEXTS: dict[str, tuple[bytes, str, tuple[int, int, int] | str]] = {
+    "empty": (b"", "delimited", (0, 0, 0)),
+    "a header only": (b"id,n\n", "delimited", (0, 0, 0)),
+    "a byte order mark": (b"\xef\xbb\xbfid,n\n1,1\n2\n", "delimited", (2, 1, 1)),
+    "lines that end with CR": (b"id,n\r1,1\r2\r3,3\r", "delimited", (3, 2, 1)),
+    "lines that end with CR LF": (b"id,n\r\n1,1\r\n2\r\n", "delimited", (2, 1, 1)),
+    "no end of the last line": (b"id,n\n1,1\n2,2,2", "delimited", (2, 1, 1)),
+    "a field of three megabytes": (b"id,n\n" + b"x" * 3_000_000 + b",1\n2,2\n", "delimited", (2, 1, 1)),
+    "a quote that is open to the end": (b'id,n\n"1,1\n2,2\n3,3\n', "delimited", (3, 2, 1)),
+    "a quote inside": (b'id,n\n1"a,1\n2\n', "delimited", (2, 1, 1)),
+    "NUL": (b"id,n\n\0,1\n2\n", "delimited", (2, 1, 1)),
+    "latin-1 for utf-8": (b"id,n\n\xe9,1\nb,2\n", "delimited", (2, 1, 1)),
+    "UTF-16": ("id,n\n1,1\n".encode("utf-16"), "delimited", "/files/a: Line 1"),
+    "a bad header": (b"id,n\xff\n1,1\n", "delimited", "/files/a, line 1"),
+    "columns of one name": (b"id,id\n1,1\n2\n", "delimited", "/files/a has the columns"),
+    "JSON, cut off": (b'{"n": 1}\n{"n": 2', "json", (2, 1, 1)),
+    "JSON, a scalar": (b'{"n": 1}\n7\n', "json", (2, 1, 1)),
+    "JSON, too deep": (b'{"n": 1}\n{"n": ' + b"[" * 20_000 + b"]" * 20_000 + b"}\n", "json", "nested too deeply"),
+    "JSON, a line of 20 MB": (b'{"n": 1}\n{"n": "' + b"x" * 20_000_000 + b'"}\n', "json", (2, 1, 1)),
+    "JSON, only a scalar": (b"7", "json", "begins with"),
+}
+
+
+def test_odd_texts(deployment: Deployment, files: Callable[..., Run]) -> None:
+    found: dict[str, tuple[int, int, int] | str] = {}
+    for name, (content, format_, expected) in TEXTS.items():
+        run = files({"a": content}, format_, 60)
+        found[name] = records(run)
+        if isinstance(expected, str):
+            message = run.metrics["statusSummary"]["errors"][0]["message"]
+            assert run.state is RunState.FAILED
+            found[name] = expected if expected in message else message
+    assert found == {name: expected for name, (_, _, expected) in TEXTS.items()}
+
+
+def test_times_of_parquet_that_the_lake_would_cut(deployment: Deployment, files: Callable[..., Run]) -> None:
+    instants = [1_000, 1_001, None, 2_000]
+    table = pa.table(
+        {
+            "n": pa.array([1, 2, 3, 4], pa.int32()),
+            "t": pa.array(instants, pa.timestamp("ns", "UTC")),
+            "u": pa.array([0, 0, 0, 1], pa.time64("ns")),
+        }
+    )
+    content = io.BytesIO()
+    pq.write_table(table, content)
+    assert files({"a.parquet": content.getvalue()}, "parquet", None).state is RunState.FAILED
+    run = files({"a.parquet": content.getvalue()}, "parquet")
+    assert (run.state, records(run)) == (RunState.SUCCESS, (4, 2, 2))
+    assert deployment.arrow()["n"].to_pylist() == [1, 3]
+    bad = {record["n"]: record["_errors"][0] for record in rejected(deployment, run)}
+    assert {number: error["column"] for number, error in bad.items()} == {2: "t", 4: "u"}
+    assert "holds a time of 1001 nanoseconds" in bad[2]["message"]
 
 
 def test_a_damaged_file_fails_the_run(deployment: Deployment, files: Callable[..., Run]) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -59,6 +59,7 @@ class LocalFiles:
         self._folder = self._roots.first / str(auth_params.get("folder") or "")
         self._roots.real(str(self._folder))
         self._text: delimited.Dialect | None = None  # how the planned files are written, when they are delimited text
+        self._copies: list[FileRef] = []
         self._unreadable: dict[str, Rejects] = {}  # by address of the copy that lacks them
 
     def check(self) -> None:
@@ -130,7 +131,10 @@ class LocalFiles:
         with TemporaryDirectory(prefix="headgate-") if selection.rejecting else nullcontext() as folder:
             if folder is not None:
                 files = [self._readable(selection, file, Path(folder)) for file in files]
-            planned = self._inspect(selection, files)
+            try:
+                planned = self._inspect(selection, files)
+            except SourceError as error:
+                raise _by_original(error, files) from None
             columns = planned.columns or self._columns_elsewhere(selection)
             yield Reading(
                 columns=(*columns, *layout.PROVENANCE) if columns else (),
@@ -166,7 +170,7 @@ class LocalFiles:
 
     def translate(self, error: Exception) -> HeadgateError:
         """The error of our tree for `error`, with file, line and column where they can be known."""
-        return faults.translate(error)
+        return _by_original(faults.translate(error), self._copies)
 
     def _readable(self, selection: Selection, file: FileRef, folder: Path) -> FileRef:
         """`file`, or a copy of it in `folder` without the records that cannot be read."""
@@ -190,6 +194,7 @@ class LocalFiles:
             self._unreadable[copy.path] = sift.sifted(file.path, Path(copy.path), dialect, pieces)
         except UnreadableRecord as error:
             raise UnreadableRecord(f"{file.path}: {error.detail}", path=file.path) from None
+        self._copies.append(copy)
         return copy
 
     def _none_selected(self) -> NoReturn:
@@ -258,7 +263,7 @@ class LocalFiles:
         if not files:
             return Layout((), {})
         if format_ == "parquet":
-            return parquet_files.inspect(files, declared, glance=glance)
+            return parquet_files.inspect(files, declared, glance=glance, rejecting=rejecting)
         with (
             dataplane.opened() as connection,
             self._breaking(connection.interrupt),
@@ -282,6 +287,14 @@ class LocalFiles:
         if format_ != "delimited" and dialect.encoding != "utf-8":
             raise BadParameter(f"{format_} files are always utf-8.", parameter="encoding")
         return format_, dialect
+
+
+def _by_original(error: HeadgateError, files: Iterable[FileRef]) -> HeadgateError:
+    """`error` with the names of the files that copies were made of."""
+    detail = error.detail
+    for file in files:
+        detail = detail.replace(file.path, file.original or file.path)
+    return error if detail == error.detail else type(error)(detail, **error.report)
 
 
 def _recursive(selection: Selection) -> bool:

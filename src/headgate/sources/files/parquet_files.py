@@ -1,6 +1,6 @@
 """Parquet: types come from the footers, and every value is kept exactly or refused."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -8,12 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from headgate.dataplane import quote
+from headgate.dataplane import literal, quote
 from headgate.errors import BadParameter, UnholdableValue, UnreadableRecord, UnsupportedType
 from headgate.model.lake import Column, Kind, LakeType
-from headgate.sources.files.layout import Layout, Scan, check_names
+from headgate.rejects import cut
+from headgate.sources.files.layout import FILE, Layout, Scan, check_names
 from headgate.sources.files.listing import opening
 from headgate.sources.files.text_types import TextType
+from headgate.sources.guard import REJECT, reason, unless
 from headgate.sources.interface import FileRef
 
 __all__ = ["check_pages", "inspect"]
@@ -47,15 +49,21 @@ _SIMPLE: dict[pa.DataType, Kind] = {
     pa.time64("ns"): "time",
     pa.null(): "string",
 }
+_MOST_UNEVEN = 1000
+_FINER = "which is more than the whole microseconds that the lake keeps"
+_Uneven = dict[int, tuple[str, int]]  # by place of a row: the column that holds such a time, and how many nanoseconds
 _WIDER = {("int", "long"), ("float", "double")}
 
 
-def inspect(files: Sequence[FileRef], declared: Mapping[str, TextType], *, glance: bool = False) -> Layout:
+def inspect(
+    files: Sequence[FileRef], declared: Mapping[str, TextType], *, glance: bool = False, rejecting: bool = False
+) -> Layout:
     """What `files` hold. A column that a file lacks is NULL there; int widens to long and float to double.
 
     At a `glance` no values are looked at. Raises SourceError naming the file, or the file and the column.
     """
-    schemas = {file.path: _schema(file.path, glance) for file in files}
+    uneven: dict[str, _Uneven] = {file.path: {} for file in files} if rejecting else {}
+    schemas = {file.path: _schema(file.path, glance, uneven.get(file.path)) for file in files}
     columns: dict[str, LakeType] = {}
     for path, schema in schemas.items():
         check_names(schema.names, path)
@@ -80,7 +88,7 @@ def inspect(files: Sequence[FileRef], declared: Mapping[str, TextType], *, glanc
     check_names(list(columns), "The selection")
     return Layout(
         tuple(Column(name, type_, "parquet") for name, type_ in columns.items()),
-        {path: _scan(columns, schema) for path, schema in schemas.items()},
+        {path: _scan(columns, schema, uneven.get(path, {})) for path, schema in schemas.items()},
     )
 
 
@@ -114,34 +122,71 @@ def _has_checksums(content: BinaryIO) -> bool:
     return content.read(1) == _NEXT_I32
 
 
-def _scan(columns: Mapping[str, LakeType], schema: pa.Schema) -> Scan:
+def _scan(columns: Mapping[str, LakeType], schema: pa.Schema, uneven: "_Uneven") -> Scan:
     present = set(schema.names)
+    projection = ", ".join(
+        f"CAST({quote(name) if name in present else 'NULL'} AS {type_.sql}) AS {quote(name)}"
+        for name, type_ in columns.items()
+    )
+    if not uneven:
+        return Scan("read_parquet", "union_by_name = false", projection)
+    reasons = []
+    for row, (name, nanoseconds) in uneven.items():
+        before, after = reason(name, _FINER, "Round it at the source, or leave the column out with a mapping set.")
+        words = f"{before}a time of {nanoseconds} nanoseconds{after}"
+        reasons.append(f" WHEN file_row_number = {row} THEN {literal(words)}")
+    record = {
+        name: cut(quote(name)) if type_.kind == "string" else quote(name)
+        for name, type_ in columns.items()
+        if name in present
+    }
     return Scan(
         "read_parquet",
-        "union_by_name = false",
-        ", ".join(
-            f"CAST({quote(name) if name in present else 'NULL'} AS {type_.sql}) AS {quote(name)}"
-            for name, type_ in columns.items()
-        ),
+        "union_by_name = false, file_row_number = true",
+        projection,
+        "".join(reasons),
+        unless(REJECT, record, rejecting=True, file=FILE),
     )
 
 
-def _schema(path: str, glance: bool) -> pa.Schema:
-    """The schema of one file, after a look at the values that DuckDB would truncate without a word."""
+def _schema(path: str, glance: bool, uneven: "_Uneven | None") -> pa.Schema:
+    """The schema of one file, after a look at the values that DuckDB would truncate without a word.
+
+    Rows with such a value are added to `uneven`; without it they are an error.
+    """
     with opening(path):
         try:
             with pq.ParquetFile(path) as file:
                 schema = file.schema_arrow
                 fine = [field.name for field in schema if _has_nanoseconds(field.type) and not glance]
+                before = 0
                 for batch in file.iter_batches(columns=fine) if fine else ():
                     for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                        _check_nanoseconds(column, name, path)
+                        if uneven is not None and not pa.types.is_nested(column.type):
+                            uneven |= {before + row: (name, value) for row, value in _uneven(column)}
+                        else:
+                            _check_nanoseconds(column, name, path)
+                    before += batch.num_rows
+                    if uneven is not None and len(uneven) > _MOST_UNEVEN:
+                        raise UnholdableValue(
+                            f"{path}: more than {_MOST_UNEVEN} rows hold times of other than whole microseconds, which "
+                            "is as many as can be left out of a file. Round them at the source.",
+                            path=path,
+                        )
         except (pa.ArrowException, OverflowError, OSError) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise  # the system's refusal; pyarrow's own complaints carry no number
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UnreadableRecord(f"{path} is not a readable Parquet file: {reason}", path=path) from None
+            told = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UnreadableRecord(f"{path} is not a readable Parquet file: {told}", path=path) from None
     return schema
+
+
+def _uneven(values: pa.Array) -> Iterator[tuple[int, int]]:
+    """The places and values of times that are no whole microseconds."""
+    numbers = values.cast(pa.int64())
+    finer = pc.fill_null(pc.not_equal(numbers, pc.multiply(pc.divide(numbers, 1000), 1000)), False)
+    for row in pc.indices_nonzero(finer).to_pylist():
+        yield row, numbers[row].as_py()
 
 
 def _has_nanoseconds(type_: pa.DataType) -> bool:
@@ -157,11 +202,9 @@ def _check_nanoseconds(values: pa.Array, name: str, path: str) -> None:
     elif pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
         _check_nanoseconds(values.flatten(), name, path)
     elif _has_nanoseconds(values.type):
-        numbers = values.cast(pa.int64())
-        uneven = pc.filter(numbers, pc.not_equal(numbers, pc.multiply(pc.divide(numbers, 1000), 1000)))
-        if len(uneven):
+        for _, nanoseconds in _uneven(values):
             raise UnholdableValue(
-                f"{path}: the column {name!r} holds a time of {uneven[0]} nanoseconds; the lake keeps whole "
+                f"{path}: the column {name!r} holds a time of {nanoseconds} nanoseconds; the lake keeps whole "
                 "microseconds.",
                 path=path,
                 column=name,
