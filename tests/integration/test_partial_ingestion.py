@@ -6,6 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from headgate.engine.tolerance import Tolerance
-from headgate.errors import RunCancelled
+from headgate.errors import RunCancelled, SourceError
 from headgate.model.runs import Json, Run, RunState
-from headgate.sources import connection_specs
+from headgate.model.windows import Window
+from headgate.sources import Selection, connection_specs
+from headgate.sources.files import LocalFiles
+from headgate.sources.roots import Roots
 from headgate.targets import first_rows, reject_files
-from tests.deployment import POSTGRESQL, Deployment
+from tests.deployment import POSTGRESQL, Deployment, at
 
 SQLITE = next(spec.id for spec in connection_specs() if spec.name == "sqlite")
 LOCAL_FILES = next(spec.id for spec in connection_specs() if spec.name == "local-files")
@@ -313,6 +317,24 @@ def test_no_record_is_lost_between_bad_ones_of_a_large_file(deployment: Deployme
     run = files({"a.csv": ("id,n,text\n" + "".join(lines)).encode()}, "delimited", 50)
     assert records(run) == (50_000, 25_000, 25_000)
     assert sorted(deployment.arrow()["id"].to_pylist()) == [*range(1, 50_000, 2)]
+
+
+def test_looking_for_bad_lines_can_be_broken_off(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id\n" + "1\n" * 1000 + "1,2\n")
+    files = LocalFiles({}, Roots((tmp_path,)))
+    at_once = []
+
+    @contextmanager
+    def breaking(break_off: Callable[[], None]) -> Iterator[None]:
+        break_off()
+        at_once.append(break_off)
+        yield
+
+    selection = Selection({"path": "a.csv"}, {"format": "delimited"}, rejecting=True)
+    plan = files.plan(selection, Window(0, at("2100-01-01")), None, parallel=1, breaking=breaking)
+    with pytest.raises(SourceError, match="broken off"), plan:
+        pass
+    assert len(at_once) == 2  # of DuckDB's look, and of the search for the lines
 
 
 def test_lines_of_json(deployment: Deployment, files: Callable[..., Run]) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -165,12 +165,22 @@ class LocalFiles:
         for file in split.files:
             address = file.original or file.path
             here = [replace(reject, file=address) for reject in heard if reject.file in (file.path, address)]
-            rejects.kept += sift.located(here, address, self._text) if here and self._text else here
+            if here and self._text is not None:
+                with self._until_broken() as stopped:
+                    here = [*sift.located(here, address, self._text, stopped)]
+            rejects.kept += here
             rejects.merge(self._unreadable.get(file.path, Rejects()))
 
     def translate(self, error: Exception) -> HeadgateError:
         """The error of our tree for `error`, with file, line and column where they can be known."""
         return _by_original(faults.translate(error), self._copies)
+
+    @contextmanager
+    def _until_broken(self) -> Iterator[Callable[[], bool]]:
+        """Tells whether the work inside has been broken off."""
+        broken = threading.Event()
+        with self._breaking(broken.set):
+            yield broken.is_set
 
     def _readable(self, selection: Selection, file: FileRef, folder: Path) -> FileRef:
         """`file`, or a copy of it in `folder` without the records that cannot be read."""
@@ -191,7 +201,8 @@ class LocalFiles:
         copy = replace(file, path=str(folder / name), original=file.path)
         pieces = sift.delimited_pieces if format_ == "delimited" else sift.json_pieces
         try:
-            self._unreadable[copy.path] = sift.sifted(file.path, Path(copy.path), dialect, pieces)
+            with self._until_broken() as stopped:
+                self._unreadable[copy.path] = sift.sifted(file.path, Path(copy.path), dialect, pieces, stopped)
         except UnreadableRecord as error:
             raise UnreadableRecord(f"{file.path}: {error.detail}", path=file.path) from None
         self._copies.append(copy)

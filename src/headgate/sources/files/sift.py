@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
-from headgate.errors import UnreadableRecord
+from headgate.errors import SourceError, UnreadableRecord
 from headgate.rejects import LONGEST, MOST, Reject, Rejects
 from headgate.sources.files.delimited import Dialect, is_gzip, open_text
 
@@ -35,9 +35,16 @@ class Piece:
 
 
 def sifted(
-    path: str, copy: Path, dialect: Dialect, pieces: Callable[[Iterator[str], Dialect], Iterable[Piece]]
+    path: str,
+    copy: Path,
+    dialect: Dialect,
+    pieces: Callable[[Iterator[str], Dialect], Iterable[Piece]],
+    stopped: Callable[[], bool] = bool,
 ) -> Rejects:
-    """Write the readable records of the file at `path` to `copy`; the others. Raises UnreadableRecord, OSError."""
+    """Write the readable records of the file at `path` to `copy`; the others.
+
+    Raises UnreadableRecord, OSError, and SourceError once it is `stopped`.
+    """
     rejects = Rejects()
     code, count, message = UnreadableRecord.code, 0, ""
     with (
@@ -45,6 +52,7 @@ def sifted(
         gzip.open(copy, "wb", compresslevel=1) if is_gzip(path, dialect.gzip) else copy.open("wb") as out,
     ):
         for piece in pieces(text, dialect):
+            _go_on(stopped)
             if not piece.fault:
                 out.write(piece.text.encode(dialect.encoding))
                 continue
@@ -93,8 +101,13 @@ def json_pieces(text: Iterator[str], dialect: Dialect) -> Iterator[Piece]:  # no
         yield Piece(number, line, fault=_json_fault(line) if line.strip() else "")
 
 
-def located(rejects: Iterable[Reject], path: str, dialect: Dialect) -> Iterator[Reject]:
-    """The rejected records of the file of delimited text at `path`, with the lines they are on."""
+def located(
+    rejects: Iterable[Reject], path: str, dialect: Dialect, stopped: Callable[[], bool] = bool
+) -> Iterator[Reject]:
+    """The rejected records of the file of delimited text at `path`, with the lines they are on.
+
+    Raises SourceError once it is `stopped`.
+    """
     wanted: dict[tuple[str, ...], deque[Reject]] = {}
     for reject in rejects:
         if reject.record is None:
@@ -107,12 +120,18 @@ def located(rejects: Iterable[Reject], path: str, dialect: Dialect) -> Iterator[
         for piece in delimited_pieces(text, dialect):
             if not wanted:
                 break
+            _go_on(stopped)
             if same := wanted.get(piece.fields):
                 yield replace(same.popleft(), line=piece.line)
                 if not same:
                     del wanted[piece.fields]
     for rest in wanted.values():
         yield from rest
+
+
+def _go_on(stopped: Callable[[], bool]) -> None:
+    if stopped():
+        raise SourceError("Reading the files was broken off.")
 
 
 def _written(value: object) -> str:
