@@ -8,7 +8,6 @@ repeated blindly.
 
 import json
 import random
-import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,8 +22,6 @@ import sqlalchemy as sa
 from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
 from pyiceberg.exceptions import (
     CommitFailedException,
-    NoSuchTableError,
-    TableAlreadyExistsError,
 )
 from pyiceberg.io.pyarrow import (
     compute_statistics_plan,
@@ -33,19 +30,19 @@ from pyiceberg.io.pyarrow import (
 )
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table.metadata import TableMetadataV1
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import OperationalError
 
 from headgate import faults
 from headgate.dataplane import Breaking, unbroken
 from headgate.errors import CommitConflict, SchemaMismatch, TargetError, TargetUnavailable
-from headgate.model.lake import PROVENANCE, RUN_ID, Column
+from headgate.model.lake import RUN_ID, Column
 from headgate.model.runs import Json
 from headgate.targets.keys import Keys, Upsert, keys_of
-from headgate.targets.layout import Cut, Layout, Partition, declare_order, order_id, partition_of
+from headgate.targets.layout import AS_IT_COMES, Cut, Layout, Partition, declare_order, order_id, partition_of
 from headgate.targets.removal import Replacement, brought_by
 from headgate.targets.rewriting import Rewrite, Rewriting, live_rows, singled
-from headgate.targets.schema import SchemaChange, copy_options, evolve, field_ids, fitted, lake_type, schema_of, wire
-from headgate.targets.snapshots import PROPERTIES, RUN_PROPERTY, Change, Retention, next_snapshot, run_of
+from headgate.targets.schema import SchemaChange, copy_options, evolve, field_ids, fitted, lake_type, wire
+from headgate.targets.snapshots import RUN_PROPERTY, Change, Retention, next_snapshot, run_of
 
 if TYPE_CHECKING:
     from pyiceberg.schema import Schema
@@ -53,7 +50,19 @@ if TYPE_CHECKING:
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.snapshots import Snapshot
 
-__all__ = ["Lake", "LakeTable", "Landed", "Replacement", "Staged", "Upsert", "local_path", "snapshot_of"]
+__all__ = [
+    "REJECTED_PROPERTY",
+    "LakeTable",
+    "Landed",
+    "Replacement",
+    "Staged",
+    "Upsert",
+    "answering",
+    "file_uri",
+    "local_path",
+    "metadata_location",
+    "snapshot_of",
+]
 
 REJECTED_PROPERTY = "headgate.rejected-rows"
 _CHANGES_PROPERTY = "headgate.schema-changes"
@@ -66,9 +75,7 @@ _FIGURES = {
     "read_rows": "headgate.read-rows",
     "updated_rows": "headgate.updated-rows",
 }
-_AS_IT_COMES = Layout()
 _TRIES = 20
-_BUSY_SECONDS = 10
 _LONGEST_PAUSE = 2.0  # seconds
 
 
@@ -112,81 +119,6 @@ class _Bringing:
     replacing: Replacement | Keys | None
 
 
-class Lake:
-    """The tables of one warehouse folder with its SQL catalog.
-
-    With a `retention`, commits take snapshots out that need not be kept.
-    """
-
-    def __init__(self, warehouse: Path, retention: Retention | None = None) -> None:
-        warehouse.mkdir(parents=True, exist_ok=True)
-        self._retention = retention
-        try:
-            self._catalog = _catalog(warehouse)
-        except OperationalError:  # another process was making the catalog's tables at the same moment
-            self._catalog = _catalog(warehouse)
-
-    def table(
-        self, identifier: tuple[str, ...], columns: tuple[Column, ...], layout: Layout = _AS_IT_COMES
-    ) -> "LakeTable":
-        """The table of this name, made with `columns` when it does not exist yet.
-
-        What it has to change for them is part of the commit. Raises SchemaMismatch when that cannot be, or when it is
-        partitioned in another way than `layout` says.
-        """
-        if (found := self.find(identifier)) is not None:
-            found.fit(columns, layout)
-            return found
-        schema = schema_of(columns)
-        spec, order = layout.spec(schema), layout.order(schema)
-        properties = {
-            "format-version": "2",
-            "commit.retry.num-retries": "0",
-            **PROPERTIES,
-            **{f"write.metadata.metrics.column.{name}": "full" for name in PROVENANCE},
-        }
-        try:
-            with _answering():
-                for depth in range(1, len(identifier)):
-                    self._catalog.create_namespace_if_not_exists(identifier[:depth])
-                made = self._catalog.create_table(
-                    identifier, schema, partition_spec=spec, sort_order=order, properties=properties
-                )
-        except (TableAlreadyExistsError, IntegrityError):  # another run was first, with the table or a namespace
-            return self.table(identifier, columns, layout)
-        table = LakeTable(self._catalog, identifier, made, self._retention)
-        table.fit(columns, layout)
-        return table
-
-    def find(self, identifier: tuple[str, ...]) -> "LakeTable | None":
-        """The table of this name, None when no run has made it yet."""
-        try:
-            with _answering():
-                return LakeTable(self._catalog, identifier, self._catalog.load_table(identifier), self._retention)
-        except NoSuchTableError:
-            return None
-
-    def version(self, identifier: tuple[str, ...]) -> str | None:
-        """The address of the file that describes the table's present state; None when there is no table.
-
-        It is another one after every change, and much cheaper to ask for than the table.
-        """
-        return _metadata_location(self._catalog, identifier)
-
-    def drop(self, identifier: tuple[str, ...]) -> None:
-        """Take the table and all its files away; nothing happens when there is none."""
-        table = self.find(identifier)
-        if table is None:
-            return
-        with _answering(), suppress(NoSuchTableError):  # another request was first
-            self._catalog.drop_table(identifier)
-        shutil.rmtree(table.location, ignore_errors=True)
-
-    def close(self) -> None:
-        """Close the catalog's connections."""
-        self._catalog.close()
-
-
 class LakeTable:
     """One table. `schema` is the one it had when it was looked at last.
 
@@ -202,7 +134,7 @@ class LakeTable:
         self._brought: tuple[Column, ...] = ()
         self.identifier = identifier
         self.schema = self._planned = table.schema()
-        self._layout = _AS_IT_COMES
+        self._layout = AS_IT_COMES
 
     @property
     def name(self) -> str:
@@ -263,7 +195,7 @@ class LakeTable:
         """The folder of a run's data files."""
         return self.location / "data" / run_id
 
-    def fit(self, columns: tuple[Column, ...], layout: Layout = _AS_IT_COMES) -> None:
+    def fit(self, columns: tuple[Column, ...], layout: Layout = AS_IT_COMES) -> None:
         """Plan for the table to hold `columns`, which their commit brings about, in files of this `layout`.
 
         Raises SchemaMismatch.
@@ -320,7 +252,7 @@ class LakeTable:
         size = path.stat().st_size
         file = DataFile.from_args(
             content=DataFileContent.DATA,
-            file_path=_uri(path),
+            file_path=file_uri(path),
             file_format=FileFormat.PARQUET,
             partition=like.partition if like is not None else statistics.partition(spec, schema),
             file_size_in_bytes=size,
@@ -369,7 +301,7 @@ class LakeTable:
             if not columns or None in columns or order_id(self._table, order) is not None:
                 return
             try:
-                with _answering():
+                with answering():
                     declare_order(self._table, order)
             except CommitFailedException:
                 _pause(tried)
@@ -545,7 +477,7 @@ class LakeTable:
         )
         faults.point("commit.before")
         try:
-            with _answering():
+            with answering():
                 changed = self._catalog.commit_table(table, made.requirements, made.updates)
             faults.point("commit.after_catalog")
         except CommitFailedException:
@@ -557,8 +489,8 @@ class LakeTable:
         return made.id
 
     def _refresh(self) -> "Table":
-        with _answering():
-            if _metadata_location(self._catalog, self.identifier) != self._table.metadata_location:
+        with answering():
+            if metadata_location(self._catalog, self.identifier) != self._table.metadata_location:
                 self._table = self._catalog.load_table(self.identifier)
         self.schema = self._table.schema()
         return self._table
@@ -599,11 +531,6 @@ class LakeTable:
                 yield local_path(entry.data_file.file_path)
 
 
-def _catalog(warehouse: Path) -> SqlCatalog:
-    uri = f"sqlite:///{warehouse / 'catalog.db'}?timeout={_BUSY_SECONDS}"
-    return SqlCatalog("lake", uri=uri, warehouse=_uri(warehouse))
-
-
 def _remove_empty(folder: Path) -> None:
     with suppress(OSError):  # it holds files that landed
         folder.rmdir()
@@ -622,7 +549,7 @@ def _rewriting_files(table: str) -> Iterator[None]:
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def answering() -> Iterator[None]:
     """Turns a catalog that does not answer into an error of our tree; what it was asked may or may not be done."""
     try:
         yield
@@ -630,7 +557,7 @@ def _answering() -> Iterator[None]:
         raise TargetUnavailable(f"The lake's catalog does not answer: {error.orig}") from error
 
 
-def _metadata_location(catalog: SqlCatalog, identifier: tuple[str, ...]) -> str | None:
+def metadata_location(catalog: SqlCatalog, identifier: tuple[str, ...]) -> str | None:
     """The address of the file that describes the table's present state; None when there is no table."""
     *namespace, name = identifier
     rows = IcebergTables.__table__.c
@@ -639,7 +566,7 @@ def _metadata_location(catalog: SqlCatalog, identifier: tuple[str, ...]) -> str 
         rows.table_namespace == ".".join(namespace),
         rows.table_name == name,
     )
-    with _answering(), catalog.engine.connect() as connection:
+    with answering(), catalog.engine.connect() as connection:
         location: str | None = connection.execute(chosen).scalar()
     return location
 
@@ -671,7 +598,8 @@ def _landed(table: "Table", run_id: str) -> Landed | None:
     return Landed(snapshot.snapshot_id, tuple(json.loads(properties.get(_CHANGES_PROPERTY, "[]"))), **figures)
 
 
-def _uri(path: Path) -> str:
+def file_uri(path: Path) -> str:
+    """What a table's metadata calls a file."""
     return f"file://{path}"  # not percent-encoded: PyIceberg and DuckDB take what follows as it stands
 
 

@@ -20,7 +20,7 @@ from headgate.targets.schema import copy_options
 if TYPE_CHECKING:
     from pyiceberg.table import Table
 
-__all__ = ["Cut", "Layout", "Partition", "declare_order", "order_id", "partition_of"]
+__all__ = ["AS_IT_COMES", "Cut", "Layout", "Partition", "declare_order", "order_id", "partition_of"]
 
 Partition = Literal["day", "month"]
 
@@ -87,6 +87,9 @@ class Layout:
                 for field in fields
             )
         )
+
+
+AS_IT_COMES = Layout()
 
 
 def order_id(table: "Table", order: SortOrder) -> int | None:

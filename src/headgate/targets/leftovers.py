@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headgate.targets.iceberg import Lake, LakeTable, local_path
+from headgate.targets.iceberg import LakeTable, local_path
+from headgate.targets.lake import Lake
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

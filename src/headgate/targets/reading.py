@@ -12,7 +12,8 @@ from pyiceberg.manifest import ManifestContent, ManifestEntryStatus
 from headgate import dataplane
 from headgate.dataplane import quote
 from headgate.model.lake import RUN_ID, SOURCE_FILE
-from headgate.targets.iceberg import Lake, LakeTable, local_path, snapshot_of
+from headgate.targets.iceberg import LakeTable, local_path, snapshot_of
+from headgate.targets.lake import Lake
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile, ManifestFile
