@@ -32,7 +32,7 @@ test: setup ## Run the tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 faults: setup ## Make every fault of the matrix (15 minutes; TABLE=file keeps what was seen)
-	FAULT_TABLE=$(TABLE) $(BIN)/python -m pytest tests/faults -m fault
+	FAULT_TABLE=$(TABLE) $(BIN)/python -m pytest tests/faults -m fault --numprocesses 2 --dist loadfile
 
 check: setup ## Lint, types and import contracts
 	$(BIN)/ruff check .

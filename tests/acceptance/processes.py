@@ -88,11 +88,12 @@ def flow(
     *,
     mode: str = "replaceWindow",
     dataset: str = "events",
+    dataset_id: str = "",
     schedule: Json | None = None,
     delta: str | None = None,
     **source: Any,
 ) -> str:
-    """A flow from a source into a new dataset; its id."""
+    """A flow from a source into a new dataset, or one that is there; its id."""
     spec = next(found for found in client.list("connectionSpecs") if found["name"] == spec_name)
     reference = {"id": spec["id"], "version": "1.0"}
     name = "CloudStorageToAEP" if "path" in source.get("params", {}) else "CRMToAEP"
@@ -115,7 +116,7 @@ def flow(
         {
             "name": "events",
             "connectionSpec": LAKE,
-            "params": {"dataSetId": client.create_dataset(dataset), "writeMode": mode},
+            "params": {"dataSetId": dataset_id or client.create_dataset(dataset), "writeMode": mode},
         },
     )
     return client.create(

@@ -67,16 +67,18 @@ class Case:
         self.modes: dict[str, str] = {}
         self.seen = ""
         self.without: dict[str, str] = {}  # invariants that cannot be asked for, and why
+        self._dataset = ""
         self._processes: list[Process] = []
         self._bystander: Started | None = None
         self._healed = time.monotonic()
 
     # -- what a test does ------------------------------------------------------------------------
 
-    def flow(self, mode: str = "replaceWindow", source: Source | None = None, dataset: str = "") -> str:
-        """A new flow of the case's source into its table; its id."""
+    def flow(self, mode: str = "replaceWindow", source: Source | None = None) -> str:
+        """A new flow of the case's source, or another, into its table; its id."""
         source = source or self.source
-        made = flow(self.world.client, source.spec, source.auth, mode=mode, dataset=dataset or self.name, **source.body)
+        self._dataset = self._dataset or self.world.client.create_dataset(self.name)
+        made = flow(self.world.client, source.spec, source.auth, mode=mode, dataset_id=self._dataset, **source.body)
         self.modes[made] = mode
         return made
 
@@ -111,7 +113,7 @@ class Case:
     def ends(self, started: Started, seconds: float = IN_TIME) -> Json:
         """Wait for the run's end; the run."""
         ended = self.settled(started, seconds)
-        assert ended, f"the run {started.id} had not ended after {seconds:g} s: {self._logs()}"
+        assert ended, f"the run {started.id} had not ended after {seconds:g} s: {self.logs()}"
         return ended
 
     def settled(self, started: Started, seconds: float) -> Json:
@@ -167,7 +169,7 @@ class Case:
     def _late(self) -> str:
         end = self._healed + IN_TIME
         late = [run.id for run in self.runs if not self.settled(run, max(end - time.monotonic(), 0.1))]
-        assert not late, f"I3: {late} had not ended in time: {self._logs()}"
+        assert not late, f"I3: {late} had not ended in time: {self.logs()}"
         return ""
 
     def _table(self) -> "_Found":
@@ -274,7 +276,8 @@ class Case:
                 )
         return "; ".join(wrong)
 
-    def _logs(self) -> str:
+    def logs(self) -> str:
+        """The last lines of the case's workers."""
         return "\n".join(f"{process.log.name}: {process.log.read_text()[-2000:]}" for process in self._processes)
 
 

@@ -1,6 +1,7 @@
 """Worlds to make faults in, and the table of what was seen."""
 
 from collections.abc import Generator, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -64,23 +65,28 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, None
     number, about = mark.args
     parameters = getattr(pyfuncitem, "callspec", None)
     about = about.format(**(parameters.params if parameters else {}))
-    row = Row(number, about, "PostgreSQL" if case.world.metadata else "SQLite", case.seen, "")
-    TABLE.rows.append(row)
-    if outcome.excinfo is not None:
-        row.seen, row.invariants = f"FAILED: {str(outcome.excinfo[1])[:200]}", "-"
-        if outcome.excinfo[0] is pytest.skip.Exception:
-            row.seen = f"not tried: {outcome.excinfo[1]}"
-        return
+    row = Row(number, about, "PostgreSQL" if case.world.metadata else "SQLite", case.seen, "-")
+    if outcome.excinfo is None:
+        row.invariants = _checked(case, outcome)
+        row.seen = case.seen
+    elif outcome.excinfo[0] is pytest.skip.Exception:
+        row.seen = f"not tried: {outcome.excinfo[1]}"
+    else:
+        row.seen = f"FAILED: {str(outcome.excinfo[1])[:200]}"
+    pyfuncitem.user_properties.append(("fault", asdict(row)))
+
+
+def _checked(case: Case, outcome: Any) -> str:
+    """What the table says of the invariants; the test fails when one does not hold."""
     try:
         broken = case.check()
     except Exception as error:  # noqa: BLE001 - reported as the test's own failure
-        row.invariants = f"FAILED: {str(error)[:300]}"
         outcome.force_exception(error)
-        return
-    row.seen = case.seen
-    row.invariants = "; ".join(broken) if broken else _held(case)
+        return f"FAILED: {str(error)[:300]}"
     if broken:
-        outcome.force_exception(AssertionError("\n".join([*broken, case._logs()])))
+        outcome.force_exception(AssertionError("\n".join([*broken, case.logs()])))
+        return "FAILED: " + "; ".join(broken)
+    return _held(case)
 
 
 def _held(case: Case) -> str:
@@ -88,6 +94,13 @@ def _held(case: Case) -> str:
         return "all hold"
     held = ", ".join(name for name in INVARIANTS if name not in case.without)
     return f"{held} hold; " + "; ".join(f"{name} not asked: {why}" for name, why in case.without.items())
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Take up the row of a test, whichever process ran it."""
+    if report.when == "call":
+        found: list[Any] = [row for name, row in report.user_properties if name == "fault"]
+        TABLE.rows += [Row(**row) for row in found]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

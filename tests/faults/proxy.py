@@ -88,6 +88,8 @@ class Proxy:
         with suppress(asyncio.CancelledError):
             self._task = self._loop.create_task(self._serve(ready))
             self._loop.run_until_complete(self._task)
+        if rest := asyncio.all_tasks(self._loop):
+            self._loop.run_until_complete(asyncio.wait(rest, timeout=5))
 
     def stop(self) -> None:
         """Reset what is open and listen no more."""
@@ -95,8 +97,7 @@ class Proxy:
         def end() -> None:
             self._flowing.set()
             self._reset()
-            for task in asyncio.all_tasks(self._loop):
-                task.cancel()
+            self._task.cancel()  # connections end because they are reset
 
         self._loop.call_soon_threadsafe(end)
 
