@@ -172,8 +172,8 @@ class Case:
         assert not late, f"I3: {late} had not ended in time: {self.logs()}"
         return ""
 
-    def _table(self) -> "_Found":
-        return _Found(self.world, self.name)
+    def _table(self) -> "found_table":
+        return found_table(self.world, self.name)
 
     def _expected(self, order: list[str]) -> tuple[Counter[str], dict[str, int]]:
         """The table's rows once these runs landed in this order, and how many each replaced."""
@@ -253,7 +253,7 @@ class Case:
             time.sleep(0.05)
             run = client.run(bystander.id)
         status = run["metrics"]["statusSummary"]["status"]
-        with _Found(self.world, "neighbour") as table:
+        with found_table(self.world, "neighbour") as table:
             found = multiset(rows_of(table))
         if status != "success" or found != multiset(bystander.rows):
             return f"the neighbour's run is {status}, its table has {found.total()} rows"
@@ -281,7 +281,7 @@ class Case:
         return "\n".join(f"{process.log.name}: {process.log.read_text()[-2000:]}" for process in self._processes)
 
 
-class _Found:
+class found_table:  # noqa: N801 - used as the function it stands for
     """The Iceberg table of a dataset as another process sees it; None when there is none."""
 
     def __init__(self, world: World, name: str) -> None:
