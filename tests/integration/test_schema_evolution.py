@@ -296,6 +296,24 @@ def test_what_is_nested_grows_too(deployment: Deployment, tmp_path: Path) -> Non
     ]
 
 
+def test_files_join_a_table_that_rows_of_a_database_are_in(
+    deployment: Deployment, source: Database, tmp_path: Path
+) -> None:
+    """The columns by which their rows are found again are added with the first of them."""
+    source.execute(CREATED, "INSERT INTO events VALUES (1, '2024-01-01 10:00:00', 'a')")
+    _good(deployment, source.flow(deployment), 0)
+    (tmp_path / "in").mkdir()
+    path = tmp_path / "in" / "a.json"
+    path.write_text(json.dumps({"id": 2, "note": "b"}))
+    moment = datetime.fromisoformat(f"{DAYS[0]}T12:00:00+00:00").timestamp()
+    os.utime(path, (moment, moment))
+    selected = {"path": str(tmp_path / "in"), "type": "folder"}
+    flow = deployment.flow(LOCAL_FILES, {}, selected, data={"format": "json"}, kind="file")
+    for _ in range(2):
+        _good(deployment, flow, 0, None)
+    assert sorted(row[0] for row in _seen(deployment)) == [1, 2]
+
+
 def _struct(**fields: LakeType) -> LakeType:
     return LakeType("struct", fields=tuple(fields.items()))
 

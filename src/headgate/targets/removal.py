@@ -115,7 +115,7 @@ def _places(replacement: Replacement, bounds: Bounds, schema: "Schema") -> tuple
     held = {field.name: field.field_type for field in schema.fields}
     column = replacement.column
     if column.name in PROVENANCE:
-        return ((column.name, bounds),)
+        return ((column.name, bounds),) if column.name in held else ()
     places = [(kept_delta(kind), bounds) for kind in _FAMILIES.get(column.type.kind, (column.type.kind,))]
     places += [(kept_delta(other.type.value), other) for other in replacement.others]
     if column.name in held and _comparable(lake_type(held[column.name]).kind, column.type.kind):
@@ -131,6 +131,8 @@ def _comparable(held: Kind, given: Kind) -> bool:
 def _filter(replacement: Replacement, schema: "Schema") -> BooleanExpression | None:
     """The rows of `replacement` as Iceberg filters them; None when the table has none."""
     chosen: BooleanExpression | None = None
+    if FLOW_ID not in schema.column_names:  # no flow has brought a row yet
+        return None
     flow = EqualTo(term=Reference(FLOW_ID), value=constant(replacement.flow_id))
     if replacement.bounds is None:
         return flow
