@@ -20,6 +20,7 @@ from headgate.telemetry import emit
 __all__ = ["Worker"]
 
 _TIDY_SECONDS = 3600
+_REST_SECONDS = 0.05  # between two looks for runs that may begin beside those under way
 _DAY_MS = 86_400_000
 
 
@@ -36,6 +37,7 @@ class Worker:
         self._settings = settings
         self._upkeep = Upkeep(lake, store, settings.read_grace, settings.lease)
         self._wake = threading.Event()
+        self._ended = threading.Event()  # a run has, so that there is a place free or a flow
         self._stopping = threading.Event()
         self._free = threading.Semaphore(settings.parallel_runs)
         self._tidy_at = 0.0
@@ -56,6 +58,7 @@ class Worker:
     def stop(self, *, grace: float = 5.0) -> None:
         """Claim nothing more, let runs finish for `grace` seconds, and hand the rest back to the queue."""
         self._stopping.set()
+        self._ended.set()
         self._wake.set()
         timer = threading.Timer(grace, self._hand_back)
         timer.start()
@@ -74,11 +77,14 @@ class Worker:
         with ThreadPoolExecutor(self._settings.parallel_runs, "run") as pool:
             while not self._stopping.is_set():
                 self._wake.clear()
+                self._ended.clear()
                 self._make_due()
                 self._tidy()
                 claim = self._claim()
                 if claim is None:
                     self._wake.wait(self._settings.poll)
+                    if self._attempts:  # looking takes the store's time from those who store runs meanwhile
+                        self._ended.wait(_REST_SECONDS)
                 else:
                     pool.submit(self._execute, claim)
         emit("worker.stopped", worker=self.name)
@@ -129,6 +135,7 @@ class Worker:
                 self._attempts.discard(attempt)
             self._upkeep.written(tuple(claim.run.frozen["target"]["table"]))
             self._free.release()
+            self._ended.set()
             self._wake.set()
 
     @contextmanager

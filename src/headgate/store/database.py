@@ -1,5 +1,7 @@
 """Opening the metadata database: connections, transactions and migrations."""
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from headgate.store.vault import Vault
 __all__ = ["Store", "open_store"]
 
 _BUSY_MS = 10_000
+_LOOK_SECONDS = 0.001
 _LONGEST_MS = 30_000
 _IDLE_MS = 60_000
 # A thread uses one connection at a time: 40 that answer requests, the worker's, and two for each of its runs.
@@ -129,10 +132,30 @@ def _sqlite(address: sa.URL) -> sa.Engine:
 
     @sa.event.listens_for(engine, "begin")
     def begun(connection: sa.Connection) -> None:
-        read_only = connection.get_execution_options().get("read_only")
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        if connection.get_execution_options().get("read_only"):
+            connection.exec_driver_sql("BEGIN")
+        else:
+            _begin_to_write(connection)
 
     return engine
+
+
+def _begin_to_write(connection: sa.Connection) -> None:
+    """Wait for other processes' writes. SQLite itself sleeps longer with every look, and so comes too late again."""
+    end = time.monotonic() + _BUSY_MS / 1000
+    connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except sa.exc.OperationalError as error:
+                if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+                time.sleep(_LOOK_SECONDS)
+            else:
+                return
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {_BUSY_MS}")
 
 
 def _migrate(engine: sa.Engine) -> None:

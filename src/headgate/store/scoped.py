@@ -246,8 +246,10 @@ class ScopedStore:
         with self._transactions.write() as connection:
             if key is not None:
                 self._take_key(connection, run, key)
-            current = self._locked(connection, Kind.FLOW, run.flow_id)
-            if current.etag != flow_etag:
+            etag = connection.execute(self._etag(Kind.FLOW, run.flow_id).with_for_update()).scalar()
+            if etag is None:
+                raise _not_found(Kind.FLOW, run.flow_id)
+            if etag != flow_etag:
                 raise VersionConflict(id=run.flow_id)
             if flow is not None:
                 connection.execute(
@@ -281,7 +283,7 @@ class ScopedStore:
 
     def enqueue(self, connection: sa.Connection, run: Run) -> None:
         """Store and enqueue a run in a transaction that others of the store have begun."""
-        connection.execute(sa.insert(tables.runs).values(**self._place, **_row_of(run)))
+        connection.execute(sa.insert(tables.runs), {**self._place, **_row_of(run)})
         self._record(connection, "create", "runs", run.id, after=run.etag)
 
     def run_of_key(self, key: str, body_sha256: str) -> Run | None:
@@ -400,6 +402,10 @@ class ScopedStore:
         table = tables.resources
         return sa.select(table).where(*self._mine(table), table.c.kind == kind.value)
 
+    def _etag(self, kind: Kind, id_: str) -> sa.Select[Any]:
+        table = tables.resources
+        return sa.select(table.c.etag).where(*self._mine(table), table.c.kind == kind.value, table.c.id == id_)
+
     def _users(self, connection: sa.Connection, id_: str, kind: Kind) -> tuple[str, ...]:
         table, link = tables.resources, tables.links
         rows = connection.execute(
@@ -456,18 +462,19 @@ class ScopedStore:
         """Write into the audit log what this transaction does to the resource `id_`, with its versions."""
         caller = self._caller
         connection.execute(
-            sa.insert(tables.audit).values(
-                at=now_ms(),
+            sa.insert(tables.audit),
+            {
+                "at": now_ms(),
                 **self._place,
-                principal=caller.principal.user_id if caller else _ITSELF,
-                client=caller.principal.client_id if caller else _ITSELF,
-                request_id=caller.request_id if caller else "",
-                action=action,
-                kind=str(kind),
-                resource_id=id_,
-                etag_before=before,
-                etag_after=after,
-            )
+                "principal": caller.principal.user_id if caller else _ITSELF,
+                "client": caller.principal.client_id if caller else _ITSELF,
+                "request_id": caller.request_id if caller else "",
+                "action": action,
+                "kind": str(kind),
+                "resource_id": id_,
+                "etag_before": before,
+                "etag_after": after,
+            },
         )
 
     def _run(self, connection: sa.Connection, id_: str, *, lock: bool = False) -> Run:

@@ -1,5 +1,6 @@
 """Transactions, the database's clock, and its errors in our words."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,8 @@ from headgate.telemetry import emit
 __all__ = ["Transactions", "now"]
 
 _AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError, sa.exc.TimeoutError)
+_ANY = 10_000  # as many as there are connections
+_TURN_SECONDS = 10.0
 
 
 class now(FunctionElement[int]):  # noqa: N801 - reads as the SQL function it is
@@ -39,6 +42,8 @@ class Transactions:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        # SQLite takes one writer at a time, and lets those who wait sleep and look again: here they take turns.
+        self._writers = threading.BoundedSemaphore(1 if engine.dialect.name == "sqlite" else _ANY)
         reading: dict[str, Any] = {"read_only": True}
         if engine.dialect.name == "postgresql":  # sent with the BEGIN
             reading |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -50,7 +55,7 @@ class Transactions:
 
         Raises Unavailable, and then nothing was stored; OutcomeUnknown when the database went away over the commit.
         """
-        with _errors(), self._engine.connect() as connection:
+        with _errors(), self._turn(), self._engine.connect() as connection:
             transaction = connection.begin()
             try:
                 yield connection
@@ -63,6 +68,15 @@ class Transactions:
                 if error.connection_invalidated:
                     raise OutcomeUnknown from error
                 raise
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._writers.acquire(timeout=_TURN_SECONDS):
+            raise Unavailable("The metadata database is busy; nothing was stored. Try again in a moment.")
+        try:
+            yield
+        finally:
+            self._writers.release()
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
