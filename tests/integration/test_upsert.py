@@ -287,6 +287,8 @@ def test_columns_of_every_type_may_be_keys(deployment: Deployment, database: str
     assert _run(deployment, flow, 0, 1) == {"created": 1}
     assert _run(deployment, flow, 1, 2) == {"updated": 1}
     assert _run(deployment, flow, 0, 2) == {"updated": 1, "skipped": 1}
+    by_uuid = deployment.flow(POSTGRESQL, *params, mode="upsert", key=["h"])  # which no figures of files tell apart
+    assert _run(deployment, by_uuid, 1, 2) == {"updated": 1}
 
 
 def test_columns_may_have_any_names(deployment: Deployment, local: Database) -> None:
