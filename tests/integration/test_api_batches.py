@@ -15,6 +15,8 @@ import pytest
 from headgate.engine import Worker
 from headgate.model.lake import RUN_ID
 from headgate.model.plain import plain
+from headgate.targets import Lake, Retention
+from headgate.targets.iceberg import snapshot_of
 from tests.deployment import multiset
 from tests.integration.face import CATALOG, FILES, NOBODY, WINDOW, Face, Json, refused, second_org
 from tests.integration.lake_story import EVERYTHING, Story, ended, tell, working
@@ -347,6 +349,29 @@ def test_a_reverted_batch_is_inactive_and_its_rows_are_gone(face: Face, worker: 
     assert answer.status_code == 200, answer.text
     assert batch(face, answer.json()["id"])["status"] in ("queued", "loading", "processing", "success")
     assert batch(face, run)["status"] == "inactive"
+
+
+def test_files_of_an_expired_snapshot_are_listed_while_the_table_has_them_all(face: Face, worker: Worker) -> None:
+    dataset = face.dataset("Expired")
+    flow = face.flow(targetConnectionIds=[face.target(dataset)])
+    lake = Lake(face.settings.warehouse, Retention(1, 86_400.0, face.store.queue.unfinished))
+    run = ended(face, worker, face.run(flow, **EVERYTHING, deltaColumn={"name": "updated_at"}))
+    [listed] = files(face, run)
+    table = lake.find(tuple(face.scoped().run(run).frozen["target"]["table"]))
+    assert table is not None
+    for _ in range(2):  # empty commits: with the second, what was present before the first expires
+        table.overtake(NOBODY, confirm=lambda: None)
+    assert snapshot_of(table._refresh(), run) is None
+
+    assert files(face, run) == [listed]
+    assert listed["isValid"] is True
+    [part] = face.get(f"{EXPORT}/files/{listed['dataSetFileId']}").json()["data"]
+    assert face.get(f"{EXPORT}/files/{listed['dataSetFileId']}", path=part["name"]).status_code == 200
+
+    table.revert(run)
+    assert files(face, run) == []
+    assert face.get(f"{EXPORT}/files/{listed['dataSetFileId']}").status_code == 404
+    lake.close()
 
 
 def test_what_cannot_be_reverted(face: Face, story: Story) -> None:

@@ -118,6 +118,9 @@ TARGET_CONNECTION = object_of(
         dataSetId=TEXT,
         writeMode={"type": "string", "enum": ["replaceWindow", "append", "upsert"], "default": "replaceWindow"},
         primaryKey={"type": "array", "items": TEXT},
+        partitionBy={"type": "string", "enum": ["day", "month"]},
+        sortBy={"type": "array", "items": TEXT, "minItems": 1},
+        targetFileSizeMb={"type": "integer", "minimum": 1, "maximum": 10_000},
     ),
 )
 FLOW = object_of(
