@@ -1,9 +1,11 @@
 """Splits that an attempt has staged are taken over by the next one, where that cannot mix two states of the source."""
 
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -299,6 +301,35 @@ def test_a_run_is_cancelled_while_a_split_waits_to_be_tried_again(
         done.result(timeout=20)
     assert deployment.scoped.run(run.id).state is RunState.CANCELLED
     assert (deployment.rows(), deployment.files()) == ([], set())
+
+
+@pytest.mark.parametrize("own_metadata", ["sqlite"], indirect=True)
+def test_a_run_is_cancelled_while_another_holds_the_catalog(
+    deployment: Deployment, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = deployment.flow(POSTGRESQL, {"connectionString": table}, {"tableName": "events"})
+    first, catalog = deployment.run(flow, *WINDOW, "at"), deployment.settings.warehouse / "catalog.db"
+    with closing(sqlite3.connect(catalog, check_same_thread=False)) as holder, ThreadPoolExecutor(1) as pool:
+        run = deployment.enqueue(flow, *WINDOW, "at")
+        attempt = deployment.attempt()
+        copied = attempt._splits.read
+
+        def read(*arguments: Any) -> Any:
+            found = copied(*arguments)
+            holder.execute("BEGIN EXCLUSIVE")
+            return found
+
+        monkeypatch.setattr(attempt._splits, "read", read)
+        done = pool.submit(attempt.execute)
+        _waited(lambda: attempt._committing is not None)
+        deployment.scoped.cancel_run(run.id)
+        _waited(lambda: deployment.scoped.run(run.id).state.final)
+        assert deployment.scoped.run(run.id).state is RunState.CANCELLED
+        assert holder.in_transaction
+        holder.rollback()
+        done.result(timeout=20)
+    assert deployment.snapshots() == [first.id]
+    assert multiset(deployment.rows()) == multiset(_source(table))
 
 
 def _waited(done: Callable[[], bool]) -> None:

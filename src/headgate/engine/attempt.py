@@ -44,6 +44,7 @@ class Attempt:
         self._tolerance = Tolerance.of(claim.run.frozen)
         self._report = Report(claim.run, self._tolerance.diagnostics)
         self.lease = Lease(store.queue, claim.run, settings.lease, lambda: self._splits.progress())
+        self._committing: LakeTable | None = None
         self._splits = Splits(claim.run, self.lease, self._report, store.queue, settings)
 
     def execute(self) -> None:
@@ -91,6 +92,7 @@ class Attempt:
     def _ingest(self) -> None:
         run, frozen = self.run, self.run.frozen
         identifier = tuple(frozen["target"]["table"])
+        self._lake.wait(self.lease.breaking)
         if self.run.fence > 1 and self._landed_before(identifier):
             return
         source = self._open_source(frozen["source"])
@@ -145,7 +147,7 @@ class Attempt:
 
     def _commit(self, table: LakeTable, staged: list[Staged], reading: Reading, landing: Landing) -> None:
         run = self.run
-        self._report.promoting = now_ms()
+        self._committing, self._report.promoting = table, now_ms()
         landed = table.commit(
             run.id,
             staged,
@@ -187,8 +189,8 @@ class Attempt:
 
     def _give_up(self) -> bool:
         """Make sure that no attempt at this run lands any more; False when one has."""
-        if self.run.fence == 1 and self._report.promoting is None:
-            return True  # nothing was tried yet; the catalog may be what is waited for
+        if self.run.fence == 1 and (self._committing is None or not self._committing.undecided):
+            return True  # nothing was tried, or it is known to be in vain; and the catalog may be what is waited for
         table = self._lake.find(tuple(self.run.frozen["target"]["table"]))
         if table is None:
             return True

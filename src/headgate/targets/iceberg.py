@@ -37,6 +37,7 @@ from headgate.dataplane import Breaking, unbroken
 from headgate.errors import CommitConflict, SchemaMismatch, TargetError, TargetUnavailable
 from headgate.model.lake import RUN_ID, Column
 from headgate.model.runs import Json
+from headgate.targets.catalog import await_unlocked
 from headgate.targets.keys import Keys, Upsert, keys_of
 from headgate.targets.layout import AS_IT_COMES, Cut, Layout, Partition, declare_order, order_id, partition_of
 from headgate.targets.removal import Replacement, brought_by
@@ -132,6 +133,7 @@ class LakeTable:
         self._retention = retention
         self._table = table
         self._brought: tuple[Column, ...] = ()
+        self.undecided = False  # whether a commit may have landed that the catalog gave no answer to
         self.identifier = identifier
         self.schema = self._planned = table.schema()
         self._layout = AS_IT_COMES
@@ -356,11 +358,13 @@ class LakeTable:
     ) -> Landed:
         rewriting = Rewriting(self, self.staging(run_id), prefix, breaking)
         for tried in range(_TRIES):
+            await_unlocked(self._catalog, breaking)
             table = self._refresh()
             if (landed := _landed(table, run_id)) is not None:
                 return landed
             removal = bringing.replacing.removal(self.schema) if bringing.replacing is not None else None
             replaced = rewriting.without(removal) if removal is not None else ()
+            await_unlocked(self._catalog, breaking)
             confirm()
             try:
                 return self._try(table, run_id, bringing, replaced, summary)
@@ -476,16 +480,19 @@ class LakeTable:
             retention=self._retention,
         )
         faults.point("commit.before")
+        self.undecided = True
         try:
             with answering():
                 changed = self._catalog.commit_table(table, made.requirements, made.updates)
             faults.point("commit.after_catalog")
         except CommitFailedException:
             if self._refresh().metadata.snapshot_by_id(made.id) is None:
+                self.undecided = False
                 made.discard(table)
                 raise
         else:
             _delete_old_metadata(table, changed.metadata)
+        self.undecided = False
         return made.id
 
     def _refresh(self) -> "Table":

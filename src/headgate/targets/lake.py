@@ -8,7 +8,9 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import NoSuchTableError, TableAlreadyExistsError
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from headgate.dataplane import Breaking
 from headgate.model.lake import PROVENANCE, Column
+from headgate.targets.catalog import await_unlocked
 from headgate.targets.iceberg import LakeTable, answering, file_uri, metadata_location
 from headgate.targets.layout import AS_IT_COMES, Layout
 from headgate.targets.schema import schema_of
@@ -64,6 +66,10 @@ class Lake:
         table = LakeTable(self._catalog, identifier, made, self._retention)
         table.fit(columns, layout)
         return table
+
+    def wait(self, breaking: Breaking) -> None:
+        """Wait while another holds the catalog, until `breaking` breaks that off. Raises TargetUnavailable."""
+        await_unlocked(self._catalog, breaking)
 
     def find(self, identifier: tuple[str, ...]) -> "LakeTable | None":
         """The table of this name, None when no run has made it yet."""
