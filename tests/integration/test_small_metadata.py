@@ -13,7 +13,7 @@ from pyiceberg.manifest import ManifestEntryStatus
 from headgate import dataplane
 from headgate.dataplane import literal
 from headgate.model.runs import RunState
-from headgate.targets import brought_files
+from headgate.targets import Lake, Retention, brought_files
 from tests.deployment import Deployment
 from tests.integration.face import LOCAL_FILES
 from tests.lake_tables import Ingest, held, manifests, summaries
@@ -112,6 +112,32 @@ def test_a_repeated_commit_of_a_forgotten_run_sweeps_none_of_its_files(ingest: I
     table.sweep(run_id)  # as a worker does that slept since it ended the run
     assert held(table)[0] == (0, "first")
     assert [file.live for file in brought_files(table, run_id)] == [True]
+
+
+def test_another_engine_may_expire_the_same_snapshots_at_the_same_time(tmp_path: Path) -> None:
+    ingest = Ingest(tmp_path / "warehouse", snapshots=3)
+    rows = [(number, "x") for number in range(10)]
+    for row in rows[:5]:
+        ingest.bring([row])
+    found = ingest.table.iceberg
+    races = [True]
+
+    def unfinished(_runs: object) -> set[str]:
+        if races:  # between our look at the table and our commit
+            races.clear()
+            oldest = min(found.snapshots(), key=lambda snapshot: snapshot.sequence_number or 0)
+            found.refresh().maintenance.expire_snapshots().by_id(oldest.snapshot_id).commit()
+        return set()
+
+    racing = Lake(tmp_path / "warehouse", Retention(3, 86_400.0, unfinished))
+    ingest.lake.close()
+    ingest.lake = racing
+    for row in rows[5:]:
+        ingest.bring([row])
+    assert not races
+    assert held(ingest.table) == rows
+    ingest.close()
+    found.catalog.close()
 
 
 # -- tables that another engine expired --------------------------------------------------------------

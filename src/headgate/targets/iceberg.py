@@ -485,10 +485,13 @@ class LakeTable:
             with answering():
                 changed = self._catalog.commit_table(table, made.requirements, made.updates)
             faults.point("commit.after_catalog")
-        except CommitFailedException:
-            if self._refresh().metadata.snapshot_by_id(made.id) is None:
+        except (CommitFailedException, ValueError) as error:
+            present = {snapshot.snapshot_id for snapshot in self._refresh().snapshots()}
+            if made.id not in present:
                 self.undecided = False
                 made.discard(table)
+                if isinstance(error, ValueError) and not present.issuperset(made.expired):
+                    raise CommitFailedException("Another engine has expired the same snapshots.") from error
                 raise
         else:
             _delete_old_metadata(table, changed.metadata)

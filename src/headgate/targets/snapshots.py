@@ -91,10 +91,12 @@ class Retention:
 class NextSnapshot:
     """A snapshot that is written but not yet part of the table.
 
-    `updates` and `requirements` are what the catalog is asked for; `files` were written for it.
+    `updates` and `requirements` are what the catalog is asked for; `files` were written for it. `expired` are the
+    snapshots that go with it.
     """
 
     snapshot: Snapshot
+    expired: tuple[int, ...]
     updates: tuple[TableUpdate, ...]
     requirements: tuple[TableRequirement, ...]
     files: tuple[str, ...]
@@ -201,7 +203,8 @@ class _Writer:
             AddSnapshotUpdate(snapshot=snapshot),
             SetSnapshotRefUpdate.model_validate({"ref-name": MAIN_BRANCH, "type": "branch", "snapshot-id": self._id}),
         ]
-        if retention is not None and (expired := retention.expired(metadata)):
+        expired = retention.expired(metadata) if retention is not None else []
+        if expired:
             updates.append(RemoveSnapshotsUpdate.model_validate({"snapshot-ids": expired}))
         if lacking := {key: value for key, value in PROPERTIES.items() if key not in metadata.properties}:
             updates.append(SetPropertiesUpdate(updates=lacking))
@@ -210,7 +213,7 @@ class _Writer:
             AssertRefSnapshotId.model_validate({"ref": MAIN_BRANCH, "snapshot-id": parent_id}),
             AssertTableUUID(uuid=metadata.table_uuid),
         )
-        return NextSnapshot(snapshot, tuple(updates), requirements, tuple(self._files))
+        return NextSnapshot(snapshot, tuple(expired), tuple(updates), requirements, tuple(self._files))
 
     def _brought(self, added: Sequence[DataFile]) -> Iterator[ManifestFile]:
         """A manifest of the files that are added, for each way of partitioning they have."""
