@@ -347,7 +347,7 @@ def test_lines_of_json(deployment: Deployment, files: Callable[..., Run]) -> Non
     landed = deployment.arrow()
     assert dict(zip(landed["id"].to_pylist(), landed["n"].to_pylist(), strict=True)) == {1: 1, 5: 5, 8: None}
     assert told(deployment, run) == [
-        ("a.json", 0, "n", "x"),
+        ("a.json", 2, "n", "x"),
         ("a.json", 3, "", '{"id": '),
         ("a.json", 4, "", "[1]"),
         ("a.json", 7, "", '"\ufffd"'),
@@ -497,7 +497,7 @@ def test_records_that_a_mapping_cannot_take(deployment: Deployment, tmp_path: Pa
         assert error["code"] == "DPMAPPER-3700-400"
         assert f"destination path {column}. " in error["message"]
         assert Path(error["file"]).name == "a.json"
-        assert {name: record[name] for name in good} in lines
+        assert lines[error["line"] - 1] == {name: record[name] for name in good}
 
 
 def test_records_of_text_that_a_mapping_cannot_take_come_with_their_lines(

@@ -58,7 +58,7 @@ class LocalFiles:
         self._breaking: Breaking = unbroken
         self._folder = self._roots.first / str(auth_params.get("folder") or "")
         self._roots.real(str(self._folder))
-        self._text: delimited.Dialect | None = None  # how the planned files are written, when they are delimited text
+        self._written: tuple[delimited.Dialect, str] | None = None  # how the planned files are, when they are text
         self._copies: list[FileRef] = []
         self._unreadable: dict[str, Rejects] = {}  # by address of the copy that lacks them
 
@@ -160,14 +160,14 @@ class LocalFiles:
             parquet_files.check_pages(file)
 
     def account(self, split: Split, rejects: Rejects) -> None:
-        """Add the records that could not be read, and to those of delimited text the lines they are on."""
+        """Add the records that could not be read, and to those of text the lines they are on."""
         heard, rejects.kept = rejects.kept, []
         for file in split.files:
             address = file.original or file.path
             here = [replace(reject, file=address) for reject in heard if reject.file in (file.path, address)]
-            if here and self._text is not None:
+            if here and self._written is not None:
                 with self._until_broken() as stopped:
-                    here = [*sift.located(here, address, self._text, stopped)]
+                    here = [*sift.located(here, address, *self._written, stopped)]
             rejects.kept += here
             rejects.merge(self._unreadable.get(file.path, Rejects()))
 
@@ -187,7 +187,7 @@ class LocalFiles:
         format_, dialect = self._dialect(selection)
         if format_ == "parquet":
             return file
-        self._text = dialect if format_ == "delimited" else None
+        self._written = dialect, format_
         reader = delimited if format_ == "delimited" else json_files
         with dataplane.opened() as connection, self._breaking(connection.interrupt):
             try:

@@ -102,31 +102,64 @@ def json_pieces(text: Iterator[str], dialect: Dialect) -> Iterator[Piece]:  # no
 
 
 def located(
-    rejects: Iterable[Reject], path: str, dialect: Dialect, stopped: Callable[[], bool] = bool
+    rejects: Iterable[Reject], path: str, dialect: Dialect, format_: str, stopped: Callable[[], bool] = bool
 ) -> Iterator[Reject]:
-    """The rejected records of the file of delimited text at `path`, with the lines they are on.
+    """The rejected records of the file at `path`, with the lines they are on, as far as their values are found again.
 
     Raises SourceError once it is `stopped`.
     """
+    names: tuple[str, ...] = ()
     wanted: dict[tuple[str, ...], deque[Reject]] = {}
     for reject in rejects:
         if reject.record is None:
             yield reject
         else:
             record = json.loads(reject.record, parse_int=str, parse_float=str)  # as they are written
-            fields = tuple("" if value is None else _written(value) for value in record.values())
-            wanted.setdefault(fields, deque()).append(reject)
+            names = tuple(sorted(record))
+            wanted.setdefault(tuple(_written(record[name]) for name in names), deque()).append(reject)
+    values_of = _delimited_values if format_ == "delimited" else _json_values
     with open_text(path, dialect.encoding, dialect.gzip, errors="surrogateescape") as text:
-        for piece in delimited_pieces(text, dialect):
+        for line, values in values_of(text, dialect, names) if wanted else ():
+            _go_on(stopped)
+            if same := wanted.get(values):
+                yield replace(same.popleft(), line=line)
+                if not same:
+                    del wanted[values]
             if not wanted:
                 break
-            _go_on(stopped)
-            if same := wanted.get(piece.fields):
-                yield replace(same.popleft(), line=piece.line)
-                if not same:
-                    del wanted[piece.fields]
     for rest in wanted.values():
         yield from rest
+
+
+def _delimited_values(
+    text: Iterator[str], dialect: Dialect, names: tuple[str, ...]
+) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """The lines of the records, with their values in the order of `names`."""
+    places: list[int] | None = None
+    for piece in delimited_pieces(text, dialect):
+        if places is None:
+            header = [name if name and dialect.header else f"column{at}" for at, name in enumerate(piece.fields, 1)]
+            if not set(names) <= set(header):
+                return
+            places = [header.index(name) for name in names]
+            if dialect.header:
+                continue
+        if piece.fields and not piece.fault:
+            yield piece.line, tuple(piece.fields[place] for place in places)
+
+
+def _json_values(
+    text: Iterator[str],
+    dialect: Dialect,  # noqa: ARG001 - as of delimited text
+    names: tuple[str, ...],
+) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """The lines of the records, with their values in the order of `names`; none of an array of objects."""
+    for number, line in enumerate(text, 1):
+        if line.lstrip().startswith("["):
+            return
+        if line.strip() and not _json_fault(line):
+            record = json.loads(line, parse_int=str, parse_float=str)
+            yield number, tuple(_written(record.get(name)) for name in names)
 
 
 def _go_on(stopped: Callable[[], bool]) -> None:
@@ -135,7 +168,9 @@ def _go_on(stopped: Callable[[], bool]) -> None:
 
 
 def _written(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 @dataclass(slots=True)
