@@ -18,6 +18,7 @@ from headgate.engine.upkeep import Upkeep
 from headgate.errors import SnapshotGone, SourceChanged, SourceError, SourceUnreachable
 from headgate.model.runs import Run, RunState
 from headgate.sources import connection_specs
+from headgate.sources.sql.postgres import PostgresSource
 from headgate.targets import LakeTable
 from tests.deployment import POSTGRESQL, Deployment, multiset
 
@@ -213,8 +214,7 @@ def test_a_split_whose_session_the_server_ends_is_read_again_in_the_same_snapsho
 ) -> None:
     """The server ends a session that has joined the snapshot; what others write meanwhile stays unseen."""
     before, ended = _source(table), iter([True])
-    prepare = "headgate.sources.sql.postgres.PostgresSource.prepare"
-    real = __import__("headgate.sources.sql.postgres", fromlist=["PostgresSource"]).PostgresSource.prepare
+    real = PostgresSource.prepare
 
     def prepared(source: Any, connection: Any, reading: Any) -> None:
         real(source, connection, reading)
@@ -226,7 +226,7 @@ def test_a_split_whose_session_the_server_ends_is_read_again_in_the_same_snapsho
                     [f"headgate {reading.token}"],
                 )
 
-    monkeypatch.setattr(prepare, prepared)
+    monkeypatch.setattr(PostgresSource, "prepare", prepared)
     run = deployment.run(
         deployment.flow(POSTGRESQL, {"connectionString": table}, {"tableName": "events"}), *WINDOW, "at"
     )
@@ -357,6 +357,26 @@ def test_a_run_that_is_cancelled_between_two_attempts_leaves_no_files(
     assert deployment.files() == set()
     assert deployment.store.queue.staged(run) == []
     assert deployment.store.queue.untidy(ended_before=0) == []
+
+
+@pytest.mark.parametrize("own_metadata", ["sqlite"], indirect=True)
+def test_a_lost_worker_leaves_the_folder_to_its_successor(
+    deployment: Deployment, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It notices at the moment at which the other is about to write its first file."""
+    flow = deployment.flow(POSTGRESQL, {"connectionString": table}, {"tableName": "events"})
+    run, reading = deployment.enqueue(flow, *WINDOW, "at"), _Reading(monkeypatch)
+    lost, prepare = deployment.attempt(lease=0.5), PostgresSource.prepare
+
+    def prepared(source: Any, connection: Any, reading: Any) -> None:
+        lost._sweep_own()
+        prepare(source, connection, reading)
+
+    time.sleep(0.55)
+    monkeypatch.setattr(PostgresSource, "prepare", prepared)
+    deployment.attempt().execute()
+    assert len(reading.read) == 4
+    _exact(deployment, deployment.scoped.run(run.id), _source(table))
 
 
 @pytest.mark.parametrize("own_metadata", ["sqlite"], indirect=True)

@@ -288,7 +288,8 @@ class LakeTable:
             elif path not in landed:
                 path.unlink(missing_ok=True)
                 faults.point("cleanup.mid")
-        _remove_empty(folder)
+        if not prefix:  # else another attempt may be about to write into it
+            _remove_empty(folder)
 
     @property
     def _order_id(self) -> int | None:
