@@ -144,6 +144,7 @@ def test_table_changed(case: Case, what: str) -> None:
         if what == "add":
             _reshape(case, lambda row: (*row, None))
         elif what == "remove":
+            assert run.attempt == 2, "it has to read again for a table that lost a column it had read"
             case.without["I1"] = case.without["I5"] = "the rows of the runs before lost a column with the table"
 
 
@@ -164,6 +165,7 @@ def test_table_dropped(case: Case) -> None:
         case.ends(run, 60)
         case.without["I1"] = case.without["I2"] = "the table is gone, with the rows of the run before"
         case.without["I5"] = "as before"
+        assert "was dropped meanwhile" in run.reasons, run.reasons
         case.seen = f"{run.status} by attempt {run.attempt} {run.reasons[:120]}".strip()
 
 

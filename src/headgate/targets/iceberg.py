@@ -501,8 +501,12 @@ class LakeTable:
 
     def _refresh(self) -> "Table":
         with answering():
-            if metadata_location(self._catalog, self.identifier) != self._table.metadata_location:
-                self._table = self._catalog.load_table(self.identifier)
+            if (location := metadata_location(self._catalog, self.identifier)) is None:
+                raise TargetError(f"The table {self.name} was dropped meanwhile. The next run makes it anew.")
+            if location != self._table.metadata_location:
+                known, self._table = self._table, self._catalog.load_table(self.identifier)
+                if self._table.metadata.table_uuid != known.metadata.table_uuid:
+                    raise TargetError(f"The table {self.name} was dropped meanwhile, and made anew. Run this again.")
         self.schema = self._table.schema()
         return self._table
 

@@ -32,6 +32,7 @@ from pyiceberg.table.snapshots import (
 )
 from pyiceberg.table.update import (
     AddSnapshotUpdate,
+    AssertCurrentSchemaId,
     AssertRefSnapshotId,
     AssertTableUUID,
     RemoveSnapshotsUpdate,
@@ -212,6 +213,8 @@ class _Writer:
             *self._change.requirements,
             AssertRefSnapshotId.model_validate({"ref": MAIN_BRANCH, "snapshot-id": parent_id}),
             AssertTableUUID(uuid=metadata.table_uuid),
+            # Without this, files would land short of a column that another engine takes away at this moment.
+            AssertCurrentSchemaId.model_validate({"current-schema-id": self._table.metadata.current_schema_id}),
         )
         return NextSnapshot(snapshot, tuple(expired), tuple(updates), requirements, tuple(self._files))
 
