@@ -44,9 +44,10 @@ format: setup ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## Measure against the floor (several minutes; prints ratios)
+bench: setup ## Measure every goal of speed and size, beside other tools (QUICK=1: about 15 minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/bench.txt
-	$(BIN)/python bench/pg_window.py
+	$(BIN)/python bench/peers.py
+	$(BIN)/python bench/goals.py $(if $(QUICK),--quick)
 
 lock: setup ## Renew the hashed locks
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --group dev pyproject.toml requirements/build.in -o requirements/dev.txt $(UPGRADE)

