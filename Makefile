@@ -7,7 +7,7 @@ DATA   ?= headgate-data
 PORT   ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test faults check format bench lock clean
+.PHONY: help setup demo serve test faults soak check format bench lock clean
 
 help: ## List the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,10 @@ test: setup ## Run the tests
 
 faults: setup ## Make every fault of the matrix (15 minutes; TABLE=file keeps what was seen)
 	FAULT_TABLE=$(TABLE) $(BIN)/python -m pytest tests/faults -m fault --numprocesses 2 --dist loadfile
+
+MINUTES ?= 10
+soak: setup ## Take random steps and make random faults (MINUTES=10; SEED=n repeats one)
+	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 check: setup ## Lint, types and import contracts
 	$(BIN)/ruff check .

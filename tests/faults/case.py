@@ -67,6 +67,7 @@ class Case:
         self.modes: dict[str, str] = {}
         self.seen = ""
         self.without: dict[str, str] = {}  # invariants that cannot be asked for, and why
+        self.settings: dict[str, str] = {}  # of all its workers
         self._dataset = ""
         self._processes: list[Process] = []
         self._bystander: Started | None = None
@@ -101,7 +102,8 @@ class Case:
 
     def worker(self, faults: str = "", *, ready: bool = True, **more: Any) -> Process:
         """A new worker; killed at the end."""
-        process = self.world.start("worker", faults=faults, **more)
+        settings = {**self.settings, **more.pop("environment", {})}
+        process = self.world.start("worker", faults=faults, environment=settings, **more)
         self._processes.append(process)
         return process.ready() if ready else process
 

@@ -25,7 +25,6 @@ from tests.faults.test_sources import _socket
 from tests.faults.world import World, until
 
 DAY = (0, 240)
-PATIENT = {"HEADGATE_MAX_ATTEMPTS": "30"}
 on_sqlite = pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 on_postgres = pytest.mark.parametrize("world", ["postgresql"], indirect=True)
 
@@ -93,9 +92,10 @@ class Asking:
 
 def _under_load(case: Case, shake: Callable[[], None], seconds: float) -> str:
     """Shake while a client asks for runs and workers execute them; what was seen."""
+    case.settings = {"HEADGATE_MAX_ATTEMPTS": "30"}
     flows = [case.flow() for _ in range(3)]
     for _ in range(2):
-        case.worker(environment=PATIENT)
+        case.worker()
     asking, over = Asking(case, flows), threading.Event()
     thread = threading.Thread(target=asking.ask, args=[over])
     thread.start()

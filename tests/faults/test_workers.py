@@ -116,16 +116,16 @@ def test_commits_together(case: Case, first: str) -> None:
 def test_repeated_kills(case: Case) -> None:
     flows = [case.flow() for _ in range(3)]
     slow = "read.mid:sleep=0.5@1,0"
-    patient = {"HEADGATE_MAX_ATTEMPTS": "30"}
+    case.settings = {"HEADGATE_MAX_ATTEMPTS": "30"}
     for window in each(4):
         for flow in flows:
             case.run(flow, window)
     for _ in range(8):
-        workers = [case.worker(slow, ready=False, environment=patient) for _ in range(2)]
+        workers = [case.worker(slow, ready=False) for _ in range(2)]
         time.sleep(1.5)
         for worker in workers:
             worker.kill()
-    case.worker(environment=patient)
+    case.worker()
     case.heal()
     for run in case.runs:
         case.ends(run, 60)
