@@ -235,7 +235,11 @@ class Case:
         wrong = []
         _, replaced = self._expected(list(dict.fromkeys(self._order(table))))
         for run in self.runs:
-            records, sizes = run.ended["metrics"]["recordSummary"], run.ended["metrics"].get("sizeSummary", {})
+            if (records := run.ended["metrics"].get("recordSummary")) is None:  # none but of what never began
+                if run.status != "cancelled":
+                    wrong.append(f"{run.id} is {run.status} and reports nothing")
+                continue
+            sizes = run.ended["metrics"].get("sizeSummary", {})
             landed = run.status == "success"
             rows = len(run.rows) if landed else 0
             if records["outputRecordCount"] != rows:
