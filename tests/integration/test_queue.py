@@ -25,6 +25,7 @@ from headgate.model.resources import Kind, new_etag, now_ms
 from headgate.model.runs import Run, RunState
 from headgate.model.scope import Scope
 from headgate.store import InUse, NameTaken, open_store, tables
+from headgate.store.queue import _turn_of
 from headgate.store.scoped import _row_of
 from tests.deployment import TOMORROW, Deployment
 
@@ -245,6 +246,45 @@ def test_an_organisation_has_no_more_runs_under_way_than_it_may(deployment: Depl
     claims += [deployment.store.queue.claim("test", lease=60, most=2) for _ in range(2)]  # for those who came together
     taken = Counter(claim.run.scope.org_id for claim in claims if claim is not None)
     assert taken == {"ORG": 2, "SECOND": 2, "THIRD": 1}
+
+
+@pytest.mark.parametrize("own_metadata", ["postgresql"], indirect=True)  # SQLite has one who claims at a time
+def test_who_waits_for_one_organisations_turn_holds_no_others(deployment: Deployment, others: list[Scope]) -> None:
+    blocked, free = others[0], others[1]
+    flow = _flow(deployment)
+    deployment.enqueue(flow, *SPAN)
+    under_way = deployment.store.queue.claim("test", lease=60)
+    assert under_way is not None
+    assert under_way.run.scope.org_id == blocked.org_id
+    deployment.enqueue(flow, *SPAN)  # its flow has one under way, so that nothing of the organisation may begin
+    _queue_up(deployment, free, 1)
+    second = deployment.store.queue.claim("test", lease=60)
+    assert second is not None
+    assert second.run.scope.org_id == free.org_id
+    _queue_up(deployment, free, 2)
+
+    with ThreadPoolExecutor(1) as pool, deployment.store._engine.connect() as other:
+        other.execute(_turn_of(free.org_id))
+        claiming = pool.submit(deployment.store.queue.claim, "worker", lease=60, most=3)
+        try:
+            _await_a_waiter(deployment)
+            other.execute(_turn_of(blocked.org_id).with_for_update(key_share=True, nowait=True))
+        finally:
+            other.rollback()
+        claim = claiming.result(timeout=20)
+    assert claim is not None
+    assert claim.run.scope.org_id == free.org_id
+
+
+def _await_a_waiter(deployment: Deployment) -> None:
+    end = time.monotonic() + 5
+    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    while time.monotonic() < end:
+        with deployment.store._engine.connect() as connection:
+            if connection.execute(waiting).scalar_one():
+                return
+        time.sleep(0.02)
+    raise AssertionError("Nobody waits for the organisation's turn.")
 
 
 # -- changes that meet -----------------------------------------------------------------------------

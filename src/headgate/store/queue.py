@@ -104,14 +104,22 @@ class Queue:
 
     def _next_waiting(self, connection: sa.Connection, most: int) -> Any:
         """The row of the run that is to begin next, None when none may."""
+        in_turn = bool(most) and connection.dialect.name == "postgresql"
         for org_id, busy in connection.execute(_by_turn()).all():
-            if most and connection.dialect.name == "postgresql":
-                # Claims of one organisation, one after another: else two could pass the limit at the same time.
-                connection.execute(_turn_of(org_id))
-                busy = connection.execute(_under_way(org_id)).scalar_one()
             if most and busy >= most:
                 continue
-            if (row := connection.execute(_next_free(org_id)).first()) is not None:
+            if not in_turn:
+                row = connection.execute(_next_free(org_id)).first()
+            else:
+                # Claims of one organisation, one after another: else two could pass the limit at the same time.
+                # Nothing taken, its lock goes back: who holds one and waits for another's may wait for ever.
+                with connection.begin_nested() as turn:
+                    connection.execute(_turn_of(org_id))
+                    full = connection.execute(_under_way(org_id)).scalar_one() >= most
+                    row = None if full else connection.execute(_next_free(org_id)).first()
+                    if row is None:
+                        turn.rollback()
+            if row is not None:
                 return row
         return None
 
