@@ -91,6 +91,28 @@ def test_a_table_whose_history_reaches_back_needs_no_second_look(ingest: Ingest,
     assert _of(ingest, grace=3600).sweep() > 0  # a worker that has just been started
 
 
+def test_a_tag_on_an_old_snapshot_is_no_history_that_reaches_back(
+    ingest: Ingest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest.bring([(1, "tagged")], replacing=(0, 10))
+    tagged = ingest.table.iceberg.snapshots()[0]
+    ingest.table.iceberg.manage_snapshots().create_tag(tagged.snapshot_id, "kept").commit()
+    run_id, old = str(uuid.uuid4()), time.time() - DAY
+    ingest.bring([(1, "read")], replacing=(0, 10), run_id=run_id)
+    reading = ingest.table.iceberg
+    for file in ingest.table.staging(run_id).iterdir():
+        os.utime(file, (old, old))  # other files of its run took long
+    for number in range(10):  # the snapshot that is being read expires
+        ingest.bring([(1, f"{number}")], replacing=(0, 10))
+    kept = [each.timestamp_ms for each in ingest.table.iceberg.snapshots() if each != tagged]
+    assert reading.metadata.current_snapshot_id not in {e.snapshot_id for e in ingest.table.iceberg.snapshots()}
+    assert tagged.timestamp_ms < min(kept)
+    present = time.time()
+    monkeypatch.setattr(leftovers, "time", SimpleNamespace(time=lambda: present))
+    _of(ingest, grace=present - (tagged.timestamp_ms + min(kept)) / 2000).sweep()
+    assert reading.scan().to_arrow()["name"].to_pylist() == ["read"]
+
+
 def test_files_of_a_run_that_has_not_ended_stay(ingest: Ingest, clock: Clock) -> None:
     run_id = str(uuid.uuid4())
     ingest.bring([(1, "a")])

@@ -25,7 +25,7 @@ _METADATA = (".avro", ".metadata.json")
 class Leftovers:
     """What is left over of one table, and since when each file has been known to be.
 
-    A file goes once it has been that for `grace` seconds. Of a table whose snapshots reach back that far, it is
+    A file goes once it has been that for `grace` seconds. Of a table that has all its snapshots since then, it is
     enough that the file is as old: no reader of the present state can have begun before. `unfinished` returns those
     of the run ids it is given whose runs have not ended; their staged files stay.
     """
@@ -51,8 +51,7 @@ class Leftovers:
             return 0
         present = time.time()
         found = list(self._unlisted(table))
-        oldest_ms = min((snapshot.timestamp_ms for snapshot in table.iceberg.snapshots()), default=0)
-        reaches_back = oldest_ms / 1000 <= present - self._grace
+        reaches_back = _unbroken_since(table.iceberg) <= present - self._grace
         self._since = {path: self._since.get(path, present) for path, _ in found}
         gone = 0
         for path, foreign in found:
@@ -105,6 +104,19 @@ def _listed(table: "Table") -> Iterator[str]:
                 yield manifest.manifest_path
                 for entry in manifest.fetch_manifest_entry(table.io):
                     yield entry.data_file.file_path
+
+
+def _unbroken_since(table: "Table") -> float:
+    """Since when the table has lost no snapshot, in seconds.
+
+    Older ones may be there still, with gaps between them: those that a tag names, or whose runs have not ended.
+    """
+    known = {snapshot.snapshot_id: snapshot for snapshot in table.snapshots()}
+    snapshot, since = table.current_snapshot(), 0.0
+    while snapshot is not None:
+        since = snapshot.timestamp_ms / 1000
+        snapshot = known.get(snapshot.parent_snapshot_id) if snapshot.parent_snapshot_id is not None else None
+    return since
 
 
 def _run_of(path: Path) -> str | None:
