@@ -21,7 +21,7 @@ Breaking = Callable[[Callable[[], None]], AbstractContextManager[None]]
 
 _ATTACHED = "SELECT database_name FROM duckdb_databases() WHERE NOT internal AND database_name <> 'memory'"
 _MOST_IDLE = 4  # engines of one size that are kept
-_idle: dict[str, list[duckdb.DuckDBPyConnection]] = defaultdict(list)
+_idle: dict[tuple[int, str], list[duckdb.DuckDBPyConnection]] = defaultdict(list)
 _idle_lock = threading.Lock()
 
 
@@ -71,16 +71,17 @@ def opened(
 
 
 @contextmanager
-def lent(*, memory: str = "256MB", spill: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+def lent(*, threads: int = 1, memory: str = "256MB", spill: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """As `opened()`, but an engine that another use left behind if there is one; without `spill` in memory alone.
 
     It has its extensions still: loading one takes longer than reading a small window does. What was attached is
     detached at the end; settings must not be changed, nor anything logged. An engine that something went wrong with,
     that spilled, or that has tables left, is not used again.
     """
+    alike = _idle[threads, memory]
     with _idle_lock:
-        connection = _idle[memory].pop() if _idle[memory] else None
-    connection = connection or connect(memory=memory)
+        connection = alike.pop() if alike else None
+    connection = connection or connect(threads=threads, memory=memory)
     clean = False
     try:
         _spill_to(connection, str(spill or ""))
@@ -93,7 +94,7 @@ def lent(*, memory: str = "256MB", spill: Path | None = None) -> Iterator[duckdb
             pass
         except duckdb.Error:  # its server is gone: either way it is over
             clean = False
-        if not (clean and _emptied(connection) and _kept(connection, memory)):
+        if not (clean and _emptied(connection) and _kept(connection, alike)):
             connection.close()
 
 
@@ -111,12 +112,12 @@ def _emptied(connection: duckdb.DuckDBPyConnection) -> bool:
         return False
 
 
-def _kept(connection: duckdb.DuckDBPyConnection, memory: str) -> bool:
+def _kept(connection: duckdb.DuckDBPyConnection, alike: list[duckdb.DuckDBPyConnection]) -> bool:
     """Keep an engine for the next one who needs it, unless there are enough."""
     with _idle_lock:
-        if len(_idle[memory]) >= _MOST_IDLE:
+        if len(alike) >= _MOST_IDLE:
             return False
-        _idle[memory].append(connection)
+        alike.append(connection)
         return True
 
 

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import zip_longest
@@ -175,9 +175,7 @@ class Splits:
         shutil.rmtree(path.with_suffix(""), ignore_errors=True)  # of a try that failed
         names = (*(column.name for column in landing.columns), FLOW_ID, RUN_ID)
         try:
-            # DuckDB 1.5.5 loses what is logged when an engine's logging is turned on a second time.
-            engine = dataplane.opened if reading.rejecting else dataplane.lent
-            with engine(memory=self._settings.duckdb_memory, spill=path.with_suffix(".spill")) as connection:
+            with self._engine(reading, split, path.with_suffix(".spill")) as connection:
                 source.prepare(connection, reading)
                 with self._lease.breaking(connection.interrupt), _hearing(connection, reading, path) as rejects:
                     _check_types(connection, split.relation, reading.columns)
@@ -204,6 +202,14 @@ class Splits:
         if rejects.count:
             reject_files.stage(path, rejects)
         return _Copied(split.id, staged, rejects, path, started)
+
+    def _engine(self, reading: Reading, split: Split, spill: Path) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """What a split is read with. Files that are fewer than the splits that may be read at once get more threads."""
+        memory = self._settings.duckdb_memory
+        if reading.rejecting:  # DuckDB 1.5.5 loses what is logged when an engine's logging is turned on a second time
+            return dataplane.opened(memory=memory, spill=spill)
+        threads = self._settings.parallel_splits // len(reading.splits) if split.files else 1
+        return dataplane.lent(threads=max(1, threads), memory=memory, spill=spill)
 
 
 @contextmanager
