@@ -12,14 +12,16 @@ from typing import Any
 
 import psycopg
 import pytest
+from pyiceberg.catalog.sql import SqlCatalog
+from sqlalchemy.exc import OperationalError
 
 from headgate.engine.splits import Splits
 from headgate.engine.upkeep import Upkeep
-from headgate.errors import SnapshotGone, SourceChanged, SourceError, SourceUnreachable
+from headgate.errors import SnapshotGone, SourceChanged, SourceError, SourceUnreachable, TargetUnavailable
 from headgate.model.runs import Run, RunState
 from headgate.sources import connection_specs
 from headgate.sources.sql.postgres import PostgresSource
-from headgate.targets import LakeTable
+from headgate.targets import LakeTable, iceberg
 from tests.deployment import POSTGRESQL, Deployment, multiset
 
 FILES = next(spec.id for spec in connection_specs() if spec.name == "local-files")
@@ -337,6 +339,31 @@ def _waited(done: Callable[[], bool]) -> None:
     while not done():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize("own_metadata", ["sqlite", "postgresql"], indirect=True)
+def test_a_run_whose_commit_got_no_answer_is_cancelled_by_a_worker_that_looks(
+    deployment: Deployment, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the attempt that landed its rows without hearing of it and the next."""
+    flow = deployment.flow(POSTGRESQL, {"connectionString": table}, {"tableName": "events"})
+    commit = SqlCatalog.commit_table
+
+    def unanswered(*arguments: Any) -> None:
+        raise TargetUnavailable
+
+    def committed(*arguments: Any) -> None:
+        commit(*arguments)
+        lost.setattr(iceberg, "metadata_location", unanswered)
+        raise OperationalError("", {}, Exception("the answer was lost"))
+
+    with monkeypatch.context() as lost:
+        lost.setattr(SqlCatalog, "commit_table", committed)
+        run = deployment.run(flow, *WINDOW, "at")
+    assert (run.state, len(run.past_attempts)) == (RunState.QUEUED, 1)
+    assert deployment.scoped.cancel_run(run.id).state is RunState.QUEUED
+    deployment.attempt().execute()
+    _exact(deployment, deployment.scoped.run(run.id), _source(table))
 
 
 # -- what is left ---------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ class Attempt:
                 self._run_to_its_end()
             except HandedBack:
                 self._leave()
-                self._store.queue.hand_back(self.run)
+                self._store.queue.hand_back(self.run, undecided=self._undecided)
                 emit("attempt.handed_back", run=self.run.id, attempt=self.run.attempt)
             except RunCancelled:
                 self._end(RunState.CANCELLED)
@@ -62,7 +62,8 @@ class Attempt:
                 if error.retryable and self.run.attempt < self._settings.max_attempts:
                     self._leave()
                     pause = 2.0 ** (self.run.attempt - 1)
-                    self._store.queue.retry(self.run, pause=pause, error={"code": error.code, "message": error.detail})
+                    told = {"code": error.code, "message": error.detail}
+                    self._store.queue.retry(self.run, pause=pause, error=told, undecided=self._undecided)
                     emit("attempt.retried", run=self.run.id, code=error.code, reason=error.detail, pause=pause)
                 elif isinstance(error, AttemptLost):
                     raise
@@ -187,9 +188,14 @@ class Attempt:
 
     # -- how it ends -----------------------------------------------------------------------------
 
+    @property
+    def _undecided(self) -> bool:
+        """Whether rows of this attempt may have landed, because the catalog gave no answer to a commit."""
+        return self._committing is not None and self._committing.undecided
+
     def _give_up(self) -> bool:
         """Make sure that no attempt at this run lands any more; False when one has."""
-        if self.run.fence == 1 and (self._committing is None or not self._committing.undecided):
+        if self.run.fence == 1 and not self._undecided:
             return True  # nothing was tried, or it is known to be in vain; and the catalog may be what is waited for
         table = self._lake.find(tuple(self.run.frozen["target"]["table"]))
         if table is None:

@@ -59,7 +59,8 @@ class Run:
     `reverted_at` is when its rows were taken out again. `parent_id` is the run that this one repeats; `due_ms`
     the due time of its flow's schedule that it, or the run it repeats, was made for, None for a run on demand;
     `extra` holds what providers add to the wire's shape. `past_attempts` says of each attempt that did not end the
-    run what became of it; `untidy`, that one of them was lost without a word, or that its files may still be there.
+    run what became of it; `untidy`, that one of them was lost without a word or without an answer to its commit, or
+    that its files may still be there.
     """
 
     id: str

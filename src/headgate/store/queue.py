@@ -190,10 +190,10 @@ class Queue:
             )
             announce(connection, run.scope, run.id)
 
-    def retry(self, run: Run, *, pause: float, error: Json | None = None) -> None:
+    def retry(self, run: Run, *, pause: float, error: Json | None = None, undecided: bool = False) -> None:
         """Return a run to the queue for another attempt after `pause` seconds, because of `error`.
 
-        Raises AttemptLost.
+        With `undecided` its rows may have landed: it does not end before a worker has looked. Raises AttemptLost.
         """
         state = RunState.IN_PROGRESS.transition(RunState.QUEUED)
         with self._transactions.write() as connection:
@@ -204,14 +204,15 @@ class Queue:
                     "state": state.value,
                     "start_at": now() + round(pause * 1000),
                     "past_attempts": [*run.past_attempts, {"attempt": run.attempt, "error": error}],
+                    "untidy": run.untidy or undecided,
                     "worker": None,
                     "lease_until": None,
                     **_stamp(),
                 },
             )
 
-    def hand_back(self, run: Run) -> None:
-        """Return a run to the queue as if it had not been claimed. Raises AttemptLost."""
+    def hand_back(self, run: Run, *, undecided: bool = False) -> None:
+        """Return a run to the queue as if it had not been claimed; `undecided` as in `retry()`. Raises AttemptLost."""
         state = RunState.IN_PROGRESS.transition(RunState.QUEUED)
         with self._transactions.write() as connection:
             self._write(
@@ -220,6 +221,7 @@ class Queue:
                 {
                     "state": state.value,
                     "attempt": run.attempt - 1,
+                    "untidy": run.untidy or undecided,
                     "worker": None,
                     "lease_until": None,
                     **_stamp(),

@@ -514,7 +514,8 @@ class ScopedStore:
 def cancel_runs(connection: sa.Connection, *chosen: sa.ColumnElement[bool]) -> None:
     """Cancel those of the chosen runs that wait, and ask the workers of those under way to stop.
 
-    One of which an attempt was lost waits for a worker all the same, to make sure that the attempt lands no rows.
+    One of which an attempt was lost, or had no answer to its commit, waits for a worker all the same: to make sure
+    that it lands no rows, or to find those that it landed.
     """
     table, present = tables.runs, now_ms()
     waiting = (RunState.SCHEDULED.value, RunState.QUEUED.value)
