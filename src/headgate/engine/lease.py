@@ -4,6 +4,7 @@ A `Lease` renews itself from a thread of its own. When the run is to stop, becau
 worker is stopping, or the lease was lost, it tells the attempt's work to break off.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -43,6 +44,7 @@ class Lease(AbstractContextManager["Lease"]):
         self._lock = threading.Lock()
         self._renewing = threading.Lock()
         self._stopped = threading.Event()
+        self._stopped_at = math.inf
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name=f"lease-{run.id[:8]}", daemon=True)
 
@@ -86,6 +88,10 @@ class Lease(AbstractContextManager["Lease"]):
         self._stopped.wait(seconds)
         self.check()
 
+    def overdue(self, seconds: float) -> bool:
+        """Whether the work was told so long ago to stop."""
+        return time.monotonic() - self._stopped_at > seconds
+
     @contextmanager
     def breaking(self, break_off: Callable[[], None]) -> Iterator[None]:
         """While the context is open, have `break_off` called when the work must stop."""
@@ -102,7 +108,7 @@ class Lease(AbstractContextManager["Lease"]):
         """Break the work off. The first reason counts."""
         with self._lock:
             if self._reason is None:
-                self._reason = reason
+                self._reason, self._stopped_at = reason, time.monotonic()
         self._stopped.set()
         self._break_off()
 

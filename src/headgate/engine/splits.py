@@ -1,8 +1,9 @@
 """The splits of a run read into staged files, some at a time, and how far that has come."""
 
 import shutil
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -33,6 +34,8 @@ from headgate.telemetry import emit
 __all__ = ["Splits"]
 
 _TRIES = 4  # at one split, as long as what fails it may pass
+_LOOK = 0.2  # seconds between two looks at whether the work has to stop
+_PATIENCE = 1.0  # seconds that splits which are told to stop have for it
 _PAUSE = 0.5  # seconds before the second try; each later pause is twice as long
 
 
@@ -135,20 +138,27 @@ class Splits:
         self, source: Source, reading: Reading, landing: Landing, table: LakeTable, splits: Iterable[Split]
     ) -> Generator[_Copied, None, None]:
         """Copy the splits, some at a time, each as it gets done."""
-        with (
-            self._lease.breaking(partial(source.interrupt, reading)),
-            ThreadPoolExecutor(self._settings.parallel_splits, f"split-{self._run.id[:8]}") as pool,
-        ):
-            pending = [pool.submit(self._copy, source, reading, landing, table, split) for split in splits]
-            try:
-                for done in as_completed(pending):
-                    yield done.result()
-            except BaseException as error:
-                for each in pending:
-                    each.cancel()
-                if isinstance(error, HeadgateError):
-                    self._lease.stop(error)
-                raise
+        pool = ThreadPoolExecutor(self._settings.parallel_splits, f"split-{self._run.id[:8]}")
+        pending = {pool.submit(self._copy, source, reading, landing, table, split) for split in splits}
+        try:
+            with self._lease.breaking(_Asking(partial(source.interrupt, reading), self._run.id)):
+                while pending:
+                    done, pending = wait(pending, timeout=_LOOK, return_when=FIRST_COMPLETED)
+                    for each in done:
+                        yield each.result()
+                    if self._lease.overdue(_PATIENCE):
+                        self._lease.check()
+        except BaseException as error:
+            if isinstance(error, HeadgateError):
+                self._lease.stop(error)
+            raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            while running := [each for each in pending if not each.done()]:
+                if self._lease.overdue(_PATIENCE):  # they wait for a system that is silent, and can land nothing
+                    emit("splits.given_up", level="warning", run=self._run.id, splits=len(running))
+                    break
+                wait(running, timeout=_LOOK)
 
     def _copy(self, source: Source, reading: Reading, landing: Landing, table: LakeTable, split: Split) -> _Copied:
         """Copy one split, and again with a pause between, as long as what fails it may pass in the same reading."""
@@ -210,6 +220,26 @@ class Splits:
             return dataplane.opened(memory=memory, spill=spill)
         threads = self._settings.parallel_splits // len(reading.splits) if split.files else 1
         return dataplane.lent(threads=max(1, threads), memory=memory, spill=spill)
+
+
+class _Asking:
+    """Asks a source's system to stop, in a thread of its own: one that is silent must not hold up the heartbeat."""
+
+    def __init__(self, ask: Callable[[], None], run_id: str) -> None:
+        self._ask = ask
+        self._run_id = run_id
+        self._thread: threading.Thread | None = None
+
+    def __call__(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._try, name="interrupt", daemon=True)
+            self._thread.start()
+
+    def _try(self) -> None:
+        try:
+            self._ask()
+        except HeadgateError as error:
+            emit("source.not_interrupted", level="warning", run=self._run_id, reason=error.detail)
 
 
 @contextmanager
