@@ -26,7 +26,7 @@ from headgate.model.runs import Run, RunState
 from headgate.model.scope import Scope
 from headgate.store import InUse, NameTaken, open_store, tables
 from headgate.store.queue import _turn_of
-from headgate.store.scoped import _row_of
+from headgate.store.rows import row_of
 from tests.deployment import TOMORROW, Deployment
 
 SPAN = ("2024-01-01T00:00:00", "2024-01-02T00:00:00")
@@ -214,7 +214,7 @@ def _queue_up(deployment: Deployment, scope: Scope, runs: int) -> None:
     """Runs of as many flows of an organisation that wait for a worker, stored as they are."""
     run = _run(deployment, _flow(deployment))
     waiting = [
-        _row_of(run.evolve(id=str(uuid.uuid4()), flow_id=str(uuid.uuid4()), state=RunState.QUEUED))
+        row_of(run.evolve(id=str(uuid.uuid4()), flow_id=str(uuid.uuid4()), state=RunState.QUEUED))
         | {"org_id": scope.org_id, "sandbox_id": scope.sandbox_id}
         for _ in range(runs)
     ]

@@ -12,7 +12,8 @@ from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.runs import Run, RunState
 from headgate.store import tables
 from headgate.store.listing import Members, members
-from headgate.store.scoped import ScopedStore, run_of
+from headgate.store.rows import run_of
+from headgate.store.scoped import ScopedStore
 
 __all__ = ["CatalogStore", "Slice"]
 

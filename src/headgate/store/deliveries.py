@@ -16,7 +16,7 @@ from headgate.model.scope import Scope
 from headgate.model.webhooks import Delivery, DeliveryState, EventCode, codes_of, event
 from headgate.store import tables
 from headgate.store.listing import Page, list_page
-from headgate.store.scoped import run_of
+from headgate.store.rows import run_of
 from headgate.store.transactions import Transactions, now
 
 __all__ = ["ClaimedDelivery", "Deliveries", "announce"]

@@ -10,8 +10,9 @@ from headgate.model.runs import Json, Run, RunState
 from headgate.model.scope import Scope
 from headgate.model.windows import DeltaColumn, Window
 from headgate.store import tables
+from headgate.store.rows import resource_of
 from headgate.store.schedules import plan_of, values_of
-from headgate.store.scoped import ScopedStore, resource_of
+from headgate.store.scoped import ScopedStore
 from headgate.store.transactions import Transactions, now
 
 __all__ = ["Planner"]

@@ -19,7 +19,7 @@ from headgate.model.runs import Json, Run, RunState
 from headgate.model.splits import StagedFile, StagedSplit
 from headgate.store import schedules, tables
 from headgate.store.deliveries import announce
-from headgate.store.scoped import run_of
+from headgate.store.rows import run_of
 from headgate.store.transactions import Transactions, now
 
 __all__ = ["Claim", "Queue"]

@@ -11,26 +11,17 @@ from headgate.model.query import Query
 from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.runs import Json, Run, RunState
 from headgate.model.scope import Caller, Scope
-from headgate.model.windows import DeltaColumn, Window
 from headgate.store import schedules, specs, tables
 from headgate.store.listing import Page, list_page, newest_run
+from headgate.store.rows import resource_of, row_of, row_of_resource, run_of
 from headgate.store.transactions import Transactions
 from headgate.store.vault import Place, Vault
 
-__all__ = ["InUse", "NameTaken", "ScopedStore", "cancel_runs", "resource_of", "run_of"]
+__all__ = ["InUse", "NameTaken", "ScopedStore", "cancel_runs"]
 
 _LONGEST_ID = 64
 _LOOKS = (0.1, 0.2, 0.5, 1, 2, 4, 6, 6)  # seconds between looks for a run whose commit was not answered
 _ITSELF = "headgate"  # who acts where no caller does
-_AUDIT = (
-    "created_at",
-    "updated_at",
-    "created_by",
-    "updated_by",
-    "created_client",
-    "updated_client",
-    "etag",
-)
 
 
 class NameTaken(Exception):
@@ -79,20 +70,10 @@ class ScopedStore:
         Raises NotFound when an id it refers to is gone, NameTaken for a dataset whose name is not new.
         """
         links = tuple(dict.fromkeys(links))
-        row = {
-            "id": resource.id,
-            "kind": resource.kind.value,
-            **self._place,
-            "name": resource.name,
-            "state": resource.state,
-            "body": resource.body,
-            "frozen": resource.frozen,
-            **{key: getattr(resource, key) for key in _AUDIT},
-        }
         with self._transactions.write() as connection:
             self._require(connection, links)
             try:
-                connection.execute(sa.insert(tables.resources).values(row))
+                connection.execute(sa.insert(tables.resources).values(**self._place, **row_of_resource(resource)))
             except sa.exc.IntegrityError as error:
                 if resource.kind is Kind.DATASET:
                     raise NameTaken(resource.name) from error
@@ -283,7 +264,7 @@ class ScopedStore:
 
     def enqueue(self, connection: sa.Connection, run: Run) -> None:
         """Store and enqueue a run in a transaction that others of the store have begun."""
-        connection.execute(sa.insert(tables.runs), {**self._place, **_row_of(run)})
+        connection.execute(sa.insert(tables.runs), {**self._place, **row_of(run)})
         self._record(connection, "create", "runs", run.id, after=run.etag)
 
     def run_of_key(self, key: str, body_sha256: str) -> Run | None:
@@ -532,79 +513,6 @@ def cancel_runs(connection: sa.Connection, *chosen: sa.ColumnElement[bool]) -> N
             etag=new_etag(present),
         )
     )
-
-
-def resource_of(row: Any, scope: Scope) -> Resource:
-    """The resource of `scope` that a row of the resources table holds."""
-    return Resource(
-        kind=Kind(row.kind),
-        id=row.id,
-        scope=scope,
-        name=row.name,
-        state=row.state,
-        body=row.body,
-        frozen=row.frozen,
-        **{key: getattr(row, key) for key in _AUDIT},
-    )
-
-
-def run_of(row: Any) -> Run:
-    """The run that a row of the runs table holds."""
-    delta = row.delta_column
-    return Run(
-        id=row.id,
-        scope=Scope(row.org_id, row.sandbox_id, row.sandbox_name),
-        flow_id=row.flow_id,
-        flow_spec=row.flow_spec,
-        state=RunState(row.state),
-        params=row.params,
-        window=Window(row.window_start, row.window_end),
-        start_ms=row.start_at,
-        delta_column=DeltaColumn(**delta) if delta else None,
-        frozen=row.frozen,
-        metrics=row.metrics,
-        activities=row.activities,
-        attempt=row.attempt,
-        fence=row.fence,
-        cancel_requested=row.cancel_requested,
-        snapshot_id=row.snapshot_id,
-        reverted_at=row.reverted_at,
-        parent_id=row.parent_id,
-        due_ms=row.due_at,
-        extra=row.extra,
-        past_attempts=row.past_attempts,
-        untidy=row.untidy,
-        **{key: getattr(row, key) for key in _AUDIT},
-    )
-
-
-def _row_of(run: Run) -> dict[str, Any]:
-    delta = run.delta_column
-    return {
-        "id": run.id,
-        "sandbox_name": run.scope.sandbox_name,
-        "flow_id": run.flow_id,
-        "dataset_id": run.dataset_id,
-        "flow_spec": run.flow_spec,
-        "state": run.state.value,
-        "params": run.params,
-        "window_start": run.window.start_ms,
-        "window_end": run.window.end_ms,
-        "start_at": run.start_ms,
-        "delta_column": (
-            {"name": delta.name, "date_format": delta.date_format, "timezone": delta.timezone} if delta else None
-        ),
-        "frozen": run.frozen,
-        "metrics": run.metrics,
-        "activities": run.activities,
-        "attempt": run.attempt,
-        "fence": run.fence,
-        "cancel_requested": run.cancel_requested,
-        "parent_id": run.parent_id,
-        "due_at": run.due_ms,
-        "extra": run.extra,
-        **{key: getattr(run, key) for key in _AUDIT},
-    }
 
 
 def _not_found(kind: Kind, id_: str) -> NotFound:
