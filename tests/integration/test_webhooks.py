@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from headgate.config import AllowedHost
 from headgate.engine import Announcer
@@ -220,14 +221,19 @@ def test_what_is_told_of_each_end(
 def test_a_failed_try_is_repeated_as_the_same_event(face: Face, receiver: Receiver) -> None:
     made = registered(face, receiver, "success")
     receiver.answers = [500, None, 302]
-    with announcing(face):
+    with capture_logs() as logs, announcing(face):
         ended(face)
         receiver.wait(4)
         until(lambda: states(face, made) == {"delivered"})
     assert len({body for _, body in receiver.posts}) == 1
     assert len({headers["webhook-id"] for headers, _ in receiver.posts}) == 1
     assert len(receiver.asked) == 1  # the redirect was not followed
-    assert deliveries(face, made)[0]["tries"] == 4
+    [delivery] = deliveries(face, made)
+    assert delivery["tries"] == 4
+    told = [(log["event"], log["tries"], log["event_id"]) for log in logs if log.get("webhook") == made["id"]]
+    tries = [("webhook.failed", 1), ("webhook.failed", 2), ("webhook.failed", 3), ("webhook.delivered", 4)]
+    assert told == [(*each, delivery["eventId"]) for each in tries]
+    assert not [log for log in logs if log["event"] == "webhook.not_recorded"]
 
 
 def test_a_receiver_that_is_away_is_told_when_it_is_back(face: Face) -> None:
@@ -247,10 +253,11 @@ def test_a_receiver_that_is_away_is_told_when_it_is_back(face: Face) -> None:
 def test_after_the_last_try_it_is_given_up(face: Face, receiver: Receiver) -> None:
     made = registered(face, receiver, "success", "start")
     receiver.answers = [503, 302] * 4
-    with announcing(face, webhook_tries=2):
+    with capture_logs() as logs, announcing(face, webhook_tries=2):
         ended(face)
         until(lambda: states(face, made) == {"givenUp"})
     assert len(receiver.posts) == 4
+    assert [log["event"] for log in logs if log["log_level"] == "error"] == ["webhook.given_up"] * 2
     found = deliveries(face, made, property="state==givenUp", orderby="createdAt")
     assert [delivery["eventCode"][17:] for delivery in found] == ["start", "success"]
     assert {delivery["reason"] for delivery in found} <= {"answered 503", "redirects are not followed"}

@@ -88,7 +88,7 @@ class Announcer:
         except (VaultLocked, SecretsKeyUnusable) as error:  # the operator's to know
             emit("webhook.locked", level="error", webhook=delivery.webhook_id, reason=error.detail)
             reason = error.title
-        about = {"webhook": delivery.webhook_id, "event": delivery.event_id, "run": delivery.run_id}
+        about = {"webhook": delivery.webhook_id, "event_id": delivery.event_id, "run": delivery.run_id}
         if status is not None and 200 <= status < 300:
             self._store.deliveries.delivered(delivery, status)
             emit("webhook.delivered", tries=delivery.tries, **about)
