@@ -16,7 +16,7 @@ from headgate.engine import Worker
 from headgate.model.lake import RUN_ID
 from headgate.model.plain import plain
 from headgate.targets import Lake, Retention
-from headgate.targets.iceberg import snapshot_of
+from headgate.targets.landed import snapshot_of
 from tests.deployment import multiset
 from tests.integration.face import CATALOG, FILES, NOBODY, WINDOW, Face, Json, refused, second_org
 from tests.integration.lake_story import EVERYTHING, Story, ended, tell, working

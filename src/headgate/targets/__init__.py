@@ -1,8 +1,9 @@
 """What can be written: Iceberg tables."""
 
 from headgate.targets import reject_files
-from headgate.targets.iceberg import REJECTED_PROPERTY, LakeTable, Landed, Replacement, Staged, Upsert
+from headgate.targets.iceberg import LakeTable, Replacement, Staged, Upsert
 from headgate.targets.lake import Lake
+from headgate.targets.landed import REJECTED_PROPERTY, Landed
 from headgate.targets.layout import Layout
 from headgate.targets.leftovers import Leftovers
 from headgate.targets.reading import (

@@ -1,15 +1,18 @@
-"""The file of the lake's catalog, which one process at a time can hold."""
+"""The lake's catalog: which state of a table is the present one. One process at a time can hold its file."""
 
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 
-from pyiceberg.catalog.sql import SqlCatalog
+import sqlalchemy as sa
+from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
+from sqlalchemy.exc import OperationalError
 
 from headgate.dataplane import Breaking
 from headgate.errors import TargetUnavailable
 
-__all__ = ["await_unlocked"]
+__all__ = ["answering", "await_unlocked", "metadata_location"]
 
 _LOCKED_SECONDS = 30
 _GLANCE_SECONDS = 0.2
@@ -33,6 +36,29 @@ def await_unlocked(catalog: SqlCatalog, breaking: Breaking) -> None:
             if time.monotonic() > end:
                 raise TargetUnavailable(f"The lake's catalog does not answer: {error}") from error
             time.sleep(_GLANCE_SECONDS / 10)
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turns a catalog that does not answer into an error of our tree; what it was asked may or may not be done."""
+    try:
+        yield
+    except OperationalError as error:
+        raise TargetUnavailable(f"The lake's catalog does not answer: {error.orig}") from error
+
+
+def metadata_location(catalog: SqlCatalog, identifier: tuple[str, ...]) -> str | None:
+    """The address of the file that describes the table's present state; None when there is no table."""
+    *namespace, name = identifier
+    rows = IcebergTables.__table__.c
+    chosen = sa.select(rows.metadata_location).where(
+        rows.catalog_name == catalog.name,
+        rows.table_namespace == ".".join(namespace),
+        rows.table_name == name,
+    )
+    with answering(), catalog.engine.connect() as connection:
+        location: str | None = connection.execute(chosen).scalar()
+    return location
 
 
 def _nothing() -> None:

@@ -6,7 +6,6 @@ snapshots, add the files, and on a conflict again. A commit whose outcome is unk
 repeated blindly.
 """
 
-import json
 import random
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -18,11 +17,8 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
-import sqlalchemy as sa
-from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
-from pyiceberg.exceptions import (
-    CommitFailedException,
-)
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.io.pyarrow import (
     compute_statistics_plan,
     data_file_statistics_from_parquet_metadata,
@@ -30,52 +26,27 @@ from pyiceberg.io.pyarrow import (
 )
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table.metadata import TableMetadataV1
-from sqlalchemy.exc import OperationalError
 
 from headgate import faults
 from headgate.dataplane import Breaking, unbroken
-from headgate.errors import CommitConflict, SchemaMismatch, TargetError, TargetUnavailable
+from headgate.errors import CommitConflict, SchemaMismatch, TargetError
 from headgate.model.lake import RUN_ID, Column
-from headgate.model.runs import Json
-from headgate.targets.catalog import await_unlocked
+from headgate.targets.catalog import answering, await_unlocked, metadata_location
 from headgate.targets.keys import Keys, Upsert, keys_of
+from headgate.targets.landed import REJECTED_PROPERTY, Landed, landed_of, properties_of, snapshot_of
 from headgate.targets.layout import AS_IT_COMES, Cut, Layout, Partition, declare_order, order_id, partition_of
 from headgate.targets.removal import Replacement, brought_by
 from headgate.targets.rewriting import Rewrite, Rewriting, live_rows, singled
 from headgate.targets.schema import SchemaChange, copy_options, evolve, field_ids, fitted, lake_type, wire
-from headgate.targets.snapshots import RUN_PROPERTY, Change, Retention, next_snapshot, run_of
+from headgate.targets.snapshots import Change, Retention, next_snapshot
 
 if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.table import FileScanTask, Table
     from pyiceberg.table.metadata import TableMetadata
-    from pyiceberg.table.snapshots import Snapshot
 
-__all__ = [
-    "REJECTED_PROPERTY",
-    "LakeTable",
-    "Landed",
-    "Replacement",
-    "Staged",
-    "Upsert",
-    "answering",
-    "file_uri",
-    "local_path",
-    "metadata_location",
-    "snapshot_of",
-]
+__all__ = ["LakeTable", "Replacement", "Staged", "Upsert", "file_uri", "local_path"]
 
-REJECTED_PROPERTY = "headgate.rejected-rows"
-_CHANGES_PROPERTY = "headgate.schema-changes"
-_FIGURES = {
-    "rows": "headgate.rows",
-    "files": "headgate.files",
-    "size": "headgate.bytes",
-    "uncompressed": "headgate.uncompressed-bytes",
-    "replaced_rows": "headgate.replaced-rows",
-    "read_rows": "headgate.read-rows",
-    "updated_rows": "headgate.updated-rows",
-}
 _TRIES = 20
 _LONGEST_PAUSE = 2.0  # seconds
 
@@ -89,26 +60,6 @@ class Staged:
     size: int
     uncompressed: int
     file: DataFile
-
-
-@dataclass(frozen=True, slots=True)
-class Landed:
-    """What a run's snapshot says of the rows it brought, and of the columns. Sizes are bytes.
-
-    `rows` of the `read_rows` landed, all unless others of the run have their keys. They took the place of
-    `replaced_rows`; `updated_rows` of them have a key that the table had.
-    """
-
-    snapshot_id: int
-    schema_changes: tuple[Json, ...]
-    rows: int
-    files: int
-    size: int
-    uncompressed: int
-    replaced_rows: int
-    read_rows: int
-    updated_rows: int
-    rejected_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +269,7 @@ class LakeTable:
 
         Where another engine took the run's snapshot away, the rows themselves say it, by their run id.
         """
-        landed = _landed(self._refresh(), run_id)
+        landed = landed_of(self._refresh(), run_id)
         return landed if landed is not None or not self.shortened else self._present(run_id)
 
     def commit(
@@ -361,7 +312,7 @@ class LakeTable:
         for tried in range(_TRIES):
             await_unlocked(self._catalog, breaking)
             table = self._refresh()
-            if (landed := _landed(table, run_id)) is not None:
+            if (landed := landed_of(table, run_id)) is not None:
                 return landed
             removal = bringing.replacing.removal(self.schema) if bringing.replacing is not None else None
             replaced = rewriting.without(removal) if removal is not None else ()
@@ -385,7 +336,7 @@ class LakeTable:
         """
         for tried in range(_TRIES):
             table = self._refresh()
-            if (landed := _landed(table, run_id)) is not None:
+            if (landed := landed_of(table, run_id)) is not None:
                 return landed
             confirm()
             try:
@@ -436,17 +387,12 @@ class LakeTable:
             "replaced_rows": sum(rewrite.removed for rewrite in replaced),
             "updated_rows": keys.updated(rewrite.name for rewrite in replaced) if keys else 0,
         }
-        properties = {
-            RUN_PROPERTY: run_id,
-            **{key: str(figures[name]) for name, key in _FIGURES.items()},
-            **summary,
-        }
         change = Change(table)
-        if evolved := self._evolve(change):
-            properties[_CHANGES_PROPERTY] = json.dumps(wire(evolved))
+        changes = tuple(wire(self._evolve(change)))
+        properties = {**properties_of(run_id, figures, changes), **summary}
         snapshot_id = self._swap(table, change, staged, replaced, properties)
         figures["rejected_rows"] = int(summary.get(REJECTED_PROPERTY, "0"))
-        return Landed(snapshot_id, tuple(wire(evolved)), **figures)
+        return Landed(snapshot_id, changes, **figures)
 
     def _evolve(self, change: Change) -> tuple[SchemaChange, ...]:
         """Have `change` give the table what the run's columns need.
@@ -563,54 +509,12 @@ def _rewriting_files(table: str) -> Iterator[None]:
         raise TargetError(f"Files of the table {table} cannot be read or written: {error}") from error
 
 
-@contextmanager
-def answering() -> Iterator[None]:
-    """Turns a catalog that does not answer into an error of our tree; what it was asked may or may not be done."""
-    try:
-        yield
-    except OperationalError as error:
-        raise TargetUnavailable(f"The lake's catalog does not answer: {error.orig}") from error
-
-
-def metadata_location(catalog: SqlCatalog, identifier: tuple[str, ...]) -> str | None:
-    """The address of the file that describes the table's present state; None when there is no table."""
-    *namespace, name = identifier
-    rows = IcebergTables.__table__.c
-    chosen = sa.select(rows.metadata_location).where(
-        rows.catalog_name == catalog.name,
-        rows.table_namespace == ".".join(namespace),
-        rows.table_name == name,
-    )
-    with answering(), catalog.engine.connect() as connection:
-        location: str | None = connection.execute(chosen).scalar()
-    return location
-
-
 def _delete_old_metadata(table: "Table", metadata: "TableMetadata") -> None:
     """Delete the descriptions of earlier states that `metadata` no longer tells of."""
     known = {entry.metadata_file for entry in metadata.metadata_log}
     for entry in table.metadata.metadata_log:
         if entry.metadata_file not in known:
             local_path(entry.metadata_file).unlink(missing_ok=True)
-
-
-def snapshot_of(table: "Table", run_id: str) -> "Snapshot | None":
-    """The snapshot that brought a run's rows, None when there is none (any more)."""
-    for snapshot in reversed(table.snapshots()):
-        if run_of(snapshot) == run_id:
-            return snapshot
-    return None
-
-
-def _landed(table: "Table", run_id: str) -> Landed | None:
-    snapshot = snapshot_of(table, run_id)
-    if snapshot is None or snapshot.summary is None:
-        return None
-    properties = snapshot.summary.additional_properties
-    earlier = {_FIGURES["read_rows"]: properties[_FIGURES["rows"]], _FIGURES["updated_rows"]: "0"}  # did not say so
-    figures = {name: int({**earlier, **properties}[key]) for name, key in _FIGURES.items()}
-    figures["rejected_rows"] = int(properties.get(REJECTED_PROPERTY, "0"))
-    return Landed(snapshot.snapshot_id, tuple(json.loads(properties.get(_CHANGES_PROPERTY, "[]"))), **figures)
 
 
 def file_uri(path: Path) -> str:

@@ -10,8 +10,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from headgate.dataplane import Breaking
 from headgate.model.lake import PROVENANCE, Column
-from headgate.targets.catalog import await_unlocked
-from headgate.targets.iceberg import LakeTable, answering, file_uri, metadata_location
+from headgate.targets.catalog import answering, await_unlocked, metadata_location
+from headgate.targets.iceberg import LakeTable, file_uri
 from headgate.targets.layout import AS_IT_COMES, Layout
 from headgate.targets.schema import schema_of
 from headgate.targets.snapshots import PROPERTIES, Retention

@@ -12,8 +12,9 @@ from pyiceberg.manifest import ManifestContent, ManifestEntryStatus
 from headgate import dataplane
 from headgate.dataplane import quote
 from headgate.model.lake import RUN_ID, SOURCE_FILE
-from headgate.targets.iceberg import LakeTable, local_path, snapshot_of
+from headgate.targets.iceberg import LakeTable, local_path
 from headgate.targets.lake import Lake
+from headgate.targets.landed import snapshot_of
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile, ManifestFile
