@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from headgate.config import AllowedHost
 from headgate.engine import Announcer
 from headgate.model.runs import RunState
+from headgate.store.deliveries import _claim
 from tests.acceptance.processes import until
 from tests.integration.face import Face, Json, refused
 from tests.receiving import Receiver, receiving, verified
@@ -285,6 +286,19 @@ def test_two_workers_send_each_event_once(face: Face, receiver: Receiver) -> Non
     with announcing(face), announcing(face):
         until(lambda: states(face, made) == {"delivered"})
     assert len(receiver.posts) == len({event["event_id"] for event in receiver.events}) == 10
+
+
+def test_of_two_who_look_at_the_same_time_one_tells_a_webhook(face: Face, receiver: Receiver) -> None:
+    registered(face, receiver)
+    ended(face)  # which is two deliveries
+    if face.metadata.startswith("sqlite"):  # one at a time looks, so that the other sees what the first has taken
+        assert face.store.deliveries.claim(lease=60) is not None
+        assert face.store.deliveries.claim(lease=60) is None
+        return
+    with face.store._transactions.write() as connection:
+        assert _claim(connection, 60) is not None
+        assert face.store.deliveries.claim(lease=60) is None
+    assert face.store.deliveries.claim(lease=60) is None
 
 
 def test_what_was_not_sent_goes_with_its_webhook(face: Face, receiver: Receiver) -> None:

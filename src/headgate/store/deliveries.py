@@ -102,17 +102,7 @@ class Deliveries:
             if connection.execute(_due()).first() is None:
                 return None
         with self._transactions.write() as connection:
-            row = connection.execute(_due().with_for_update(of=_TABLE, skip_locked=True)).first()
-            if row is None:
-                return None
-            taken = connection.execute(
-                sa.update(_TABLE)
-                .where(_TABLE.c.seq == row.seq)
-                .values(tries=row.tries + 1, claimed_until=now() + round(lease * 1000), updated_at=now_ms())
-                .returning(_TABLE)
-            ).one()
-            scope = Scope(row.org_id, row.sandbox_id, "")
-            return ClaimedDelivery(_delivery(taken, scope), row.hook["url"])
+            return _claim(connection, lease)
 
     def delivered(self, delivery: Delivery, status: int) -> None:
         """Note that the webhook has taken it."""
@@ -146,17 +136,37 @@ class Deliveries:
             )
 
 
-def _due() -> sa.Select[Any]:
+def _claim(connection: sa.Connection, lease: float) -> ClaimedDelivery | None:
+    both = _due().with_for_update(of=(_TABLE, _HOOKS), key_share=True, skip_locked=True)
+    row = connection.execute(both).first()
+    if row is None:
+        return None
+    taken = connection.execute(
+        sa.update(_TABLE)
+        .where(_TABLE.c.seq == row.seq, ~_busy())  # again: another may have claimed one just before we had the webhook
+        .values(tries=row.tries + 1, claimed_until=now() + round(lease * 1000), updated_at=now_ms())
+        .returning(_TABLE)
+    ).first()
+    if taken is None:
+        return None
+    return ClaimedDelivery(_delivery(taken, Scope(row.org_id, row.sandbox_id, "")), row.hook["url"])
+
+
+def _busy() -> sa.Exists:
+    """Whether a delivery's webhook is being sent one."""
     other = _TABLE.alias("other")
-    busy = sa.exists().where(
+    return sa.exists().where(
         other.c.webhook_id == _TABLE.c.webhook_id,
         other.c.state == DeliveryState.PENDING.value,
         other.c.claimed_until >= now(),
     )
+
+
+def _due() -> sa.Select[Any]:
     return (
         sa.select(_TABLE, _HOOKS.c.body.label("hook"))
         .join(_HOOKS, _HOOKS.c.id == _TABLE.c.webhook_id)
-        .where(_PENDING, _TABLE.c.due_at <= now(), ~busy)
+        .where(_PENDING, _TABLE.c.due_at <= now(), ~_busy())
         .order_by(_TABLE.c.due_at, _TABLE.c.seq)
         .limit(1)
     )
