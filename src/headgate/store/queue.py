@@ -165,7 +165,7 @@ class Queue:
         snapshot_id: str | None = None,
         tidy: bool = False,
     ) -> None:
-        """Put a run into a final state, with what it reports, and announce it.
+        """Put a run into a final state, with what it reports, announce it, and forget the splits of one that landed.
 
         It is `tidy` when no file of it is left that did not land. Raises AttemptLost.
         """
@@ -188,6 +188,8 @@ class Queue:
                     **_stamp(),
                 },
             )
+            if state is RunState.SUCCESS:  # else they are of use until the files are gone
+                connection.execute(sa.delete(_SPLITS).where(_SPLITS.c.run_id == run.id))
             announce(connection, run.scope, run.id)
 
     def retry(self, run: Run, *, pause: float, error: Json | None = None, undecided: bool = False) -> None:
