@@ -211,6 +211,19 @@ def test_the_threshold(deployment: Deployment, sqlite_flow: Callable[[str, list[
             assert errors == []
 
 
+def test_rejected_records_that_cannot_be_written_fail_the_run_by_name(
+    deployment: Deployment, sqlite_flow: Callable[[str, list[Any]], str]
+) -> None:
+    ran(deployment, sqlite_flow("INTEGER", [1]), 50)
+    table = deployment.lake.find(("org", "prod", "target"))
+    assert table is not None
+    (table.location / "rejects").write_text("no folder")
+    run = ran(deployment, sqlite_flow("INTEGER", [1, "bad"]), 50)
+    assert run.state is RunState.FAILED
+    [error] = run.metrics["statusSummary"]["errors"]
+    assert "The rejected records of the table org.prod.target cannot be written" in error["message"]
+
+
 def test_diagnostics_show_some_errors_in_the_activities(
     deployment: Deployment, sqlite_flow: Callable[[str, list[Any]], str]
 ) -> None:

@@ -210,7 +210,7 @@ class Splits:
                 raise MappingFailed(reason) from error
             raise source.translate(error) from error
         if rejects.count:
-            reject_files.stage(path, rejects)
+            reject_files.stage(table, path, rejects)
         return _Copied(split.id, staged, rejects, path, started)
 
     def _engine(self, reading: Reading, split: Split, spill: Path) -> AbstractContextManager[duckdb.DuckDBPyConnection]:

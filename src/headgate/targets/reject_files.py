@@ -8,29 +8,38 @@ and kind. No table lists them; the newest fence's are those of the attempt that 
 import json
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from headgate.errors import TargetError
 from headgate.rejects import Reject, Rejects
 from headgate.targets.iceberg import LakeTable
 
 __all__ = ["publish", "published", "stage", "withdraw"]
 
 
-def stage(data_file: Path, rejects: Rejects) -> None:
-    """Write what a split rejected next to its data file."""
-    with data_file.with_suffix(".rejects").open("w", encoding="utf-8") as file:
+def stage(table: LakeTable, data_file: Path, rejects: Rejects) -> None:
+    """Write what a split rejected next to its data file. Raises TargetError."""
+    with _writing(table), data_file.with_suffix(".rejects").open("w", encoding="utf-8") as file:
         for reject in rejects.kept:
             file.write(json.dumps(asdict(reject), ensure_ascii=False) + "\n")
 
 
 def publish(table: LakeTable, run_id: str, fence: int, data_files: Iterable[Path]) -> None:
-    """Make readable what the splits of these data files rejected, in place of what an earlier attempt did."""
+    """Make readable what the splits of these data files rejected, in place of what an earlier attempt did.
+
+    Raises TargetError.
+    """
     folder = _folder(table, run_id) / str(fence)
     for earlier in _fences(folder.parent):
         if earlier <= fence:
             shutil.rmtree(folder.with_name(str(earlier)), ignore_errors=True)
+    with _writing(table):
+        _publish(folder, data_files)
+
+
+def _publish(folder: Path, data_files: Iterable[Path]) -> None:
     for number, data_file in enumerate(sorted(data_files)):
         folder.mkdir(parents=True, exist_ok=True)
         rejects = [*_read(data_file.with_suffix(".rejects"))]
@@ -54,6 +63,14 @@ def withdraw(table: LakeTable, run_id: str, *, fence: int | None = None) -> None
     shutil.rmtree(folder if fence is None else folder / str(fence), ignore_errors=True)
     with suppress(OSError):  # other fences' are there, or nothing was
         folder.rmdir()
+
+
+@contextmanager
+def _writing(table: LakeTable) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TargetError(f"The rejected records of the table {table.name} cannot be written: {error}") from error
 
 
 def _folder(table: LakeTable, run_id: str) -> Path:
