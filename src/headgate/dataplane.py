@@ -5,7 +5,7 @@ Extensions come from their wheels (`duckdb-extension-*`, the same version as Duc
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
@@ -14,7 +14,7 @@ import duckdb
 
 from headgate.errors import MissingExtra
 
-__all__ = ["Breaking", "connect", "lent", "literal", "load", "opened", "quote", "unbroken"]
+__all__ = ["Breaking", "connect", "lent", "literal", "load", "opened", "quote", "unbroken", "value_at"]
 
 Breaking = Callable[[Callable[[], None]], AbstractContextManager[None]]
 """Has what it is given called, from another thread, when the work inside the context is to be broken off."""
@@ -135,6 +135,14 @@ def load(connection: duckdb.DuckDBPyConnection, name: str) -> None:
 def quote(name: str) -> str:
     """`name` as an identifier in DuckDB's SQL."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def value_at(path: Sequence[str], row: str) -> str:
+    """The value at `path`, a column and members of structs, in the row that the SQL calls `row`."""
+    value = f"{row}.{quote(path[0])}"
+    for member in path[1:]:
+        value = f"struct_extract({value}, {literal(member)})"
+    return value
 
 
 def literal(text: str) -> str:

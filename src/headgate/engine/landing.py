@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from headgate.dataplane import literal, quote
+from headgate.dataplane import literal, quote, value_at
 from headgate.errors import BadTime, MappingFailed, SchemaMismatch, UnholdableValue
 from headgate.mapping import Rule, Shape, Unmappable, compiled, held, thawed
 from headgate.model.lake import PROVENANCE, SOURCE_FILE, Column, LakeType, column_named, kept_delta, key_path
@@ -124,7 +124,7 @@ class Landing:
             else:
                 shown = "coalesce(TRY(left(CAST(r AS VARCHAR), 200)), 'not to be shown')"
                 fault = f"error({_MARKS[0]} || {literal(_no_key(name) + ' The record: ')} || {shown} || {_MARKS[1]})"
-            faults.append(f"WHEN {_value(path)} IS NULL THEN {fault}")
+            faults.append(f"WHEN {value_at(path, 'r')} IS NULL THEN {fault}")
         return f"SELECT * FROM ({query}) AS r WHERE CASE {' '.join(faults)} ELSE true END"
 
     def _mappable(self, relation: str) -> str:
@@ -214,13 +214,6 @@ def _no_key(name: str) -> str:
         f"The column {name!r} is part of params.primaryKey and holds NULL, so that its row can replace no "
         "other. Correct it at the source, narrow the window, or choose another key."
     )
-
-
-def _value(path: tuple[str, ...]) -> str:
-    value = f"r.{quote(path[0])}"
-    for member in path[1:]:
-        value = f"struct_extract({value}, {literal(member)})"
-    return value
 
 
 def _written(column: Column) -> str:

@@ -24,7 +24,7 @@ from pyiceberg.expressions.literals import literal as constant
 from pyiceberg.types import NestedField, PrimitiveType
 
 from headgate import dataplane
-from headgate.dataplane import Breaking, literal, quote
+from headgate.dataplane import Breaking, literal, quote, value_at
 from headgate.model.lake import FLOW_ID, RUN_ID, Kind
 from headgate.targets.removal import Removal
 from headgate.targets.schema import lake_type
@@ -71,7 +71,7 @@ class Keys:
         self._upsert = upsert
         self._rows = f"read_parquet([{', '.join(literal(str(file)) for file in files)}])"
         self._files: dict[str, int] = {}
-        chosen = ", ".join(f"{_value(path)} AS k{number}" for number, path in enumerate(upsert.key))
+        chosen = ", ".join(f"{value_at(path, 'r')} AS k{number}" for number, path in enumerate(upsert.key))
         names = ", ".join(f"k{number}" for number in range(len(upsert.key)))
         connection.execute(
             f"CREATE TEMP TABLE keys AS SELECT {names}, count(*) AS times, row_number() OVER () AS number "
@@ -94,7 +94,7 @@ class Keys:
         """A query for the row that counts of each key that several have; `names` are all columns."""
         others = [name for name in names if name not in (FLOW_ID, RUN_ID, self._upsert.order)]
         order = ", ".join(f"r.{quote(name)} DESC NULLS LAST" for name in (self._upsert.order, *others))
-        key = ", ".join(map(_value, self._upsert.key))
+        key = ", ".join(value_at(path, "r") for path in self._upsert.key)
         return (
             f"SELECT {', '.join(f'r.{quote(name)}' for name in names)} "
             f"FROM {self._joined('SEMI', self._rows, _REPEATED)} "
@@ -143,7 +143,7 @@ class Keys:
         return least, greatest
 
     def _joined(self, kind: str, rows: str, keys: str) -> str:
-        on = " AND ".join(f"{_value(path)} = keys.k{number}" for number, path in enumerate(self._upsert.key))
+        on = " AND ".join(f"{value_at(path, 'r')} = keys.k{number}" for number, path in enumerate(self._upsert.key))
         return f"(SELECT * FROM {rows}) AS r {kind} JOIN ({keys}) AS keys ON {on}"
 
     def _one(self, query: str) -> int:
@@ -213,11 +213,3 @@ def keys_of(upsert: Upsert, files: Sequence[Path], folder: Path, breaking: Break
     with dataplane.opened() as connection, breaking(connection.interrupt):
         connection.execute(f"SET temp_directory = {literal(str(folder))}")
         yield Keys(upsert, connection, files)
-
-
-def _value(path: Sequence[str]) -> str:
-    """The value at a path in the row `r`."""
-    value = f"r.{quote(path[0])}"
-    for member in path[1:]:
-        value = f"struct_extract({value}, {literal(member)})"
-    return value

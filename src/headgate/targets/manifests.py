@@ -73,12 +73,12 @@ def planned_files(table: "Table", rows: BooleanExpression) -> Iterator[FileScanT
 def _listed(manifest: "ManifestFile", io: "FileIO") -> _Listed:
     path = manifest.manifest_path
     with _lock:
-        found = _known.get(path)
-    if found is None:
-        found = _Listed(tuple(manifest.fetch_manifest_entry(io)))
+        if (found := _known.get(path)) is not None:
+            _known.move_to_end(path)
+            return found
+    found = _Listed(tuple(manifest.fetch_manifest_entry(io)))
     with _lock:
         _known[path] = found
-        _known.move_to_end(path)
         while sum(len(listed.entries) for listed in _known.values()) > _REMEMBERED:
             _known.popitem(last=False)
     return found
