@@ -244,15 +244,6 @@ class Queue:
             failed = [run.id for run in runs if run.state is not RunState.SUCCESS]
             connection.execute(sa.delete(_SPLITS).where(_SPLITS.c.run_id.in_(failed)))
 
-    def known(self, ids: Sequence[str]) -> set[str]:
-        """Those of the ids that a run has."""
-        found: set[str] = set()
-        with self._transactions.read() as connection:
-            for at in range(0, len(ids), _AT_A_TIME):
-                chosen = sa.select(_RUNS.c.id).where(_RUNS.c.id.in_(ids[at : at + _AT_A_TIME]))
-                found |= set(connection.execute(chosen).scalars())
-        return found
-
     def _enqueue_due(self, connection: sa.Connection) -> None:
         due = (
             sa.select(_RUNS.c.seq)
