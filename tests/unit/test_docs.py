@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 from typing import cast
 
+import click
 import pytest
 
 from headgate.api import create_app
+from headgate.cli.commands import cli
 from headgate.config import Settings
 from headgate.service.service import Service
 from headgate.sources.sql import postgres_types, sqlite_types
@@ -42,6 +44,16 @@ def test_the_type_tables_are_those_of_the_code(module: object) -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_that_a_page_names_exist(page: Path) -> None:
+    for line in re.findall(r"(?:`|^|bin/|run )headgate ([a-z]+(?: [a-z]+)?)", page.read_text(), re.MULTILINE):
+        command: click.Command | None = cli
+        for word in line.split():
+            if isinstance(command, click.Group):
+                command = command.get_command(click.Context(command), word)
+                assert command is not None, f"headgate {line}"
 
 
 def test_every_page_is_linked_from_the_first() -> None:
