@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from headgate.engine.tolerance import Tolerance
-from headgate.errors import RunCancelled, SourceError
+from headgate.errors import RunCancelled, SourceError, TooManyRejects
 from headgate.model.runs import Json, Run, RunState
 from headgate.model.windows import Window
 from headgate.sources import Selection, connection_specs
@@ -222,6 +222,13 @@ def test_rejected_records_that_cannot_be_written_fail_the_run_by_name(
     assert run.state is RunState.FAILED
     [error] = run.metrics["statusSummary"]["errors"]
     assert "The rejected records of the table org.prod.target cannot be written" in error["message"]
+
+
+def test_a_share_just_above_the_threshold_does_not_read_as_allowed() -> None:
+    with pytest.raises(TooManyRejects, match=r"which is a little more than 50 %; .* allows 50 %"):
+        Tolerance(50, diagnostics=False).judge(3001, 2999)
+    with pytest.raises(TooManyRejects, match=r"which is 10\.9 %; .* allows 5 %"):
+        Tolerance(5, diagnostics=False).judge(11, 90)
 
 
 def test_diagnostics_show_some_errors_in_the_activities(

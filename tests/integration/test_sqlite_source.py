@@ -378,6 +378,7 @@ def test_what_cannot_order_by_time_is_said(file: sqlite3.Connection, source: Sql
         assert "does not order" in str(source.delta_error(relation, DeltaColumn(name)))
     assert source.delta_error(relation, DeltaColumn("at")) is None
     assert source.delta_error(relation, DeltaColumn("s")) is None
+    assert "source connection, which are: " in str(source.delta_error(relation, DeltaColumn("nothing")))
 
 
 @pytest.mark.parametrize(("declared", "bound"), [("TIMESTAMP", "at>? AND at<?"), ("INTEGER", "at>? AND at<?")])

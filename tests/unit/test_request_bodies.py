@@ -115,6 +115,7 @@ SCHEMA = {
         "host": {"type": "string", "minLength": 1},
         "port": {"type": ["integer", "string"], "maximum": 65535},
         "mode": {"enum": ["a", "b"]},
+        "share": {"exclusiveMinimum": 0},
     },
     "required": ["host", "port"],
 }
@@ -140,7 +141,12 @@ SCHEMA = {
         (
             {"host": "h", "port": 70000},
             BadParameter,
-            "auth.params.port is 70000, which is not allowed: it must have maximum 65535.",
+            "auth.params.port is 70000, which is not allowed: send at most 65535.",
+        ),
+        (
+            {"host": "h", "port": 1, "share": 0},
+            BadParameter,
+            "auth.params.share is 0, which is not allowed: send more than 0.",
         ),
     ],
 )

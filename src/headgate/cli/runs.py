@@ -148,7 +148,7 @@ def _print(run: Json, output: str) -> None:
     click.echo(f"state     {_state(run)}")
     click.echo(f"window    {_window(run)}")
     if summary.get("recordSummary"):
-        click.echo(f"rows      {_rows(run)}")
+        click.echo(f"rows      {_landed_of_read(summary['recordSummary'])}")
         click.echo(f"bytes     {summary['sizeSummary']['outputBytes']:,}")
     duration = summary.get("durationSummary", {})
     if "completedAtUTC" in duration:
@@ -168,6 +168,11 @@ def _change(change: Json) -> str:
 
 def _state(run: Json) -> str:
     return str(run["metrics"]["statusSummary"]["status"])
+
+
+def _landed_of_read(records: Json) -> str:
+    landed, read = records.get("outputRecordCount", 0), records.get("inputRecordCount", 0)
+    return f"{landed:,}" if landed == read else f"{landed:,} of {read:,} read"
 
 
 def _rows(run: Json) -> str:

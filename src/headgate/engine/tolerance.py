@@ -28,9 +28,11 @@ class Tolerance:
         """Raise TooManyRejects when `rejected` records, beside the `good` ones, are above the threshold."""
         if self.percent is None or not rejected or 100 * rejected <= self.percent * (rejected + good):
             return
-        share = 100 * rejected / (rejected + good)
+        share = f"{100 * rejected / (rejected + good):.3g}"
+        if float(share) <= self.percent:  # rounded, it would seem to be allowed
+            share = f"a little more than {self.percent:g}"
         raise TooManyRejects(
-            f"{rejected} of {rejected + good} records were rejected, which is {share:.3g} %; partialIngestionPercent "
+            f"{rejected} of {rejected + good} records were rejected, which is {share} %; partialIngestionPercent "
             f"allows {self.percent:g} %. Nothing was ingested. Correct the records at the source, or raise the "
             "percentage in the flow's options.",
         )

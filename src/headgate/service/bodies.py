@@ -145,5 +145,8 @@ def _rule(error: ValidationError) -> str:
             return f"send {types if isinstance(types, str) else ' or '.join(types)}"
         case "enum":
             return f"send one of {', '.join(map(repr, error.validator_value))}"
+        case "minimum" | "maximum" | "exclusiveMinimum" as rule:
+            words = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than"}
+            return f"send {words[rule]} {error.validator_value}"
         case rule:
             return f"it must have {rule} {error.validator_value}"

@@ -21,7 +21,8 @@ def delta_error(relation: Relation, delta: DeltaColumn, orders: Callable[[Column
     """
     column = column_named(relation.columns, delta.name)
     if column is None:
-        return f"The delta column {delta.name!r} is not among the columns of the source connection."
+        names = ", ".join(column.name for column in relation.columns)
+        return f"The delta column {delta.name!r} is not among the columns of the source connection, which are: {names}."
     kind, form = column.type.kind, delta.date_format
     if delta.timezone is not None and _zone(delta.timezone) is None:
         return f"The time zone {delta.timezone!r} of the delta column is not known; send a name such as Europe/Berlin."
