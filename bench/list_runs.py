@@ -242,6 +242,8 @@ def stored_rows(
             "attempt": 1,
             "fence": 1,
             "cancel_requested": False,
+            "past_attempts": "[]",
+            "untidy": False,
             "started_at": started,
             "completed_at": completed,
             "parent_id": parent,
