@@ -110,9 +110,10 @@ class Lease(AbstractContextManager["Lease"]):
             if self._reason is None:
                 self._reason, self._stopped_at = reason, time.monotonic()
         self._stopped.set()
-        self._break_off()
+        self.break_off()
 
-    def _break_off(self) -> None:
+    def break_off(self) -> None:
+        """Break off what is under way, again."""
         with self._lock:  # so that none is called after its context ended
             for break_off in self._breaks:
                 try:
@@ -131,7 +132,7 @@ class Lease(AbstractContextManager["Lease"]):
                 if time.monotonic() > self._expires:
                     self.stop(AttemptLost(f"The lease ended unrenewed: {error}", id=self._run.id))
             if self._reason is not None:
-                self._break_off()  # again: work that was between two statements did not notice
+                self.break_off()  # again: work that was between two statements did not notice
 
     def _renew(self) -> None:
         faults.point("heartbeat")

@@ -3,7 +3,7 @@
 import shutil
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -157,8 +157,14 @@ class Splits:
             while running := [each for each in pending if not each.done()]:
                 if self._lease.overdue(_PATIENCE):  # they wait for a system that is silent, and can land nothing
                     emit("splits.given_up", level="warning", run=self._run.id, splits=len(running))
+                    threading.Thread(target=self._outlast, args=(running,), name="given-up", daemon=True).start()
                     break
                 wait(running, timeout=_LOOK)
+
+    def _outlast(self, running: Sequence[Future[_Copied]]) -> None:
+        """Go on breaking off what did not end in time, until it does: it may have been between two statements."""
+        while wait(running, timeout=_PATIENCE).not_done:
+            self._lease.break_off()
 
     def _copy(self, source: Source, reading: Reading, landing: Landing, table: LakeTable, split: Split) -> _Copied:
         """Copy one split, and again with a pause between, as long as what fails it may pass in the same reading."""
