@@ -23,6 +23,9 @@ def running_server() -> Iterator[Any]:
 
         server = get_server(folder, cleanup_mode="stop")
         try:
+            # It moves the snapshot on at moments of its own, under tests that tell one by its text.
+            server.psql("ALTER SYSTEM SET autovacuum = off;")
+            server.psql("SELECT pg_reload_conf();")
             yield server
         finally:
             server.cleanup()

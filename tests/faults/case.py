@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -349,18 +350,18 @@ def orphans(table: Table) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.glob("data/**/*.parquet") if path not in listed}
 
 
-_known: dict[int, tuple[str, SqliteTable]] = {}
+_known: dict[Path, tuple[str, SqliteTable]] = {}
 
 
 def neighbours(world: World) -> tuple[str, tuple[int, int], SqliteTable]:
     """The neighbour's flow, made once a world, its window and its source."""
-    if id(world) not in _known:
+    if world.folder not in _known:
         folder = world.folder / "neighbour"
         folder.mkdir()
         source = SqliteTable(folder, 50)
         made = flow(world.neighbour, source.spec, source.auth, dataset="neighbour")
-        _known[id(world)] = made, source
-    made, source = _known[id(world)]
+        _known[world.folder] = made, source
+    made, source = _known[world.folder]
     return made, (0, 50), source
 
 

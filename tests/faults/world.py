@@ -89,10 +89,15 @@ class Process:
         self.popen.send_signal(number)
 
     def freeze(self, locked: Callable[[], bool]) -> None:
-        """Stop it as a machine that is put to sleep, but in no moment in which it keeps others out of a database."""
+        """Stop it as a machine that is put to sleep, but in no moment in which it keeps others out of a database.
+
+        Raises ProcessLookupError when it has ended.
+        """
         for _ in range(100):
             self.signal(signal.SIGSTOP)
-            until(lambda: self.stopped, 5)
+            until(lambda: not self.alive or self.stopped, 5)
+            if not self.alive:
+                raise ProcessLookupError(self.pid)
             if not locked():
                 return
             self.signal(signal.SIGCONT)

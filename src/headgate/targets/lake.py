@@ -4,9 +4,10 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.catalog.sql import SqlCatalog, SqlCatalogBaseTable
 from pyiceberg.exceptions import NoSuchTableError, TableAlreadyExistsError
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.schema import CreateTable
 
 from headgate.dataplane import Breaking
 from headgate.model.lake import PROVENANCE, Column
@@ -30,10 +31,8 @@ class Lake:
     def __init__(self, warehouse: Path, retention: Retention | None = None) -> None:
         warehouse.mkdir(parents=True, exist_ok=True)
         self._retention = retention
-        try:
-            self._catalog = _catalog(warehouse)
-        except OperationalError:  # another process was making the catalog's tables at the same moment
-            self._catalog = _catalog(warehouse)
+        uri = f"sqlite:///{warehouse / 'catalog.db'}?timeout={_BUSY_SECONDS}"
+        self._catalog = _Catalog("lake", uri=uri, warehouse=file_uri(warehouse))
 
     def table(
         self, identifier: tuple[str, ...], columns: tuple[Column, ...], layout: Layout = AS_IT_COMES
@@ -100,6 +99,11 @@ class Lake:
         self._catalog.close()
 
 
-def _catalog(warehouse: Path) -> SqlCatalog:
-    uri = f"sqlite:///{warehouse / 'catalog.db'}?timeout={_BUSY_SECONDS}"
-    return SqlCatalog("lake", uri=uri, warehouse=file_uri(warehouse))
+class _Catalog(SqlCatalog):
+    """As PyIceberg's; but several processes may make its tables at the same moment."""
+
+    def create_tables(self) -> None:
+        """Make those that are not there."""
+        with self.engine.begin() as connection:
+            for table in SqlCatalogBaseTable.metadata.sorted_tables:
+                connection.execute(CreateTable(table, if_not_exists=True))
