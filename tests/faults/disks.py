@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from tests.faults.matrix import absent
 
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Path]:
     """A folder on a file system of its own of `size`, such as 24m."""
     if os.geteuid() != 0:
-        pytest.skip("only root may mount a small file system")
+        absent("only root may mount a small file system")
     folder.mkdir(parents=True, exist_ok=True)
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
@@ -22,7 +22,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
         check=False,
     )
     if mounted.returncode:
-        pytest.skip(f"no small file system can be mounted here: {mounted.stderr.strip()}")
+        absent(f"no small file system can be mounted here: {mounted.stderr.strip()}")
     try:
         yield folder
     finally:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import pytest
 
@@ -25,6 +25,13 @@ NOT_YET = {
     "F33": ("a Singer or Airbyte child hangs, floods, lies", "there are no such sources yet"),
     "F36": ("upgraded with runs in flight", "there is no earlier release whose worker could be left running"),
 }
+
+
+def absent(means: str) -> NoReturn:
+    """Leave a fault out that cannot be made here; where CI is true, that is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(means)
+    pytest.skip(means)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.case import Case, neighbours, start
-from tests.faults.matrix import fault
+from tests.faults.matrix import absent, fault
 from tests.faults.sources import SqliteTable
 from tests.faults.world import World
 
@@ -21,7 +21,7 @@ _CGROUP = Path("/sys/fs/cgroup/memory")
 @pytest.mark.parametrize("skew", ["+1h", "-1h", "+5m"])
 def test_clock_off(case: Case, skew: str) -> None:
     if _FAKETIME is None:
-        pytest.skip("libfaketime is not installed: apt-get install libfaketime")
+        absent("libfaketime is not installed: apt-get install libfaketime")
     off = {"LD_PRELOAD": str(_FAKETIME), "FAKETIME": skew, "DONT_FAKE_MONOTONIC": "1"}
     owner = case.worker("read.mid:sleep=3")
     run = case.run(case.flow(), DAY)
@@ -81,7 +81,7 @@ def test_little_memory(wide: Case) -> None:
         group.mkdir()
         (group / "memory.limit_in_bytes").write_text(str(420 << 20))
     except OSError as error:
-        pytest.skip(f"no control group for memory can be made here: {error}")
+        absent(f"no control group for memory can be made here: {error}")
     try:
         enter = f'echo $$ > {group}/cgroup.procs && exec "$@"'
         run = wide.run(wide.flow(), (0, 300))
