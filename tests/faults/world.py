@@ -150,6 +150,7 @@ class World:
             "HEADGATE_LEASE": str(LEASE),
             "HEADGATE_POLL": "0.1",
             "HEADGATE_PARALLEL_SPLITS": "4",
+            "HEADGATE_SNAPSHOTS": "10000",  # the checker asks the table's history what each run did
             **settings,
         }
         self.processes: list[Process] = []
