@@ -74,13 +74,16 @@ class Preview:
 class FileRef:
     """A file pinned into a plan: its address, size in bytes and last-modified time in microseconds.
 
-    Of a copy that is read in a file's place, `original` is the address of that file, whose size and time these are.
+    `version` is what its store tells its contents apart by, an etag or an id of a version; None where it has neither.
+    Of a copy that is read in a file's place, `original` is the address of that file, or of the member of an archive
+    (`archive.zip!/inner/name.csv`), and `size` its own.
     """
 
     path: str
     size: int
     modified_us: int
     original: str | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
