@@ -63,8 +63,8 @@ class Store(Protocol):
         the selection leads.
         """
 
-    def read(self, file: FileRef, size: int | None = None) -> Iterator[bytes]:
-        """The content of `file`, or its first `size` bytes, in pieces of a megabyte or so.
+    def read(self, file: FileRef, start: int = 0, size: int | None = None) -> Iterator[bytes]:
+        """The content of `file` from the byte `start` on, or `size` bytes of it, in pieces of a megabyte or so.
 
         Of exactly the version that is pinned: SourceChanged when the store has another one, or none any more, at the
         latest in place of the last piece. Whoever reads may close the iterator before its end.
