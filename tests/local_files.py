@@ -58,7 +58,7 @@ def land(
     with source.plan(selection, window, None, parallel=parallel) as reading:
         for split in reading.splits:
             with dataplane.connect() as connection:
-                source.prepare(connection, reading)
+                source.prepare(connection, reading, split)
                 try:
                     relation = connection.sql(split.relation)
                     assert relation.columns == [column.name for column in reading.columns]

@@ -28,7 +28,7 @@ from headgate.errors import (
 from headgate.model.lake import LakeType
 from headgate.model.windows import DeltaColumn, Window
 from headgate.outbound import Outbound
-from headgate.sources.interface import Reading, Selection
+from headgate.sources.interface import Reading, Selection, Split
 from headgate.sources.sql import PostgresSource
 
 ANYWHERE = Outbound(Settings(), shared=False)
@@ -78,7 +78,7 @@ def fetch(source: PostgresSource, reading: Reading) -> list[pa.Table]:
     for split in reading.splits:
         connection = dataplane.connect()
         try:
-            source.prepare(connection, reading)
+            source.prepare(connection, reading, split)
             described = connection.execute(f"DESCRIBE {split.relation}").fetchall()
             assert [(row[0], row[1]) for row in described] == [(c.name, c.type.sql) for c in reading.columns]
             tables.append(connection.execute(split.relation).to_arrow_table())
@@ -290,7 +290,7 @@ def test_the_guard_is_evaluated_even_when_only_rows_are_counted(
     server.execute("CREATE TABLE t AS SELECT '2013-01-01'::timestamp AS at, 'NaN'::numeric(10,2) AS v")
     with source.plan(selection(server), WHOLE, DeltaColumn("at"), parallel=1) as reading:
         connection = dataplane.connect()
-        source.prepare(connection, reading)
+        source.prepare(connection, reading, reading.splits[0])
         with pytest.raises(duckdb.Error) as failure:
             connection.execute(f"SELECT count(*) FROM ({reading.splits[0].relation})").fetchall()
         connection.close()
@@ -586,7 +586,7 @@ def test_a_small_window_goes_by_the_index_and_ships_only_its_rows(
         assert reading.estimated_rows is not None
         assert reading.estimated_rows < 2000
         connection = dataplane.connect()
-        source.prepare(connection, reading)
+        source.prepare(connection, reading, reading.splits[0])
         relation = reading.splits[0].relation
         sent = relation[relation.index("'src', '") + 8 : relation.index("')) WHERE CASE")].replace("''", "'")
         connection.close()
@@ -638,12 +638,12 @@ def test_all_splits_read_one_snapshot(large: psycopg.Connection[tuple[Any, ...]]
     chosen = selection(large, columns=[{"name": "id"}, {"name": "at"}])
     with source.plan(chosen, WHOLE, DeltaColumn("at"), parallel=2) as reading:
         first = dataplane.connect()
-        source.prepare(first, reading)
+        source.prepare(first, reading, reading.splits[0])
         count = first.execute(f"SELECT count(id) FROM ({reading.splits[0].relation})").fetchall()[0][0]
         large.execute("INSERT INTO t SELECT -i, '2013-01-01', repeat('y', 1000) FROM generate_series(1, 9) i")
         large.execute("DELETE FROM t WHERE id = 69999")
         second = dataplane.connect()
-        source.prepare(second, reading)
+        source.prepare(second, reading, reading.splits[1])
         count += second.execute(f"SELECT count(id) FROM ({reading.splits[1].relation})").fetchall()[0][0]
         first.close()
         second.close()
@@ -689,7 +689,7 @@ def test_sessions_cannot_write(server: psycopg.Connection[tuple[Any, ...]], sour
     server.execute("CREATE TABLE t (at timestamp); INSERT INTO t VALUES ('2013-01-01')")
     with source.plan(selection(server), WHOLE, DeltaColumn("at"), parallel=1) as reading:
         connection = dataplane.connect()
-        source.prepare(connection, reading)
+        source.prepare(connection, reading, reading.splits[0])
         with pytest.raises(duckdb.Error, match="read-only"):
             connection.execute(f"CALL postgres_execute('src', 'DELETE FROM {schema_of(server)}.t')")
         connection.close()
@@ -716,7 +716,7 @@ def test_a_refused_connection_says_why_without_the_password(
     reading = Reading((), (), "at", None)
     connection = dataplane.connect()
     with pytest.raises(kind) as attached:
-        source.prepare(connection, reading)
+        source.prepare(connection, reading, Split("window", ""))
     connection.close()
     for error in (failure.value, attached.value):
         assert SECRET not in str(error)
@@ -761,7 +761,7 @@ def test_a_reading_whose_snapshot_is_gone_can_be_tried_again(
         pass
     connection = dataplane.connect()
     with pytest.raises(SourceUnreachable):
-        source.prepare(connection, reading)
+        source.prepare(connection, reading, reading.splits[0])
     connection.close()
 
 
@@ -771,7 +771,7 @@ def test_a_session_ended_by_the_server_can_be_tried_again(
     server.execute("CREATE TABLE t (at timestamp); INSERT INTO t VALUES ('2013-01-01')")
     with source.plan(selection(server), WHOLE, DeltaColumn("at"), parallel=1) as reading:
         connection = dataplane.connect()
-        source.prepare(connection, reading)
+        source.prepare(connection, reading, reading.splits[0])
         server.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE application_name LIKE 'headgate%' AND pid <> pg_backend_pid()"

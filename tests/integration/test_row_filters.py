@@ -194,7 +194,7 @@ def split_ids(source: Source, selection: Selection) -> list[int]:
     with source.plan(selection, Window(0, 4_000_000_000_000), DeltaColumn("at"), parallel=2) as reading:
         for split in reading.splits:
             with dataplane.opened() as connection:
-                source.prepare(connection, reading)
+                source.prepare(connection, reading, split)
                 found += connection.sql(split.relation).to_arrow_table().column("id").to_pylist()
     return sorted(found)
 

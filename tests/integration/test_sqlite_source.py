@@ -74,7 +74,7 @@ def read(
         rows: list[tuple[Any, ...]] = []
         for split in reading.splits:
             with closing(dataplane.connect()) as connection:
-                source.prepare(connection, reading)
+                source.prepare(connection, reading, split)
                 described = connection.execute(f"DESCRIBE {split.relation}").fetchall()
                 assert [(row[0], row[1]) for row in described] == [(c.name, c.type.sql) for c in reading.columns]
                 try:
@@ -426,7 +426,7 @@ def test_the_file_is_opened_for_reading_only(file: sqlite3.Connection, source: S
         source.plan(selection(), WHOLE, DeltaColumn("at"), parallel=1) as reading,
         closing(dataplane.connect()) as connection,
     ):
-        source.prepare(connection, reading)
+        source.prepare(connection, reading, reading.splits[0])
         with pytest.raises(duckdb.Error, match="read-only"):
             connection.execute("INSERT INTO src.t VALUES ('2013-01-01')")
 
@@ -454,7 +454,7 @@ def test_a_table_dropped_before_the_read_is_missing(file: sqlite3.Connection, so
     with source.plan(selection(), WHOLE, DeltaColumn("at"), parallel=1) as reading:
         file.execute("DROP TABLE t")
         with closing(dataplane.connect()) as connection:
-            source.prepare(connection, reading)
+            source.prepare(connection, reading, reading.splits[0])
             with pytest.raises(duckdb.Error) as failure:
                 connection.execute(reading.splits[0].relation)
     error = source.translate(failure.value)
@@ -471,7 +471,7 @@ def test_a_column_dropped_before_the_read_is_no_text_of_its_name(
     with source.plan(selection(), WHOLE, DeltaColumn("at"), parallel=1) as reading:
         file.execute(f"ALTER TABLE t RENAME COLUMN {column} TO other")
         with closing(dataplane.connect()) as connection:
-            source.prepare(connection, reading)
+            source.prepare(connection, reading, reading.splits[0])
             with pytest.raises(duckdb.Error) as failure:
                 connection.execute(reading.splits[0].relation).fetchall()
     assert f"no such column: {column}" in str(source.translate(failure.value))

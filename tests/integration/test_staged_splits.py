@@ -226,8 +226,8 @@ def test_a_split_whose_session_the_server_ends_is_read_again_in_the_same_snapsho
     before, ended = _source(table), iter([True])
     real = PostgresSource.prepare
 
-    def prepared(source: Any, connection: Any, reading: Any) -> None:
-        real(source, connection, reading)
+    def prepared(source: Any, connection: Any, reading: Any, split: Any) -> None:
+        real(source, connection, reading, split)
         if next(ended, False):
             with psycopg.connect(table, autocommit=True) as server:
                 server.execute("UPDATE events SET name = 'new'")
@@ -403,9 +403,9 @@ def test_a_lost_worker_leaves_the_folder_to_its_successor(
     run, reading = deployment.enqueue(flow, *WINDOW, "at"), _Reading(monkeypatch)
     lost, prepare = deployment.attempt(lease=0.5), PostgresSource.prepare
 
-    def prepared(source: Any, connection: Any, reading: Any) -> None:
+    def prepared(source: Any, connection: Any, reading: Any, split: Any) -> None:
         lost._sweep_own()
-        prepare(source, connection, reading)
+        prepare(source, connection, reading, split)
 
     time.sleep(0.55)
     monkeypatch.setattr(PostgresSource, "prepare", prepared)

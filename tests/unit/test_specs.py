@@ -113,14 +113,14 @@ def test_every_source_has_its_own_params(name: str, names: set[str], required: l
     assert "cdcEnabled" not in named("mysql").params_schema["properties"]
 
 
-def test_what_runs_comes_first_and_is_exactly_this() -> None:
-    assert [spec.name for spec in connection_specs() if spec.runnable] == [
-        "datalake",
-        "local-files",
-        "postgresql",
-        "sqlite",
-    ]
-    assert [spec.runnable for spec in connection_specs()[:5]] == [True, True, True, True, False]
+def test_what_runs_comes_first_and_says_what_it_is_tested_against() -> None:
+    runnable = [spec.runnable for spec in connection_specs()]
+    assert runnable == sorted(runnable, reverse=True)
+    assert {"datalake", "local-files", "postgresql", "sqlite"} <= {s.name for s in connection_specs() if s.runnable}
+    for spec in connection_specs():
+        assert (spec.verified in ("server", "interface")) is (spec.runnable and spec.is_source), spec.name
+        assert spec.wire["attributes"].get("verified") == spec.verified
+    assert named("postgresql").verified == "server"
     assert (named("postgresql").id, named("datalake").id) == (POSTGRES, DATALAKE)
 
 

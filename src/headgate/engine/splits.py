@@ -192,7 +192,7 @@ class Splits:
         names = (*(column.name for column in landing.columns), FLOW_ID, RUN_ID)
         try:
             with self._engine(reading, split, path.with_suffix(".spill")) as connection:
-                source.prepare(connection, reading)
+                source.prepare(connection, reading, split)
                 with self._lease.breaking(connection.interrupt), _hearing(connection, reading, path) as rejects:
                     _check_types(connection, split.relation, reading.columns)
                     if landing.rules is not None:

@@ -93,7 +93,8 @@ class Split:
     `relation` is a DuckDB SELECT that yields the split's rows with the columns of its reading, in order and
     in type; run it on a connection that `Source.prepare()` has made ready. `id` is the same for the same plan.
     A value that its column cannot hold makes the SELECT fail; `Source.translate()` says which. Of a selection that
-    is `rejecting`, the record is left out, and whoever is `listening()` is told. `state` tells the state of the
+    is `rejecting`, the record is left out, and whoever is `listening()` is told. `query` is what the system itself is
+    asked, in its own words, where DuckDB does not ask it. `state` tells the state of the
     source that it is read in from every other: with equal ones, the same SELECT yields the same rows at any time. None
     where the source cannot tell.
     """
@@ -102,6 +103,7 @@ class Split:
     relation: str
     files: tuple[FileRef, ...] = ()
     state: str | None = None
+    query: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +177,11 @@ class Source(Protocol):
         the source where it can give one. Raises SourceError.
         """
 
-    def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
-        """Make a fresh DuckDB connection able to run the splits of `reading`: attach, join its snapshot."""
+    def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading, split: Split) -> None:
+        """Make a fresh DuckDB connection able to run `split` of `reading`: attach, join its snapshot.
+
+        A source that registers the rows instead opens them when they are scanned, and not before. Raises SourceError.
+        """
 
     def interrupt(self, reading: Reading) -> None:
         """Have the system stop what it is doing for the splits of `reading`; callable from any thread, repeatedly.

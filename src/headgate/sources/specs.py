@@ -29,6 +29,8 @@ _FILTER_AT_SOURCE = {
     "valueEscapeChar": "'",
 }
 
+Verified = Literal["server", "interface"]
+
 Kind = Literal["table", "file", "rest", "stream", "export", "target", "destination", "custom"]
 
 
@@ -61,8 +63,10 @@ class ConnectionSpec:
 
     `runnable` says whether flows on it can run; `auth_optional` whether a connection may leave `auth` out;
     `public_id` whether the id is the public Flow Service's, else our own; `filters_rows` whether the system itself
-    applies a row filter. A spec without `auth_specs` needs no account at all. One of the kind `custom` was described
-    by an organisation: it is only listed, and its schemas tell which parameters are secrets, but judge nothing.
+    applies a row filter; `verified` what a runnable source is tested against: a real `server`, or file, or only the
+    `interface` of its driver. A spec without `auth_specs` needs no account at all. One of the kind `custom` was
+    described by an organisation: it is only listed, and its schemas tell which parameters are secrets, but judge
+    nothing.
     """
 
     id: str
@@ -77,6 +81,7 @@ class ConnectionSpec:
     shape: Mapping[str, Any]
     public_id: bool = True
     filters_rows: bool = False
+    verified: Verified | None = None
     version: str = "1.0"
     provider_id: str = _PROVIDER_ID
 
@@ -163,6 +168,7 @@ class ConnectionSpec:
                 "publicId": self.public_id,
                 "description": self.description,
                 "uiAttributes": {"apiFeatures": {"explorePaginationSupported": False}},
+                **({"verified": self.verified} if self.verified else {}),
                 **({"filterAtSource": _FILTER_AT_SOURCE} if self.filters_rows else {}),
             },
             "permissionsInfo": _PERMISSIONS,
@@ -272,6 +278,7 @@ def _connection_spec(entry: Mapping[str, Any], category: str, shape: Mapping[str
         shape=_with_params(shape, entry["params"]) if "params" in entry else shape,
         public_id=entry.get("publicId", True),
         filters_rows=entry.get("filtersRows", False),
+        verified=entry.get("verified"),
         provider_id=entry.get("providerId", _PROVIDER_ID),
     )
 

@@ -144,7 +144,7 @@ class LocalFiles:
                 rejecting=selection.rejecting,
             )
 
-    def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
+    def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading, split: Split) -> None:
         """Nothing to do: the readers are part of DuckDB."""
 
     def interrupt(self, reading: Reading) -> None:

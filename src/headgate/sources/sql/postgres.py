@@ -22,6 +22,7 @@ from headgate.model.row_filter import Comparison, RowFilter
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window, text_regex
 from headgate.outbound import Outbound
 from headgate.rejects import LONGEST, SEPARATOR, Rejects, cut
+from headgate.sources.context import Context
 from headgate.sources.guard import REJECT, reason, unless
 from headgate.sources.interface import LONGEST_SHOWN, Entry, Preview, Reading, Relation, Selection, Split
 from headgate.sources.sql import postgres_errors
@@ -34,7 +35,7 @@ from headgate.sources.sql.postgres_types import CatalogueColumn, Field, field_of
 from headgate.sources.sql.selection import Name, choices, chosen, path_of, table_names
 from headgate.telemetry import redact
 
-__all__ = ["PostgresSource"]
+__all__ = ["PostgresSource", "open_postgres"]
 
 PAGES_FROM_BYTES = 64 << 20
 """A table that is read whole is worth splitting by pages from this size on."""
@@ -212,7 +213,7 @@ class PostgresSource:
         finally:
             session.close()
 
-    def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:
+    def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading, split: Split) -> None:  # noqa: ARG002
         """Attach the database read-only and join the reading's snapshot, in a transaction that stays open.
 
         Roll it back before closing the connection: DuckDB 1.5.5 ends the process when closing finds the server gone.
@@ -286,6 +287,11 @@ class PostgresSource:
             raise self.translate(error) from None
         finally:
             session.close()
+
+
+def open_postgres(auth_params: Mapping[str, Any], context: Context) -> PostgresSource:
+    """The source of the spec `postgresql`."""
+    return PostgresSource(auth_params, context.outbound)
 
 
 def _table(session: psycopg.Connection[tuple[Any, ...]], selection: Selection, *, lenient: bool = False) -> _Table:

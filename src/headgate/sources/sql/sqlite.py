@@ -30,6 +30,7 @@ from headgate.model.plain import plain
 from headgate.model.row_filter import Comparison, RowFilter, comparisons
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window, text_regex
 from headgate.rejects import Rejects, cut
+from headgate.sources.context import Context
 from headgate.sources.guard import REJECT, complaint, reason, rejection, unless
 from headgate.sources.interface import LONGEST_SHOWN, Entry, Preview, Reading, Relation, Selection, Split
 from headgate.sources.roots import Roots
@@ -40,7 +41,7 @@ from headgate.sources.sql.selection import choices, chosen, path_of, table_names
 from headgate.sources.sql.sqlite_filter import Bind, comparison_sql, kind_of
 from headgate.sources.sql.sqlite_types import Field, field_of, quoted, type_of
 
-__all__ = ["SqliteSource"]
+__all__ = ["SqliteSource", "open_sqlite"]
 
 _BUSY_SECONDS = 10
 _OUTSIDE = "''"
@@ -165,7 +166,7 @@ class SqliteSource:
             reading = _reading(session, selection, window, delta)
         yield reading
 
-    def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading) -> None:  # noqa: ARG002 - as every source
+    def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading, split: Split) -> None:  # noqa: ARG002
         """Attach the file read-only."""
         path = self._file()
         try:
@@ -216,6 +217,11 @@ class SqliteSource:
             raise self.translate(error) from None
         finally:
             session.close()
+
+
+def open_sqlite(auth_params: Mapping[str, Any], context: Context) -> SqliteSource:
+    """The source of the spec `sqlite`."""
+    return SqliteSource(auth_params, context.roots)
 
 
 def _table(session: sqlite3.Connection, selection: Selection, *, lenient: bool = False) -> _Table:
