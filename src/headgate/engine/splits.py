@@ -200,8 +200,8 @@ class Splits:
                     faults.point("read.mid")
                     chosen = table.fitted(landing.columns)
                     query = (
-                        f"SELECT {chosen}, {literal(self._run.flow_id)} AS {quote(FLOW_ID)}, "
-                        f"{literal(self._run.id)} AS {quote(RUN_ID)} FROM ({landing.rows(split.relation)})"
+                        f"SELECT {chosen}, {_constant(self._run.flow_id)} AS {quote(FLOW_ID)}, "
+                        f"{_constant(self._run.id)} AS {quote(RUN_ID)} FROM ({landing.rows(split.relation)})"
                     )
                     staged = table.write(connection, query, names, path)
                     faults.point("stage.mid")
@@ -256,6 +256,11 @@ def _hearing(connection: duckdb.DuckDBPyConnection, reading: Reading, path: Path
         return
     with listening(connection, path.with_suffix(".told.csv")) as rejects:
         yield rejects
+
+
+def _constant(text: str) -> str:
+    """The same text in every row; DuckDB's writer looks texts up one by one, and of an enumeration knows them all."""
+    return f"CAST({literal(text)} AS ENUM ({literal(text)}))"
 
 
 def _size(path: Path) -> int:
