@@ -11,7 +11,8 @@ import duckdb
 from headgate import dataplane
 from headgate.model.lake import SOURCE_FILE, SOURCE_MODIFIED
 from headgate.model.windows import Window
-from headgate.sources.files import LocalFiles
+from headgate.sources.files import Files, Scratch
+from headgate.sources.files.stores.local import LocalStore
 from headgate.sources.interface import Reading, Selection
 from headgate.sources.roots import Roots
 
@@ -41,6 +42,11 @@ class Landed:
         return Counter(self.data)
 
 
+def local_files(*roots: Path, folder: str = "") -> Files:
+    """The file source over `roots`, with its scratch beside the first of them."""
+    return Files(LocalStore({"folder": folder}, Roots(roots)), Scratch(roots[0].with_name("scratch"), 10**9))
+
+
 def land(
     root: Path,
     path: str = ".",
@@ -52,7 +58,7 @@ def land(
     data: Mapping[str, Any] | None = None,
 ) -> Landed:
     """Plan `path` below `root` and read every split on a fresh connection, as a worker would."""
-    source = LocalFiles({}, Roots((root,)))
+    source = local_files(root)
     selection = Selection({"path": path, **(params or {})}, {"format": format_, **(data or {})})
     rows: list[dict[str, Any]] = []
     with source.plan(selection, window, None, parallel=parallel) as reading:

@@ -159,6 +159,14 @@ class Settings(BaseSettings):
         "stands for the organisation's id. Default: the working directory and the data folder while there is one "
         "organisation, none when there are several.",
     )
+    scratch: Path | None = Field(
+        default=None,
+        description="Folder for copies of files that are elsewhere or packed, while a run reads them. Default: scratch "
+        "in the data folder.",
+    )
+    scratch_bytes: int = Field(
+        default=50_000_000_000, gt=0, description="Bytes that the copies of one run's files may take together."
+    )
     allowed_hosts: Annotated[tuple[AllowedHost, ...], NoDecode] = Field(
         default=(),
         description="Hosts that connections may reach, by commas: names, .suffixes, addresses and networks, each "
@@ -300,6 +308,7 @@ class Settings(BaseSettings):
     def private(self) -> tuple[Path, ...]:
         """The service's own files, and those that hold secrets: no source may read them wherever the roots are."""
         own = [self.data.resolve() / name for name in ("keys", "warehouse", "service.json")]
+        own.append(self.scratch_folder)
         if self.metadata.startswith("sqlite"):
             database = Path(self.metadata.partition("///")[2].partition("?")[0]).resolve()
             own += [database.with_name(database.name + end) for end in ("", "-wal", "-shm", "-journal")]
@@ -321,6 +330,11 @@ class Settings(BaseSettings):
     def warehouse(self) -> Path:
         """Folder that holds the lake tables and their catalog."""
         return self.data.resolve() / "warehouse"
+
+    @property
+    def scratch_folder(self) -> Path:
+        """Folder of the copies of files that runs are reading."""
+        return (self.scratch or self.data / "scratch").expanduser().resolve()
 
     @property
     def keys(self) -> Path:

@@ -22,10 +22,8 @@ from headgate.errors import (
 )
 from headgate.model.lake import SOURCE_FILE, SOURCE_MODIFIED
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window
-from headgate.sources.files import LocalFiles
 from headgate.sources.interface import Relation, Selection
-from headgate.sources.roots import Roots
-from tests.local_files import ALWAYS, land
+from tests.local_files import ALWAYS, land, local_files
 
 
 def put(folder: Path, *names: str) -> None:
@@ -89,7 +87,7 @@ def test_an_absolute_path_and_a_relative_one_are_the_same(root: Path) -> None:
 
 def test_paths_are_relative_to_the_connections_folder(root: Path) -> None:
     selection = Selection({"path": "d.csv"}, {"format": "delimited"})
-    source = LocalFiles({"folder": "sub"}, Roots((root,)))
+    source = local_files(root, folder="sub")
     source.check()
     with source.plan(selection, ALWAYS, None, parallel=1) as reading:
         assert [file.path for split in reading.splits for file in split.files] == [str(root / "sub/d.csv")]
@@ -97,7 +95,7 @@ def test_paths_are_relative_to_the_connections_folder(root: Path) -> None:
 
 def test_the_second_root_is_as_good_as_the_first(root: Path, tmp_path: Path) -> None:
     put(tmp_path / "second", "x.csv")
-    source = LocalFiles({}, Roots((root, tmp_path / "second")))
+    source = local_files(root, tmp_path / "second")
     selection = Selection({"path": str(tmp_path / "second" / "x.csv")}, {"format": "delimited"})
     assert [column.name for column in source.describe(selection).columns] == ["name"]
 
@@ -111,12 +109,12 @@ def test_paths_outside_the_roots_are_refused(root: Path, path: str) -> None:
 @pytest.mark.parametrize("folder", ["..", "/etc", "sub/../.."])
 def test_a_connections_folder_outside_the_roots_is_refused(root: Path, folder: str) -> None:
     with pytest.raises(SourcePathForbidden):
-        LocalFiles({"folder": folder}, Roots((root,))).check()
+        local_files(root, folder=folder).check()
 
 
 def test_a_missing_folder_is_named_by_check(root: Path) -> None:
     with pytest.raises(SourceObjectMissing, match="nowhere"):
-        LocalFiles({"folder": "nowhere"}, Roots((root,))).check()
+        local_files(root, folder="nowhere").check()
 
 
 @pytest.mark.parametrize("path", ["link.csv", "*.csv", ".", "out/secret.csv", "out/*.csv", "**/secret.csv"])
@@ -264,7 +262,7 @@ def test_a_broken_file_outside_the_window_does_no_harm(root: Path) -> None:
 
 def test_an_empty_folder_is_an_empty_selection(tmp_path: Path) -> None:
     assert land(tmp_path).reading.columns == ()
-    assert LocalFiles({}, Roots((tmp_path,))).describe(Selection({"path": "."}, {"format": "json"})) == Relation(())
+    assert local_files(tmp_path).describe(Selection({"path": "."}, {"format": "json"})) == Relation(())
 
 
 def test_describe_looks_at_the_newest_files_and_tells_data_columns_only(root: Path) -> None:
@@ -273,7 +271,7 @@ def test_describe_looks_at_the_newest_files_and_tells_data_columns_only(root: Pa
         path.parent.mkdir(exist_ok=True)
         path.write_text("n\n1\n" if age < 16 else "n\nold\n")
         os.utime(path, ns=(0, END * MS - age * 10**9))
-    source = LocalFiles({}, Roots((root,)))
+    source = local_files(root)
     [column] = source.describe(Selection({"path": "d"}, {"format": "delimited"})).columns
     assert (column.name, str(column.type)) == ("n", "long")
     assert source.delta_error(Relation((column,)), DeltaColumn("anything")) is None
@@ -319,7 +317,7 @@ def test_two_thousand_files_are_quick_and_a_split_holds_no_more(root: Path) -> N
 
 @pytest.mark.parametrize("change", ["grow", "touch", "remove", "swap"])
 def test_a_file_that_changes_after_planning_fails_the_run(root: Path, tmp_path: Path, change: str) -> None:
-    source = LocalFiles({}, Roots((root,)))
+    source = local_files(root)
     path = root / "a.csv"
     with source.plan(Selection({"path": "a.csv"}, {"format": "delimited"}), ALWAYS, None, parallel=1) as reading:
         [split] = reading.splits

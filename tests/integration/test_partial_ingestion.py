@@ -20,10 +20,9 @@ from headgate.errors import RunCancelled, SourceError, TooManyRejects
 from headgate.model.runs import Json, Run, RunState
 from headgate.model.windows import Window
 from headgate.sources import Selection, connection_specs
-from headgate.sources.files import LocalFiles
-from headgate.sources.roots import Roots
 from headgate.targets import first_rows, reject_files
 from tests.deployment import POSTGRESQL, Deployment, at
+from tests.local_files import local_files
 
 SQLITE = next(spec.id for spec in connection_specs() if spec.name == "sqlite")
 LOCAL_FILES = next(spec.id for spec in connection_specs() if spec.name == "local-files")
@@ -341,7 +340,7 @@ def test_no_record_is_lost_between_bad_ones_of_a_large_file(deployment: Deployme
 
 def test_looking_for_bad_lines_can_be_broken_off(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id\n" + "1\n" * 1000 + "1,2\n")
-    files = LocalFiles({}, Roots((tmp_path,)))
+    files = local_files(tmp_path)
     at_once = []
 
     @contextmanager

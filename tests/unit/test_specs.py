@@ -259,7 +259,7 @@ def test_what_cannot_be_read_says_so(spec_id: str, says: str) -> None:
     [
         ("postgresql", {"connectionString": "postgresql://nobody@localhost/none"}, "PostgresSource"),
         ("sqlite", {"path": "{root}/none.db"}, "SqliteSource"),
-        ("local-files", {}, "LocalFiles"),
+        ("local-files", {}, "Files"),
     ],
 )
 def test_what_runs_is_opened_without_being_reached(

@@ -1,6 +1,6 @@
 """The contract between the engine and every source."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -13,7 +13,18 @@ from headgate.model.lake import Column, LakeType
 from headgate.model.windows import Bounds, DeltaColumn, Window
 from headgate.rejects import Rejects
 
-__all__ = ["LONGEST_SHOWN", "Entry", "FileRef", "Preview", "Reading", "Relation", "Selection", "Source", "Split"]
+__all__ = [
+    "LONGEST_SHOWN",
+    "Entry",
+    "FileRef",
+    "Intake",
+    "Preview",
+    "Reading",
+    "Relation",
+    "Selection",
+    "Source",
+    "Split",
+]
 
 
 LONGEST_SHOWN = 10_000
@@ -27,13 +38,14 @@ class Selection:
     `held` are the types that the target table already gives columns of these names. A source that finds types
     in its data takes these where the data allows, so that windows with other values keep the same columns.
     With `rejecting`, a record that the lake cannot hold is left out and told of, see `headgate.rejects`; else it
-    fails the read.
+    fails the read. `intake` decides which files are read; without it, the time they were last modified does.
     """
 
     params: Mapping[str, Any]
     data: Mapping[str, Any] = field(default_factory=dict)
     held: Mapping[str, LakeType] = field(default_factory=dict)
     rejecting: bool = False
+    intake: "Intake | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +88,8 @@ class FileRef:
 
     `version` is what its store tells its contents apart by, an etag or an id of a version; None where it has neither.
     Of a copy that is read in a file's place, `original` is the address of that file, or of the member of an archive
-    (`archive.zip!/inner/name.csv`), and `size` its own.
+    (`archive.zip!/inner/name.csv`), and `size` its own. `taken_us` is the time as of which a flow takes the file, where
+    that is not when it was last modified.
     """
 
     path: str
@@ -84,6 +97,27 @@ class FileRef:
     modified_us: int
     original: str | None = None
     version: str | None = None
+    taken_us: int | None = None
+
+    @property
+    def as_of_us(self) -> int:
+        """The time that decides which window the file belongs to."""
+        return self.modified_us if self.taken_us is None else self.taken_us
+
+    @property
+    def state(self) -> tuple[int, int, str | None]:
+        """What differs when its content does, as far as the store can tell."""
+        return self.size, self.modified_us, self.version
+
+
+class Intake(Protocol):
+    """Knows which files a flow has taken, and when; a file source asks it which it is to take now."""
+
+    def taken(self, files: Sequence[FileRef], window: Window) -> Sequence[FileRef]:
+        """Those of some of the files that are there which are to be read for `window`, with the time they count at.
+
+        It is asked of all of them, some thousand at a time.
+        """
 
 
 @dataclass(frozen=True, slots=True)

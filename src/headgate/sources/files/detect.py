@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from headgate.errors import DetectionFailed, DetectionUnsupported
 from headgate.sources.files.listing import opening
 
-__all__ = ["detect"]
+__all__ = ["HEAD", "detect"]
 
-_HEAD = 256 * 1024
+HEAD = 256 * 1024  # bytes of a file that are looked at
 _RECORDS = 100
 _DELIMITERS = ",\t;|~^"
 _OTHERS = {
@@ -33,14 +33,14 @@ def detect(path: str) -> dict[str, str]:
     Raises SourceError, DetectionUnsupported for what cannot be read, DetectionFailed for what is not understood.
     """
     with opening(path), open(path, "rb") as file:
-        head = file.read(_HEAD)
-    whole = len(head) < _HEAD
+        head = file.read(HEAD)
+    whole = len(head) < HEAD
     if head.startswith(b"PAR1"):
         return {"format": "parquet"}
     packed = head.startswith(b"\x1f\x8b")
     if packed:
         head = _unpacked(head, path)
-        whole = whole and len(head) < _HEAD
+        whole = whole and len(head) < HEAD
     for start, name in _OTHERS.items():
         if head.startswith(start):
             raise DetectionUnsupported(f"{path} is {name}, which cannot be read.", path=path)
@@ -55,7 +55,7 @@ def detect(path: str) -> dict[str, str]:
 
 def _unpacked(head: bytes, path: str) -> bytes:
     try:
-        return zlib.decompressobj(wbits=31).decompress(head, _HEAD)
+        return zlib.decompressobj(wbits=31).decompress(head, HEAD)
     except zlib.error as error:
         raise DetectionFailed(f"{path} is not a complete gzip file: {error}.", path=path) from None
 

@@ -103,7 +103,7 @@ def _split(layout: Layout, files: Sequence[FileRef]) -> Split:
             groups.setdefault(scan, []).append(file)
     rows = " UNION ALL ".join(scan.sql(group) for scan, group in groups.items())
     times = ", ".join(
-        f"({literal(file.path)}, {literal(file.original or file.path)}, {file.modified_us}::BIGINT)" for file in files
+        f"({literal(file.path)}, {literal(file.original or file.path)}, {file.as_of_us}::BIGINT)" for file in files
     )
     address = "planned.original" if any(file.original for file in files) else "read." + FILE
     # A row of a file that is not in the plan must fail, not vanish; hence the left join.
@@ -114,7 +114,7 @@ def _split(layout: Layout, files: Sequence[FileRef]) -> Split:
         f"FROM ({rows}) AS read LEFT JOIN (VALUES {times}) AS planned(path, original, modified) "
         f"ON read.{FILE} = planned.path"
     )
-    pinned = "\n".join(f"{file.original or file.path}\0{file.size}\0{file.modified_us}" for file in files)
+    pinned = "\n".join("\0".join(map(str, (file.original or file.path, *file.state))) for file in files)
     named = relation  # by the files' own names, so that the id is the same for another copy
     for file in files:
         named = named.replace(literal(file.path), literal(file.original)) if file.original else named

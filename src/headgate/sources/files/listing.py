@@ -1,12 +1,9 @@
-"""Finds the files of a selection: under the roots, and nowhere else."""
+"""Finds the files of a selection in a store, whichever it is: one matcher, and nothing kept of what it passes over."""
 
-import os
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import translate as regex_of
-from pathlib import Path
 
 from headgate.errors import (
     BadParameter,
@@ -16,102 +13,96 @@ from headgate.errors import (
     SourceObjectMissing,
     SourcePathForbidden,
 )
+from headgate.sources.files.stores.interface import Store
 from headgate.sources.interface import Entry, FileRef
-from headgate.sources.roots import Roots
 
-__all__ = ["changed", "entries", "find_files", "fixed_part", "opening", "pin"]
+__all__ = ["changed", "entries", "find", "opening", "parted"]
 
 _WILD = re.compile(r"[*?\[]")
+_TOP = re.compile(r"[a-z][a-z0-9+.-]*://|/")  # what an address begins with
 _LONGEST_PATH = 4096
 
 
-def find_files(
-    path: str, *, base: Path, roots: Roots, kind: str | None = None, recursive: bool = False
-) -> list[FileRef]:
-    """The files that `path` selects, sorted by address; each real file once.
+def find(store: Store, path: str, *, kind: str | None = None, recursive: bool = False) -> Iterator[FileRef]:
+    """The files that `path` selects, as the store lists them; one that links lead to may come more than once.
 
-    `path` is a file, a folder or a wildcard, absolute or relative to `base`. `kind` is `file` or `folder`
-    where the caller wants to be held to it. A wildcard matches part by part (`*`, `?`, `[…]`; `**` is any
-    depth) and selects files, or with the kind `folder` the folders whose files are meant. Names that begin
-    with a dot are left out unless the pattern spells the dot. Raises SourcePathForbidden,
-    SourceObjectMissing, SourceAccessDenied, BadParameter.
+    `path` is a file, a folder or a wildcard. `kind` is `file` or `folder` where the caller wants to be held to it. A
+    wildcard matches part by part (`*`, `?`, `[…]`; `**` is any depth) and selects files, or with the kind `folder` the
+    folders whose files are meant. Names that begin with a dot are left out unless the pattern spells the dot. Raises
+    SourceError, BadParameter.
     """
-    start, pattern = fixed_part(path, base=base, roots=roots)
-    with opening(start):
-        mode = os.stat(start).st_mode
+    start, pattern = parted(store, path)
     if not pattern:
-        address = os.path.join(base, path)
-        if kind != "folder" and stat.S_ISREG(mode):
-            return [pin(start)]
-        if kind == "file" or not stat.S_ISDIR(mode):
-            wanted = "file" if kind == "file" or not kind else "folder"
-            raise SourceObjectMissing(f"{address} is not a {wanted}.", path=address)
-    elif not stat.S_ISDIR(mode):
-        raise SourceObjectMissing(f"{start} is not a folder.", path=start)
+        file = store.pin(start) if kind != "folder" or store.local else None
+        if file is not None and kind != "folder":
+            yield file
+            return
+        if file is not None or kind == "file":
+            raise SourceObjectMissing(f"{start} is not a {kind}.", path=start)
     if pattern and recursive and kind != "folder":
         pattern.insert(-1, "**")
     if not pattern or kind == "folder":
         pattern += ["**", "*"] if recursive else ["*"]
     elif pattern[-1] == "**":
         pattern.append("*")
-    found = _walk(start, frozenset({0}), _matchers(pattern), roots, frozenset({start}))
-    return sorted({ref.path: ref for ref in found}.values(), key=lambda ref: ref.path)
+    matchers = _matchers(pattern)
+    below = store.below(start) if len(matchers) > 1 else None
+    if below is None:
+        yield from _walk(store, start, frozenset({0}), matchers, frozenset({start}))
+    else:
+        yield from _matching(below, matchers)
 
 
-def fixed_part(path: str, *, base: Path, roots: Roots) -> tuple[str, list[str]]:
-    """The real address of the part of `path` before its wildcards, and the parts from the first wildcard on.
+def parted(store: Store, path: str, *, look: bool = True) -> tuple[str, list[str]]:
+    """The address of the part of `path` before its wildcards, and the parts from the first wildcard on.
 
-    Raises SourcePathForbidden, BadParameter.
+    A path that exists is meant literally, whatever is in it; without a `look` that is not asked for. Raises
+    SourceError, BadParameter.
     """
     if len(path) > _LONGEST_PATH:
         raise BadParameter(f"`path` has more than {_LONGEST_PATH} characters.", parameter="path")
-    address = os.path.join(base, path)
-    parts = [part for part in address.split("/") if part not in ("", ".")]
-    fixed = len(parts)
-    if not os.path.lexists(roots.real(address)):  # a path that exists is meant literally
-        fixed = next((i for i, part in enumerate(parts) if _WILD.search(part)), len(parts))
+    if "\0" in path or ".." in path.split("/"):
+        raise SourcePathForbidden(f"The path {path!r} is refused: it holds a NUL character or a '..' part.")
+    top = found[0] if (found := _TOP.match(path)) else ""
+    parts = [part for part in path[len(top) :].split("/") if part not in ("", ".")]
+    fixed = next((i for i, part in enumerate(parts) if _WILD.search(part)), len(parts))
     pattern = parts[fixed:]
+    if pattern and look and _exists(store, path):
+        fixed, pattern = len(parts), []
     _matchers(pattern)
-    return roots.real("/" + "/".join(parts[:fixed])), pattern
+    return store.address(top + "/".join(parts[:fixed])), pattern
 
 
-def entries(path: str | None, *, base: Path, roots: Roots) -> tuple[Entry, ...]:
-    """The folders and files in the folder `path`, relative to `base`. Raises SourceError, BadParameter."""
-    folder, wild = fixed_part(path or ".", base=base, roots=roots)
-    if wild or not os.path.isdir(folder):
+def entries(store: Store, path: str | None) -> tuple[Entry, ...]:
+    """The folders and files in the folder `path`, by name, without those that begin with a dot. Raises SourceError."""
+    folder, wild = parted(store, path or "")
+    if wild:
         raise SourceObjectMissing(f"There is no folder {path}.", path=path or "")
-    with opening(folder), os.scandir(folder) as listed:
-        found = sorted(listed, key=lambda entry: entry.name)
-    return tuple(shown for entry in found if (shown := _entry(entry, path, roots)) is not None)
+    found = [each for each in store.listed(folder) if not each.name.startswith(".") and each.refusal is None]
+    above = f"{path.rstrip('/')}/" if path else ""
+    return tuple(
+        Entry("folder", each.name, above + each.name, readable=False, described=False)
+        if each.file is None
+        else Entry("file", each.name, above + each.name, readable=each.readable, described=each.readable)
+        for each in sorted(found, key=lambda each: each.name)
+    )
 
 
-def _entry(entry: os.DirEntry[str], folder: str | None, roots: Roots) -> Entry | None:
-    """What can be seen of `entry`; None for what no source could read."""
+def changed(store: Store, file: FileRef) -> None:
+    """Raises SourceChanged when `file` is not what it was when it was pinned."""
     try:
-        entry.name.encode()
-        real = roots.real(entry.path)
-        mode = os.stat(real).st_mode
-    except (SourcePathForbidden, OSError, UnicodeEncodeError):
-        return None
-    path = f"{folder.rstrip('/')}/{entry.name}" if folder else entry.name
-    if entry.name.startswith(".") or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        return None
-    if stat.S_ISDIR(mode):
-        return Entry("folder", entry.name, path, readable=False, described=False)
-    may = os.access(real, os.R_OK)
-    return Entry("file", entry.name, path, readable=may, described=may)
-
-
-def pin(path: str) -> FileRef:
-    """`path` as it is now. Raises SourceObjectMissing, SourceAccessDenied."""
-    with opening(path):
-        about = os.stat(path)
-    return FileRef(path, about.st_size, about.st_mtime_ns // 1000)
+        now = store.pin(file.path)
+    except SourceObjectMissing:
+        raise SourceChanged(f"{file.path} vanished while it was being read.", path=file.path) from None
+    except SourcePathForbidden:  # a link is in its place
+        now = None
+    if now is None or (now.path, now.state) != (file.path, file.state):
+        raise SourceChanged(f"{file.path} changed while it was being read.", path=file.path)
 
 
 @contextmanager
 def opening(path: str) -> Iterator[None]:
-    """Turns the system's refusals to open or list `path` into errors of our tree."""
+    """Turns the system's refusals to open or list `path` on this machine into errors of our tree."""
     try:
         yield
     except FileNotFoundError:
@@ -123,6 +114,17 @@ def opening(path: str) -> Iterator[None]:
 
 
 _Matcher = re.Pattern[str] | None  # None is `**`
+
+
+def _exists(store: Store, path: str) -> bool:
+    address = store.address(path)
+    try:
+        store.pin(address)
+    except SourcePathForbidden:
+        raise
+    except SourceError:  # if it is more than that there is none, listing says it
+        return False
+    return True
 
 
 def _matchers(pattern: list[str]) -> tuple[_Matcher, ...]:
@@ -137,35 +139,37 @@ def _hiding(part: str) -> str:
 
 
 def _walk(
-    folder: str,
-    states: frozenset[int],
-    pattern: tuple[_Matcher, ...],
-    roots: Roots,
-    above: frozenset[str],
+    store: Store, folder: str, states: frozenset[int], pattern: tuple[_Matcher, ...], above: frozenset[str]
 ) -> Iterator[FileRef]:
     """The files below `folder` that `pattern` matches.
 
     `states` are the positions in the pattern that the way to `folder` may stand for. Keeping the set of them
     makes the cost one look per name and position, however many `**` there are.
     """
-    with opening(folder), os.scandir(folder) as entries:
-        listed = sorted(entries, key=lambda entry: entry.name)
-    for entry in listed:
-        after = _advance(states, entry.name, pattern)
+    for each in store.listed(folder):
+        after = _advance(states, each.name, pattern)
         if not after:
             continue
-        real = roots.real(entry.path) if entry.is_symlink() else entry.path
-        if roots.hides(real):
-            continue
-        try:
-            about = os.stat(real)
-        except FileNotFoundError:
-            continue  # a dangling link, or gone since the listing
-        if stat.S_ISREG(about.st_mode):
+        if each.refusal is not None:
+            raise each.refusal
+        if each.file is not None:
             if len(pattern) in after:
-                yield _named(real, about)
-        elif stat.S_ISDIR(about.st_mode) and after != {len(pattern)} and real not in above:
-            yield from _walk(real, after - {len(pattern)}, pattern, roots, above | {real})
+                yield each.file
+        elif each.folder is not None and after != {len(pattern)} and each.folder not in above:
+            yield from _walk(store, each.folder, after - {len(pattern)}, pattern, above | {each.folder})
+
+
+def _matching(below: Iterator[tuple[str, FileRef]], pattern: tuple[_Matcher, ...]) -> Iterator[FileRef]:
+    """Those of the files that walking there would have found. Most follow another one of the same folder."""
+    last, states = "", frozenset({0})
+    for path, file in below:
+        folder, slash, name = path.rpartition("/")
+        if folder + slash != last:
+            last, states = folder + slash, frozenset({0})
+            for part in folder.split("/") if folder else ():
+                states = _advance(states, part, pattern)
+        if states and len(pattern) in _advance(states, name, pattern):
+            yield file
 
 
 def _advance(states: frozenset[int], name: str, pattern: tuple[_Matcher, ...]) -> frozenset[int]:
@@ -183,23 +187,3 @@ def _advance(states: frozenset[int], name: str, pattern: tuple[_Matcher, ...]) -
         elif matcher.match(name):
             after.add(at + 1)
     return frozenset(after)
-
-
-def _named(path: str, about: os.stat_result) -> FileRef:
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        raise SourceError(f"The file name {path!r} is not valid UTF-8.") from None
-    return FileRef(path, about.st_size, about.st_mtime_ns // 1000)
-
-
-def changed(file: FileRef) -> None:
-    """Raises SourceChanged when `file` is not what it was when it was pinned."""
-    if file.original is not None:
-        file = FileRef(file.original, file.size, file.modified_us)
-    try:
-        now = pin(file.path)
-    except SourceObjectMissing:
-        raise SourceChanged(f"{file.path} vanished while it was being read.", path=file.path) from None
-    if now != file or os.path.realpath(file.path) != file.path:
-        raise SourceChanged(f"{file.path} changed while it was being read.", path=file.path)

@@ -18,7 +18,7 @@ from headgate.sources.files.text_types import TextType
 from headgate.sources.guard import REJECT, reason, unless
 from headgate.sources.interface import FileRef
 
-__all__ = ["check_pages", "inspect"]
+__all__ = ["check_pages", "footer_size", "inspect"]
 
 _MAGIC = b"PAR1"
 _NEXT_I32 = b"\x15"  # the member after the last one, a 32-bit integer
@@ -106,6 +106,14 @@ def check_pages(file: FileRef) -> None:
                 pass
     except (pa.ArrowInvalid, OSError) as error:
         raise UnreadableRecord(f"{file.path} is damaged: {error}", path=file.path) from error
+
+
+def footer_size(end: bytes, file: FileRef) -> int:
+    """How many bytes at the end of `file`, whose last eight are `end`, tell its columns. Raises UnreadableRecord."""
+    size = int.from_bytes(end[:4], "little") + len(end)
+    if end[4:] != _MAGIC or size > file.size:
+        raise UnreadableRecord(f"{file.path} is not a readable Parquet file.", path=file.path)
+    return size
 
 
 def _has_checksums(content: BinaryIO) -> bool:

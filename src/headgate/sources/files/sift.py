@@ -4,23 +4,25 @@ DuckDB can skip such records itself, but then (1.5.5) loses others with them in 
 """
 
 import csv
-import gzip
 import json
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import NoReturn
 
 from headgate.errors import SourceError, UnreadableRecord
 from headgate.rejects import LONGEST, MOST, Reject, Rejects
 from headgate.sources.files.delimited import Dialect, is_gzip, open_text
+from headgate.sources.interface import FileRef
 
 __all__ = ["Piece", "delimited_pieces", "json_pieces", "located", "sifted"]
 
 _LONGEST_RECORD = 2_000_000  # of delimited text; DuckDB reads no longer ones
 _LONGEST_LINE = 16 * 1024 * 1024  # of JSON, likewise
 _MOST_UNCLOSED = 1000
+_AT_A_TIME = 1024 * 1024
+_GZIP = 31  # zlib's word for gzip's form
 csv.field_size_limit(_LONGEST_RECORD)
 
 
@@ -35,34 +37,45 @@ class Piece:
 
 
 def sifted(
-    path: str,
-    copy: Path,
+    file: FileRef,
     dialect: Dialect,
     pieces: Callable[[Iterator[str], Dialect], Iterable[Piece]],
-    stopped: Callable[[], bool] = bool,
-) -> Rejects:
-    """Write the readable records of the file at `path` to `copy`; the others.
+    rejects: Rejects,
+) -> Iterator[bytes]:
+    """The readable records of `file`, packed as it is, some at a time; the others are added to `rejects`.
 
-    Raises UnreadableRecord, OSError, and SourceError once it is `stopped`.
+    Raises UnreadableRecord.
     """
-    rejects = Rejects()
     code, count, message = UnreadableRecord.code, 0, ""
-    with (
-        open_text(path, dialect.encoding, dialect.gzip, errors="surrogateescape") as text,
-        gzip.open(copy, "wb", compresslevel=1) if is_gzip(path, dialect.gzip) else copy.open("wb") as out,
-    ):
-        for piece in pieces(text, dialect):
-            _go_on(stopped)
-            if not piece.fault:
-                out.write(piece.text.encode(dialect.encoding))
-                continue
-            count, message = count + 1, message or piece.fault
-            if len(rejects.kept) < MOST:
-                shown = piece.text[:LONGEST].encode(errors="surrogateescape").decode(errors="replace")
-                rejects.kept.append(Reject(code, piece.fault, file=path, line=piece.line, text=shown.rstrip("\r\n")))
+    packer = zlib.compressobj(1, wbits=_GZIP) if is_gzip(file.path, dialect.gzip) else None
+    with open_text(file.path, dialect.encoding, dialect.gzip, errors="surrogateescape") as text:
+        for some in _some(pieces(text, dialect)):
+            good = b"".join(piece.text.encode(dialect.encoding) for piece in some if not piece.fault)
+            yield good if packer is None else packer.compress(good)
+            for piece in some:
+                if not piece.fault:
+                    continue
+                count, message = count + 1, message or piece.fault
+                if len(rejects.kept) < MOST:
+                    shown = piece.text[:LONGEST].encode(errors="surrogateescape").decode(errors="replace")
+                    reject = Reject(code, piece.fault, file=file.original or file.path, line=piece.line)
+                    rejects.kept.append(replace(reject, text=shown.rstrip("\r\n")))
+    if packer is not None:
+        yield packer.flush()
     if count:
         rejects.reasons[code] = (count, message)
-    return rejects
+
+
+def _some(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+    """The pieces in lists of about a megabyte."""
+    some, size = [], 0
+    for piece in pieces:
+        some.append(piece)
+        size += len(piece.text)
+        if size >= _AT_A_TIME or len(some) >= _AT_A_TIME // 100:
+            yield some
+            some, size = [], 0
+    yield some
 
 
 def delimited_pieces(text: Iterator[str], dialect: Dialect) -> Iterator[Piece]:

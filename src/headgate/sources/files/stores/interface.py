@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from headgate.errors import SourceError
 from headgate.sources.interface import FileRef
 
 __all__ = ["Listed", "Store"]
@@ -13,12 +14,14 @@ __all__ = ["Listed", "Store"]
 class Listed:
     """What a folder holds under `name`: a `file`, pinned as it is now, or a `folder`, by its address.
 
-    `readable` says whether this connection may read it.
+    Else the `refusal` says why it is neither; it is raised when a selection means just that. `readable` says whether
+    this connection may read it, as far as the store can tell without doing so.
     """
 
     name: str
     file: FileRef | None = None
     folder: str | None = None
+    refusal: SourceError | None = None
     readable: bool = True
 
 
