@@ -387,7 +387,7 @@ def test_a_run_that_is_cancelled_between_two_attempts_leaves_no_files(
     )
     assert len(deployment.files()) == 3
     assert deployment.scoped.cancel_run(run.id).state is RunState.CANCELLED
-    upkeep = Upkeep(deployment.lake, deployment.store, 3600, 0)
+    upkeep = Upkeep(deployment.lake, deployment.store, deployment.settings.model_copy(update={"lease": 0.0}))
     upkeep._tidy_runs()
     assert deployment.files() == set()
     assert deployment.store.queue.staged(run) == []

@@ -3,8 +3,10 @@
 import threading
 import time
 
+from headgate.config import Settings
 from headgate.errors import HeadgateError
 from headgate.model.runs import Run, RunState
+from headgate.sources import sweep_copies
 from headgate.store import Store
 from headgate.targets import Lake, Leftovers
 from headgate.telemetry import emit
@@ -15,20 +17,20 @@ _PAUSE = 600.0  # seconds between two looks at a table
 
 
 class Upkeep:
-    """Deletes, in a thread of its own, what is left over in tables that runs have written to.
+    """Deletes, in a thread of its own, what is left over in tables that runs have written to, and of files they copied.
 
     A table is looked at for as long as there is something left in it. What a run staged that ended without rows goes
-    once no worker that was lost over it can still be writing, a `lease` after the end. `grace` and `lease` are in
-    seconds.
+    once no worker that was lost over it can still be writing, a lease after the end.
     """
 
-    def __init__(self, lake: Lake, store: Store, grace: float, lease: float) -> None:
+    def __init__(self, lake: Lake, store: Store, settings: Settings) -> None:
         self._lake = lake
         self._store = store
-        self._grace = grace
-        self._lease = lease
+        self._settings = settings
+        self._grace = settings.read_grace
+        self._lease = settings.lease
         self._look_at = 0.0  # when to look for runs that ended untidily, by the monotonic clock
-        self._pause = min(_PAUSE, grace)
+        self._pause = min(_PAUSE, self._grace)
         self._due: dict[tuple[str, ...], float] = {}
         self._tables: dict[tuple[str, ...], Leftovers] = {}
         self._lock = threading.Lock()
@@ -66,6 +68,8 @@ class Upkeep:
     def _tidy_runs(self) -> None:
         """Delete what ended runs may have left, whichever worker had them."""
         try:
+            if copies := sweep_copies(self._settings):
+                emit("copies.tidied", folders=copies)
             runs = self._store.queue.untidy(ended_before=self._lease)
             tidied = [run for run in runs if self._tidy_run(run)]
             if tidied:

@@ -35,7 +35,7 @@ class Worker:
         self._store = store
         self._lake = lake
         self._settings = settings
-        self._upkeep = Upkeep(lake, store, settings.read_grace, settings.lease)
+        self._upkeep = Upkeep(lake, store, settings)
         self._wake = threading.Event()
         self._ended = threading.Event()  # a run has, so that there is a place free or a flow
         self._stopping = threading.Event()

@@ -17,7 +17,7 @@ from headgate.sources.interface import (
     Split,
 )
 from headgate.sources.references import is_reference
-from headgate.sources.registry import open_source
+from headgate.sources.registry import open_source, sweep_copies
 from headgate.sources.specs import ConnectionSpec, FlowSpec, connection_specs, flow_specs
 
 __all__ = [
@@ -36,4 +36,5 @@ __all__ = [
     "flow_specs",
     "is_reference",
     "open_source",
+    "sweep_copies",
 ]

@@ -12,7 +12,7 @@ from headgate.sources.interface import Source
 from headgate.sources.references import resolved
 from headgate.sources.specs import connection_specs
 
-__all__ = ["open_source"]
+__all__ = ["open_source", "sweep_copies"]
 
 # By the name of the spec, where the factory is. It is imported when it is needed, so that a source costs nothing to
 # those who use another.
@@ -41,3 +41,12 @@ def open_source(spec_id: str, auth_params: Mapping[str, Any], settings: Settings
     module, _, name = place.partition(":")
     factory = cast(Factory, getattr(import_module(module), name))
     return factory(resolved(auth_params, spec.secrets, settings, tenancy), Context(settings, tenancy))
+
+
+def sweep_copies(settings: Settings) -> int:
+    """Delete the copies of files that processes have left which ended in the middle of a run; of how many runs."""
+    if next(settings.scratch_folder.glob("*"), None) is None:
+        return 0
+    from headgate.sources.files import Scratch
+
+    return Scratch.of(settings).sweep()

@@ -63,9 +63,9 @@ class LocalStore:
                 if (found := self._listed(entry)) is not None:
                     yield found
 
-    def below(self, folder: str) -> None:  # noqa: ARG002 - as every store
+    def below(self, folder: str) -> Iterator[tuple[str, FileRef]] | None:  # noqa: ARG002 - as every store
         """None: folders are walked one by one, their links looked at."""
-        return
+        return None
 
     def read(self, file: FileRef, start: int = 0, size: int | None = None) -> Iterator[bytes]:
         """The content of `file`. Raises SourceChanged when it is not the pinned one any more."""
