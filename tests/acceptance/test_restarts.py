@@ -1,10 +1,11 @@
-"""The metadata database is killed again and again while runs are made and executed: each lands exactly once."""
+"""Services and their databases are killed while runs are made: what was answered stays, and lands exactly once."""
 
 import os
 import signal
+import sqlite3
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +69,33 @@ def test_runs_land_once_whatever_happens_to_the_metadata(tmp_path: Path, server:
     assert deployment.query(f"SELECT count(*) AS n, count(DISTINCT run) AS runs FROM ({landed})") == [
         {"n": 1000 * len(stored), "runs": len(stored)}
     ]
+
+
+def test_every_run_that_was_answered_outlives_the_service(tmp_path: Path, events: dict[str, str]) -> None:
+    deployment = Deployment(tmp_path)
+    answered: list[str] = []
+    asked = threading.Semaphore(0)
+    with deployment.service("--no-worker") as service, Client.of(deployment.credentials()) as client:
+        made = flow(client, "sqlite", events)
+        first = client.start_run(made, window=DAY, delta_column="at")["id"]
+
+        def post() -> None:
+            with suppress(RequestFailed):  # the service is gone
+                while True:
+                    answered.append(client.start_run(made, window=DAY)["id"])
+                    asked.release()
+
+        posting = [threading.Thread(target=post) for _ in range(8)]
+        for thread in posting:
+            thread.start()
+        for _ in range(150):
+            assert asked.acquire(timeout=20)
+        service.kill()
+        for thread in posting:
+            thread.join()
+    with closing(sqlite3.connect(deployment.data / "metadata.db")) as database:
+        stored = [id_ for (id_,) in database.execute("SELECT id FROM runs")]
+        recorded = [id_ for (id_,) in database.execute("SELECT resource_id FROM audit WHERE kind = 'runs'")]
+    assert set(stored) >= {first, *answered}
+    assert len(stored) <= 1 + len(answered) + len(posting)  # those that were stored and not answered any more
+    assert sorted(stored) == sorted(recorded)

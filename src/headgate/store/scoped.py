@@ -224,7 +224,8 @@ class ScopedStore:
 
     def _add_run(self, run: Run, flow: Resource | None, flow_etag: str, key: tuple[str, str] | None) -> Run:
         table = tables.resources
-        with self._transactions.write() as connection:
+
+        def work(connection: sa.Connection) -> Run:
             if key is not None:
                 self._take_key(connection, run, key)
             etag = connection.execute(self._etag(Kind.FLOW, run.flow_id).with_for_update()).scalar()
@@ -246,6 +247,8 @@ class ScopedStore:
                 )
             self.enqueue(connection, run)
             return run
+
+        return self._transactions.together(work)
 
     def _look_up(self, run: Run) -> Run:
         """The run whose commit was not answered, once the database says that it is stored.
