@@ -6,6 +6,7 @@ from typing import Any
 
 from headgate import faults
 from headgate.config import Settings
+from headgate.engine.intake import Intake
 from headgate.engine.landing import Landing
 from headgate.engine.lease import HandedBack, Lease
 from headgate.engine.report import Report
@@ -25,7 +26,7 @@ from headgate.model.runs import Json, RunState
 from headgate.rejects import Rejects
 from headgate.sources import Reading, Selection, Source, open_source
 from headgate.store import Claim, Store
-from headgate.targets import REJECTED_PROPERTY, Lake, LakeTable, Landed, Staged, reject_files
+from headgate.targets import FILES_PROPERTY, REJECTED_PROPERTY, Lake, LakeTable, Landed, Staged, reject_files
 from headgate.telemetry import emit
 
 __all__ = ["Attempt"]
@@ -45,6 +46,8 @@ class Attempt:
         self._report = Report(claim.run, self._tolerance.diagnostics)
         self.lease = Lease(store.queue, claim.run, settings.lease, lambda: self._splits.progress())
         self._committing: LakeTable | None = None
+        self._intake: Intake | None = None
+        self._files_fence: int | None = None  # what the files that landed were noted under
         self._splits = Splits(claim.run, self.lease, self._report, store.queue, settings)
 
     def execute(self) -> None:
@@ -101,7 +104,9 @@ class Attempt:
         landing = Landing.of(frozen)
         held = landing.held(table.columns if table is not None else ())
         rejecting = self._tolerance.percent is not None
-        selection = Selection(frozen["source"]["params"], frozen["source"]["data"], held, rejecting)
+        if frozen["kind"] == "file":
+            self._intake = Intake(run, self._store.taken_files)
+        selection = Selection(frozen["source"]["params"], frozen["source"]["data"], held, rejecting, self._intake)
         plan = source.plan(
             selection,
             run.window,
@@ -111,10 +116,13 @@ class Attempt:
         )
         with plan as reading:
             faults.point("plan.after")
-            self._report.planned(reading, files=frozen["kind"] == "file")
+            self._report.planned(reading, files=self._intake is not None)
+            if self._intake is not None:
+                self._intake.note()
             landing = landing.onto(reading)
             table = self._table(identifier, landing)
             staged = self._splits.read(source, reading, landing, table) if table is not None else []
+            self._brought(self._splits.fence)
             faults.point("stage.after")
         if table is not None:
             reject_files.publish(table, run.id, run.fence, self._splits.rejected)
@@ -158,6 +166,7 @@ class Attempt:
                 "headgate.window-start": str(run.window.start_ms),
                 "headgate.window-end": str(run.window.end_ms),
                 REJECTED_PROPERTY: str(self._report.rejects.count),
+                **({FILES_PROPERTY: str(self._files_fence)} if self._files_fence is not None else {}),
             },
             prefix=f"{run.fence}-",
             confirm=self.lease.confirm,
@@ -185,6 +194,21 @@ class Attempt:
         report.schema_changes, report.snapshot_id = landed.schema_changes, str(landed.snapshot_id)
         if landed.rejected_rows != report.rejects.count:
             report.rejects = Rejects({REJECTED: (landed.rejected_rows, "Records were rejected.")})
+        self._brought(landed.files_fence)
+
+    def _brought(self, fence: int | None) -> None:
+        """Take up that the source's files that were noted under `fence` are those that land.
+
+        None when the table does not say it (any more): then the last ones, as good as always.
+        """
+        if self.run.frozen["kind"] != "file":
+            return
+        files = self._store.taken_files
+        self._files_fence = files.last_fence(self.run) if fence is None else fence
+        if self._files_fence == self.run.fence and self._intake is not None:
+            self._report.late_files = self._intake.late
+        elif self._files_fence is not None:
+            self._report.late_files = files.late(self.run, self._files_fence)
 
     # -- how it ends -----------------------------------------------------------------------------
 
@@ -223,6 +247,7 @@ class Attempt:
             activities=self._report.activities(state, error),
             snapshot_id=self._report.snapshot_id,
             tidy=swept and not self.run.untidy,
+            files_fence=self._files_fence if state is RunState.SUCCESS else None,
         )
         faults.point("commit.after_record")
         if state is not RunState.SUCCESS:

@@ -47,6 +47,7 @@ class Report:
     staged_files: int = 0
     written_bytes: int = 0
     input_files: int | None = None
+    late_files: int = 0
     kept_rows: int = 0
     landed_rows: int = 0
     replaced_rows: int = 0
@@ -142,6 +143,7 @@ class Report:
             "fileSummary": {
                 "inputFileCount": self._input_files,
                 "outputFileCount": self._landed(self.staged_files),
+                **self._late,
                 **refs,
             },
             "statusSummary": {"status": state.value, **refs},
@@ -168,7 +170,11 @@ class Report:
                 "outputRecordCount": self.rows,
                 "failedRecordCount": self.rejects.count,
             },
-            "fileSummary": {"inputFileCount": self._input_files, "outputFileCount": self.staged_files},
+            "fileSummary": {
+                "inputFileCount": self._input_files,
+                "outputFileCount": self.staged_files,
+                **self._late,
+            },
             "statusSummary": {"status": state.value, "extensions": extensions},
             "sourceInfo": [
                 {
@@ -268,6 +274,11 @@ class Report:
             "updatedRecordCount": self.updated_rows,
             "deletedRecordCount": self.replaced_rows - self.updated_rows,
         }
+
+    @property
+    def _late(self) -> Json:
+        """The files that were not there yet when a run read their own time."""
+        return {"lateFileCount": self.late_files} if self.late_files else {}
 
     @property
     def _meta(self) -> str:

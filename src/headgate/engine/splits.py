@@ -53,11 +53,13 @@ class _Copied:
 class Splits:
     """Stages the splits of one attempt's reading, and fills in its report as they get done.
 
-    `rejected` are the data files, there or not, whose splits left records out, which lie staged beside them.
+    `rejected` are the data files, there or not, whose splits left records out, which lie staged beside them. `fence` is
+    the one of the reading that they are of, where an earlier attempt's is taken over as a whole.
     """
 
     def __init__(self, run: Run, lease: Lease, report: Report, queue: Queue, settings: Settings) -> None:
         self.rejected: list[Path] = []
+        self.fence = run.fence
         self._run = run
         self._lease = lease
         self._report = report
@@ -76,6 +78,7 @@ class Splits:
         earlier, digest = Earlier(staged, table, self._run.id), digest_of_reading(reading, landing, table)
         if (whole := earlier.reading(digest)) is not None:
             self._report.replanned([kept.split for kept in whole])
+            self.fence = whole[0].split.fence
             return self._take_over(whole)
         missing: dict[str, Split] = {}
         kept: list[Kept] = []

@@ -14,6 +14,7 @@ from headgate.store.queue import Claim, Queue
 from headgate.store.rotation import KeyUse, Rotation, SecretsAdmin
 from headgate.store.sandboxes import Sandboxes
 from headgate.store.scoped import InUse, NameTaken, ScopedStore
+from headgate.store.taken_files import TakenFiles
 from headgate.store.tenants import Tenants
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Slice",
     "Store",
     "Taken",
+    "TakenFiles",
     "Tenants",
     "open_store",
 ]

@@ -19,6 +19,7 @@ from headgate.store.queue import Queue
 from headgate.store.rotation import SecretsAdmin
 from headgate.store.sandboxes import Sandboxes
 from headgate.store.scoped import ScopedStore
+from headgate.store.taken_files import TakenFiles
 from headgate.store.tenants import Tenants
 from headgate.store.transactions import Transactions
 from headgate.store.vault import Vault
@@ -44,6 +45,7 @@ class Store:
         self._vault = Vault(keyring)
         self._transactions = Transactions(engine)
         self.queue = Queue(self._transactions)
+        self.taken_files = TakenFiles(self._transactions)
         self.deliveries = Deliveries(self._transactions)
         self.planner = Planner(self._transactions, self.scoped)
         self.tenants = Tenants(self._transactions)

@@ -17,7 +17,7 @@ from headgate.errors import AttemptLost
 from headgate.model.resources import new_etag, now_ms
 from headgate.model.runs import Json, Run, RunState
 from headgate.model.splits import StagedFile, StagedSplit
-from headgate.store import schedules, tables
+from headgate.store import schedules, tables, taken_files
 from headgate.store.deliveries import announce
 from headgate.store.rows import run_of
 from headgate.store.transactions import Transactions, now
@@ -164,10 +164,12 @@ class Queue:
         activities: list[Json],
         snapshot_id: str | None = None,
         tidy: bool = False,
+        files_fence: int | None = None,
     ) -> None:
         """Put a run into a final state, with what it reports, announce it, and forget the splits of one that landed.
 
-        It is `tidy` when no file of it is left that did not land. Raises AttemptLost.
+        It is `tidy` when no file of it is left that did not land. Of the source's files that it noted to take, those
+        count that it noted under `files_fence`. Raises AttemptLost.
         """
         RunState.IN_PROGRESS.transition(state)
         with self._transactions.write() as connection:
@@ -183,11 +185,14 @@ class Queue:
                     **_times(metrics),
                     "snapshot_id": snapshot_id,
                     "untidy": not tidy,
+                    "files_fence": files_fence,
                     "worker": None,
                     "lease_until": None,
                     **_stamp(),
                 },
             )
+            if run.frozen["kind"] == "file":
+                taken_files.forget(connection, run, but=files_fence)
             if state is RunState.SUCCESS:  # else they are of use until the files are gone
                 connection.execute(sa.delete(_SPLITS).where(_SPLITS.c.run_id == run.id))
             announce(connection, run.scope, run.id)

@@ -12,6 +12,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
     false,
     text,
@@ -38,6 +39,7 @@ __all__ = [
     "secrets",
     "specs",
     "splits",
+    "taken_files",
     "tenancy",
 ]
 
@@ -253,6 +255,7 @@ runs = Table(
     Column("extra", JSON, nullable=False),
     Column("past_attempts", JSON, nullable=False, server_default=text("'[]'")),
     Column("untidy", Boolean, nullable=False, server_default=false()),  # an attempt was lost, or files may be left
+    Column("files_fence", Integer),  # what the files that landed were noted under
     *_audit(),
     # Listings: each in the order of its pages, then with what is often filtered by besides.
     Index("ix_runs_created", "org_id", "sandbox_id", "created_at", "seq", "state", "started_at"),
@@ -311,6 +314,20 @@ splits = Table(
     Column("input_bytes", BigInteger, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("staged_at", BigInteger, nullable=False),
+)
+
+taken_files = Table(
+    "taken_files",
+    metadata,
+    Column("flow_id", String(36), ForeignKey("resources.id", ondelete="CASCADE"), primary_key=True),
+    Column("digest", String(32), primary_key=True),
+    Column("run_id", String(36), primary_key=True),
+    Column("fence", Integer, primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("taken_us", BigInteger, nullable=False),
+    Column("late", Boolean, nullable=False),
+    Index("ix_taken_files_run_id", "run_id", "fence"),
 )
 
 schedules = Table(

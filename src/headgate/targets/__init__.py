@@ -3,7 +3,7 @@
 from headgate.targets import reject_files
 from headgate.targets.iceberg import LakeTable, Replacement, Staged, Upsert
 from headgate.targets.lake import Lake
-from headgate.targets.landed import REJECTED_PROPERTY, Landed
+from headgate.targets.landed import FILES_PROPERTY, REJECTED_PROPERTY, Landed
 from headgate.targets.layout import Layout
 from headgate.targets.leftovers import Leftovers
 from headgate.targets.reading import (
@@ -18,6 +18,7 @@ from headgate.targets.reading import (
 from headgate.targets.snapshots import Retention
 
 __all__ = [
+    "FILES_PROPERTY",
     "REJECTED_PROPERTY",
     "BroughtFile",
     "Lake",

@@ -33,7 +33,7 @@ from headgate.errors import CommitConflict, SchemaMismatch, TargetError
 from headgate.model.lake import RUN_ID, Column
 from headgate.targets.catalog import answering, await_unlocked, metadata_location
 from headgate.targets.keys import Keys, Upsert, keys_of
-from headgate.targets.landed import REJECTED_PROPERTY, Landed, landed_of, properties_of, snapshot_of
+from headgate.targets.landed import FILES_PROPERTY, REJECTED_PROPERTY, Landed, landed_of, properties_of, snapshot_of
 from headgate.targets.layout import AS_IT_COMES, Cut, Layout, Partition, declare_order, order_id, partition_of
 from headgate.targets.removal import Replacement, brought_by
 from headgate.targets.rewriting import Rewrite, Rewriting, live_rows, singled
@@ -392,7 +392,8 @@ class LakeTable:
         properties = {**properties_of(run_id, figures, changes), **summary}
         snapshot_id = self._swap(table, change, staged, replaced, properties)
         figures["rejected_rows"] = int(summary.get(REJECTED_PROPERTY, "0"))
-        return Landed(snapshot_id, changes, **figures)
+        fence = int(summary[FILES_PROPERTY]) if FILES_PROPERTY in summary else None
+        return Landed(snapshot_id, changes, **figures, files_fence=fence)
 
     def _evolve(self, change: Change) -> tuple[SchemaChange, ...]:
         """Have `change` give the table what the run's columns need.

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-__all__ = ["REJECTED_PROPERTY", "Landed", "landed_of", "properties_of", "snapshot_of"]
+__all__ = ["FILES_PROPERTY", "REJECTED_PROPERTY", "Landed", "landed_of", "properties_of", "snapshot_of"]
 
 REJECTED_PROPERTY = "headgate.rejected-rows"
+FILES_PROPERTY = "headgate.files-fence"
 _CHANGES_PROPERTY = "headgate.schema-changes"
 _FIGURES = {
     "rows": "headgate.rows",
@@ -32,7 +33,8 @@ class Landed:
     """What a run's snapshot says of the rows it brought, and of the columns. Sizes are bytes.
 
     `rows` of the `read_rows` landed, all unless others of the run have their keys. They took the place of
-    `replaced_rows`; `updated_rows` of them have a key that the table had.
+    `replaced_rows`; `updated_rows` of them have a key that the table had. `files_fence` is the fence under which the
+    run noted the source's files that it brought.
     """
 
     snapshot_id: int
@@ -45,6 +47,7 @@ class Landed:
     read_rows: int
     updated_rows: int
     rejected_rows: int = 0
+    files_fence: int | None = None
 
 
 def properties_of(run_id: str, figures: Mapping[str, int], changes: Sequence[Json]) -> dict[str, str]:
@@ -73,4 +76,6 @@ def landed_of(table: "Table", run_id: str) -> Landed | None:
     earlier = {_FIGURES["read_rows"]: properties[_FIGURES["rows"]], _FIGURES["updated_rows"]: "0"}  # did not say so
     figures = {name: int({**earlier, **properties}[key]) for name, key in _FIGURES.items()}
     figures["rejected_rows"] = int(properties.get(REJECTED_PROPERTY, "0"))
-    return Landed(snapshot.snapshot_id, tuple(json.loads(properties.get(_CHANGES_PROPERTY, "[]"))), **figures)
+    fence = int(properties[FILES_PROPERTY]) if FILES_PROPERTY in properties else None
+    changes = tuple(json.loads(properties.get(_CHANGES_PROPERTY, "[]")))
+    return Landed(snapshot.snapshot_id, changes, **figures, files_fence=fence)
