@@ -14,10 +14,13 @@ import duckdb
 
 from headgate.errors import MissingExtra
 
-__all__ = ["Breaking", "connect", "lent", "literal", "load", "opened", "quote", "unbroken", "value_at"]
+__all__ = ["ROWS", "Breaking", "connect", "lent", "literal", "load", "opened", "quote", "unbroken", "value_at"]
 
 Breaking = Callable[[Callable[[], None]], AbstractContextManager[None]]
 """Has what it is given called, from another thread, when the work inside the context is to be broken off."""
+
+ROWS = "_headgate_rows"
+"""What rows that a source brings itself are registered as on a split's engine."""
 
 _ATTACHED = "SELECT database_name FROM duckdb_databases() WHERE NOT internal AND database_name <> 'memory'"
 _MOST_IDLE = 4  # engines of one size that are kept
@@ -75,8 +78,8 @@ def lent(*, threads: int = 1, memory: str = "256MB", spill: Path | None = None) 
     """As `opened()`, but an engine that another use left behind if there is one; without `spill` in memory alone.
 
     It has its extensions still: loading one takes longer than reading a small window does. What was attached is
-    detached at the end; settings must not be changed, nor anything logged. An engine that something went wrong with,
-    that spilled, or that has tables left, is not used again.
+    detached at the end and ROWS forgotten; settings must not be changed, nor anything logged. An engine that something
+    went wrong with, that spilled, or that has tables left, is not used again.
     """
     alike = _idle[threads, memory]
     with _idle_lock:
@@ -105,6 +108,7 @@ def _spill_to(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
 def _emptied(connection: duckdb.DuckDBPyConnection) -> bool:
     """Detach all that is attached; whether nothing is left."""
     try:
+        connection.unregister(ROWS)
         for (name,) in connection.execute(_ATTACHED).fetchall():
             connection.execute(f"DETACH {quote(name)}")
         return connection.execute("SELECT table_name FROM duckdb_tables()").fetchone() is None

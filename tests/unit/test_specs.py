@@ -64,6 +64,7 @@ OUR_OWN = {
     "algolia-user-profiles",
     "bombora-intent",
     "demandbase-intent",
+    "duckdb",
     "local-file-upload",
     "local-files",
     "merkury-identity-resolution",
@@ -80,7 +81,7 @@ def named(name: str) -> ConnectionSpec:
 
 def test_ids_and_names_are_unique_and_ids_are_uuids() -> None:
     specs = connection_specs()
-    assert len({spec.id for spec in specs}) == len({spec.name for spec in specs}) == len(specs) == 73
+    assert len({spec.id for spec in specs}) == len({spec.name for spec in specs}) == len(specs) == 63 + len(OUR_OWN)
     assert all(str(UUID(spec.id)) == spec.id for spec in specs)
     assert {spec.category for spec in specs} == CATEGORIES
     assert {spec.provider_id for spec in specs if spec.kind != "stream"} == {"0ed90a81-07f4-4586-8190-b40eccef1c5a"}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import duckdb
+import pyarrow as pa
 
 from headgate.dataplane import Breaking, unbroken
 from headgate.errors import HeadgateError
@@ -149,6 +150,7 @@ class Reading:
     None when everything is read, in whose place of earlier readings it comes.
     `estimated_rows` is the source's own guess, None where it has none. `token` is what `Source.prepare()`
     needs to read in the same snapshot, for instance the name of an exported one. `rejecting` is the selection's.
+    `arrives` is what the rows of a split with a `query` travel as.
     """
 
     columns: tuple[Column, ...]
@@ -158,6 +160,7 @@ class Reading:
     estimated_rows: int | None = None
     token: str | None = None
     rejecting: bool = False
+    arrives: pa.Schema | None = None
 
 
 class Source(Protocol):

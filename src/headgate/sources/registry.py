@@ -19,6 +19,7 @@ __all__ = ["open_source", "sweep_copies"]
 _FACTORIES: Mapping[str, str] = {
     "postgresql": "headgate.sources.sql.postgres:open_postgres",
     "sqlite": "headgate.sources.sql.sqlite:open_sqlite",
+    "duckdb": "headgate.sources.sql.duckdb_file:open_duckdb",
     "local-files": "headgate.sources.files:open_local_files",
 }
 

@@ -1,7 +1,7 @@
 """Reads a source connection's `params`: which table, which of its columns, and decimals declared for them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +12,21 @@ from headgate.sources.interface import Selection
 __all__ = ["Choice", "Name", "choices", "chosen", "path_of", "table_names"]
 
 _PART = r'(?:"(?:[^"]|"")+"|[^".]+)'
-_NAME = re.compile(rf"(?:({_PART})\.)?({_PART})")
+_NAMES = {
+    2: re.compile(rf"(?P<schema>(?:{_PART})\.)?(?P<table>{_PART})"),
+    3: re.compile(rf"(?P<database>(?:{_PART})\.(?={_PART}\.))?(?P<schema>(?:{_PART})\.)?(?P<table>{_PART})"),
+}
 _DECIMAL = re.compile(r"(?i)(?:decimal|numeric)\s*\(\s*(\d{1,3})\s*(?:,\s*(\d{1,3})\s*)?\)")
 _RESERVED = "_headgate_"
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A table's name and, where one was given, its schema's."""
+    """A table's name and, where they were given, its schema's and its database's."""
 
     table: str
     schema: str | None = None
+    database: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +37,12 @@ class Choice:
     decimal: LakeType | None = None
 
 
-def table_names(selection: Selection) -> tuple[Name, ...]:
+def table_names(selection: Selection, *, parts: int = 2, fold: Callable[[str], str] = str.lower) -> tuple[Name, ...]:
     """What `params.tableName` may mean, the likeliest first; the first that exists is meant.
 
-    `schema.table` or `table`; a part in double quotes is taken as it stands, another one as it stands and then in
-    lower case. A name with dots or quotes of its own is tried whole at last. Raises ParameterMissing, BadParameter.
+    `schema.table` or `table`, and with three `parts` also `database.schema.table`; a part in double quotes is taken as
+    it stands, another one as it stands and then as the system takes it by `fold`. A name with dots or quotes of its own
+    is tried whole at last. Raises ParameterMissing, BadParameter.
     """
     if selection.params.get("cdcEnabled") not in (None, False, "false"):
         raise BadParameter("params.cdcEnabled is not offered by this source; leave it out.", field="cdcEnabled")
@@ -47,19 +52,22 @@ def table_names(selection: Selection) -> tuple[Name, ...]:
     if "\0" in text:
         raise BadParameter("params.tableName holds a zero character.", field="tableName")
     names: list[Name] = []
-    if found := _NAME.fullmatch(text):
-        schema, table = found[1], found[2]
-        names.append(Name(_plain(table), _plain(schema) if schema else None))
-        names.append(Name(_folded(table), _folded(schema) if schema else None))
+    if found := _NAMES[parts].fullmatch(text):
+        given = {role: part.removesuffix(".") for role, part in found.groupdict().items() if part}
+        given["table"] = found["table"]
+        names.append(Name(**{role: _plain(part) for role, part in given.items()}))
+        names.append(
+            Name(**{role: _plain(part) if part.startswith('"') else fold(part) for role, part in given.items()})
+        )
     names.append(Name(text))
     return tuple(dict.fromkeys(names))
 
 
-def path_of(table: str, schema: str | None = None) -> str:
+def path_of(table: str, schema: str | None = None, database: str | None = None) -> str:
     """The `params.tableName` that means exactly this table."""
     return ".".join(
         part if re.fullmatch(r'[^".]+', part) else '"' + part.replace('"', '""') + '"'
-        for part in (schema, table)
+        for part in (database, schema, table)
         if part is not None
     )
 
@@ -122,7 +130,3 @@ def _choice(entry: object) -> Choice:
 
 def _plain(part: str) -> str:
     return part[1:-1].replace('""', '"') if part.startswith('"') else part
-
-
-def _folded(part: str) -> str:
-    return _plain(part) if part.startswith('"') else part.lower()
