@@ -21,6 +21,8 @@ _FACTORIES: Mapping[str, str] = {
     "sqlite": "headgate.sources.sql.sqlite:open_sqlite",
     "duckdb": "headgate.sources.sql.duckdb_file:open_duckdb",
     "local-files": "headgate.sources.files:open_local_files",
+    "ftp": "headgate.sources.files:open_ftp",
+    "sftp": "headgate.sources.files:open_sftp",
 }
 
 

@@ -8,9 +8,23 @@ from headgate.sources.files.copies import Scratch
 from headgate.sources.files.source import Files
 from headgate.sources.files.stores.local import LocalStore
 
-__all__ = ["Files", "Scratch", "open_local_files"]
+__all__ = ["Files", "Scratch", "open_ftp", "open_local_files", "open_sftp"]
 
 
 def open_local_files(auth_params: Mapping[str, Any], context: Context) -> Files:
     """The source of the spec `local-files`."""
     return Files(LocalStore(auth_params, context.roots), Scratch.of(context.settings))
+
+
+def open_ftp(auth_params: Mapping[str, Any], context: Context) -> Files:
+    """The source of the spec `ftp`."""
+    from headgate.sources.files.stores.ftp import ftp
+
+    return Files(ftp(auth_params, context.outbound), Scratch.of(context.settings))
+
+
+def open_sftp(auth_params: Mapping[str, Any], context: Context) -> Files:
+    """The source of the spec `sftp`. Raises MissingExtra."""
+    from headgate.sources.files.stores.sftp import sftp
+
+    return Files(sftp(auth_params, context.outbound), Scratch.of(context.settings))
