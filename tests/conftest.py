@@ -4,9 +4,17 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.emulators import azurite, moto
 
 
 @contextmanager
@@ -52,6 +60,20 @@ def database(postgres: str) -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    """The address of a store that speaks S3."""
+    with moto() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def azure_address() -> Iterator[str]:
+    """The address of a store that speaks Azure Blob."""
+    with azurite() as address:
+        yield address
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def own_metadata(request: pytest.FixtureRequest) -> Iterator[str]:
     """The address of a metadata database of this test alone: the embedded default (empty text), then PostgreSQL."""
@@ -88,3 +110,21 @@ def empty_database(postgres: str, template: str = "template1") -> Iterator[str]:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         yield postgres.replace("/postgres?", f"/{name}?")
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A file with a key and a certificate for localhost that nobody has signed."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    present = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(present - timedelta(days=1))
+        .not_valid_after(present + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = tmp_path / "localhost.pem"
+    path.write_bytes(key.private_bytes(*form) + made.public_bytes(serialization.Encoding.PEM))
+    return path

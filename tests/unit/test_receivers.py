@@ -4,14 +4,9 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from headgate.config import Settings
 from headgate.engine import Receivers, receivers
@@ -66,25 +61,6 @@ def test_a_challenge_follows_no_redirect(tmp_path: Path) -> None:
         with pytest.raises(ChallengeFailed, match="with 302"):
             calls.challenge(f"{receiver.address}/hook")
     assert len(receiver.asked) == 1
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A file with a key and a certificate for localhost that nobody has signed."""
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    present = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(present - timedelta(days=1))
-        .not_valid_after(present + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path = tmp_path / "localhost.pem"
-    path.write_bytes(key.private_bytes(*form) + made.public_bytes(serialization.Encoding.PEM))
-    return path
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from headgate.config import Settings
-from headgate.errors import SourceNotOnDemand
+from headgate.errors import MissingExtra, SourceNotOnDemand
 from headgate.model.scope import Tenancy
 from headgate.sources.registry import open_source
 from headgate.sources.specs import ConnectionSpec, connection_specs, flow_specs
@@ -65,6 +65,7 @@ OUR_OWN = {
     "bombora-intent",
     "demandbase-intent",
     "duckdb",
+    "http-files",
     "local-file-upload",
     "local-files",
     "merkury-identity-resolution",
@@ -246,7 +247,7 @@ def test_the_schedule_spec_says_which_schedules_are_legal(schedule: dict[str, An
     ("spec_id", "says"),
     [
         (DATALAKE, "Data lake is a target"),
-        ("ecadc60c-7455-4d87-84dc-2a0e293d997b", "Amazon S3 is listed in the catalogue"),
+        ("cfc0fee1-7dc0-40ef-b73e-d8b134c436f5", "Salesforce is listed in the catalogue"),
         ("nonsense", "No connection spec has the id 'nonsense'"),
     ],
 )
@@ -269,3 +270,10 @@ def test_what_runs_is_opened_without_being_reached(
     params = {key: value.replace("{root}", str(tmp_path)) for key, value in params.items()}
     found = open_source(named(name).id, params, Settings(file_roots=(tmp_path,)), Tenancy("org", shared=False))
     assert type(found).__name__ == source
+
+
+def test_without_its_library_a_store_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headgate.sources.files.clouds.find_spec", lambda _: None)
+    for name in ("amazon-s3", "azure-blob", "google-cloud-storage", "oracle-object-storage"):
+        with pytest.raises(MissingExtra, match=r"pip install 'headgate\[cloud\]'"):
+            open_source(named(name).id, {}, Settings(), Tenancy("org", shared=False))

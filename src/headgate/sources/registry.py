@@ -23,6 +23,12 @@ _FACTORIES: Mapping[str, str] = {
     "local-files": "headgate.sources.files:open_local_files",
     "ftp": "headgate.sources.files:open_ftp",
     "sftp": "headgate.sources.files:open_sftp",
+    "amazon-s3": "headgate.sources.files.clouds:open_amazon",
+    "azure-blob": "headgate.sources.files.clouds:open_azure",
+    "azure-data-lake-storage-gen2": "headgate.sources.files.clouds:open_azure",
+    "google-cloud-storage": "headgate.sources.files.clouds:open_google",
+    "http-files": "headgate.sources.files.clouds:open_web",
+    "oracle-object-storage": "headgate.sources.files.clouds:open_oracle",
 }
 
 
