@@ -27,6 +27,8 @@ __all__ = ["Claim", "Queue"]
 _RUNS = tables.runs
 _SPLITS = tables.splits
 _WAITING = sa.text(tables.WAITING)
+_BEFORE = sa.bindparam("before", type_=sa.Integer)
+_NTH_WAITING = sa.select(_RUNS.c.seq).where(_WAITING, _RUNS.c.org_id == sa.bindparam("org_id")).limit(1).offset(_BEFORE)
 _FINAL = tuple(state.value for state in RunState if state.final)
 _AT_A_TIME = 500
 _TRIES = 5  # how often a worker looks again because another took a run of the same flow
@@ -48,9 +50,8 @@ class Queue:
 
     def full(self, org_id: str, most: int) -> bool:
         """Whether `most` runs of the organisation, or more, wait for a worker."""
-        nth = sa.select(_RUNS.c.seq).where(_WAITING, _RUNS.c.org_id == org_id).limit(1).offset(most - 1)
         with self._transactions.read() as connection:
-            return connection.execute(nth).first() is not None
+            return connection.execute(_NTH_WAITING, {"org_id": org_id, "before": most - 1}).first() is not None
 
     def unfinished(self, ids: Collection[str]) -> set[str]:
         """Those of the runs that are not in a final state."""

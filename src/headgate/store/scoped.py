@@ -23,6 +23,12 @@ _LONGEST_ID = 64
 _LOOKS = (0.1, 0.2, 0.5, 1, 2, 4, 6, 6)  # seconds between looks for a run whose commit was not answered
 _ITSELF = "headgate"  # who acts where no caller does
 
+# What every run that is posted asks and stores, made once: making a statement takes as long as SQLite's answer to it.
+_THIS = [tables.resources.c[name] == sa.bindparam(name) for name in ("org_id", "sandbox_id", "kind", "id")]
+_RESOURCE = sa.select(tables.resources).where(*_THIS)
+_ETAG_LOCKED = sa.select(tables.resources.c.etag).where(*_THIS).with_for_update()
+_NEW_RUN, _NEW_ENTRY = sa.insert(tables.runs), sa.insert(tables.audit)
+
 
 class NameTaken(Exception):
     """Another dataset of the sandbox has this name."""
@@ -228,7 +234,7 @@ class ScopedStore:
         def work(connection: sa.Connection) -> Run:
             if key is not None:
                 self._take_key(connection, run, key)
-            etag = connection.execute(self._etag(Kind.FLOW, run.flow_id).with_for_update()).scalar()
+            etag = connection.execute(_ETAG_LOCKED, self._this(Kind.FLOW, run.flow_id)).scalar()
             if etag is None:
                 raise _not_found(Kind.FLOW, run.flow_id)
             if etag != flow_etag:
@@ -267,7 +273,7 @@ class ScopedStore:
 
     def enqueue(self, connection: sa.Connection, run: Run) -> None:
         """Store and enqueue a run in a transaction that others of the store have begun."""
-        connection.execute(sa.insert(tables.runs), {**self._place, **row_of(run)})
+        connection.execute(_NEW_RUN, {**self._place, **row_of(run)})
         self._record(connection, "create", "runs", run.id, after=run.etag)
 
     def run_of_key(self, key: str, body_sha256: str) -> Run | None:
@@ -386,9 +392,8 @@ class ScopedStore:
         table = tables.resources
         return sa.select(table).where(*self._mine(table), table.c.kind == kind.value)
 
-    def _etag(self, kind: Kind, id_: str) -> sa.Select[Any]:
-        table = tables.resources
-        return sa.select(table.c.etag).where(*self._mine(table), table.c.kind == kind.value, table.c.id == id_)
+    def _this(self, kind: Kind, id_: str) -> dict[str, str]:
+        return {**self._place, "kind": kind.value, "id": id_}
 
     def _users(self, connection: sa.Connection, id_: str, kind: Kind) -> tuple[str, ...]:
         table, link = tables.resources, tables.links
@@ -409,7 +414,7 @@ class ScopedStore:
             raise NotFound(f"No resource {missing!r} exists in this sandbox any more.", id=missing)
 
     def _get(self, connection: sa.Connection, kind: Kind, id_: str) -> Resource:
-        row = connection.execute(self._resources(kind).where(tables.resources.c.id == id_)).first()
+        row = connection.execute(_RESOURCE, self._this(kind, id_)).first()
         if row is None:
             raise _not_found(kind, id_)
         return self._resource(row)
@@ -446,7 +451,7 @@ class ScopedStore:
         """Write into the audit log what this transaction does to the resource `id_`, with its versions."""
         caller = self._caller
         connection.execute(
-            sa.insert(tables.audit),
+            _NEW_ENTRY,
             {
                 "at": now_ms(),
                 **self._place,
