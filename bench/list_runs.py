@@ -478,14 +478,19 @@ def deep(http: httpx.Client, rounds: int) -> dict[str, list[float]]:
     }.items():
         _, body = get(http, f"{BASE}/runs", [*query, ("limit", "1000")])
         for _ in range(20):
-            if "next" in body["_links"]:
-                _, body = get(http, BASE + body["_links"]["next"]["href"], [])
+            body = following(http, body)[1]
         times = []
         for _ in range(rounds):
-            took, body = get(http, BASE + body["_links"]["next"]["href"] + "&limit=100", [])
+            took, body = following(http, body, "&limit=100")
             times.append(took)
         figures[name] = times
     return figures
+
+
+def following(http: httpx.Client, body: Json, more: str = "") -> tuple[float, Json]:
+    """The page after this one, and what it took; where that is the last, this one remains to be gone on from."""
+    took, found = get(http, BASE + body["_links"]["next"]["href"] + more, [])
+    return took, found if "next" in found["_links"] else body
 
 
 def write_cost(console: Console, folder: Path, database: str, posts: int) -> None:

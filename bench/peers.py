@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import venv
 from pathlib import Path
@@ -22,13 +23,14 @@ from pathlib import Path
 from rig import DATA, Measured
 
 PEERS = {
-    "dlt": ("dlt[parquet,filesystem,pyiceberg,sql_database]", "psycopg2-binary", "pyiceberg[sql-sqlite]"),
+    "dlt": ("dlt[parquet,filesystem,pyiceberg]", "psycopg2-binary", "pyiceberg[sql-sqlite]", "sqlalchemy"),
     "ingestr": ("ingestr",),
     "connectorx": ("connectorx", "pyarrow"),
     "spark": ("pyspark",),
 }
 _FOLDER = Path(os.environ.get("HEADGATE_BENCH_PEERS", DATA / "peers"))
-_SECONDS = 900
+_JAR = os.environ.get("SPARK_JDBC_JAR", "")
+_SECONDS = 600  # that a tool may take
 
 _DLT = """
 import os, sys
@@ -77,6 +79,9 @@ def main() -> None:
         folder = _FOLDER / name
         if folder.exists():
             continue
+        if name == "spark" and not (_JAR and shutil.which("java")):
+            print("spark: left out; it needs Java, and PostgreSQL's JDBC driver where SPARK_JDBC_JAR says")
+            continue
         venv.create(folder, with_pip=True)
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages]
         installed = subprocess.run(pip, check=False).returncode == 0
@@ -88,15 +93,17 @@ def main() -> None:
 def peer(name: str, address: str, start: str, end: str) -> Measured | None:
     """What the tool took for the window, its start included; None when it is not installed or fails."""
     python = _FOLDER / name / "bin" / "python"
-    jar = os.environ.get("SPARK_JDBC_JAR", "")
-    if not python.exists() or (name == "spark" and not jar):
+    if not python.exists() or (name == "spark" and not _JAR):
         return None
     with tempfile.TemporaryDirectory() as folder:
-        command = _command(name, python, jar, address, (start, end), folder)
+        command = _command(name, python, address, (start, end), folder)
         began = time.perf_counter()
         with (Path(folder) / "log").open("w+") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+            timer = threading.Timer(_SECONDS, process.kill)
+            timer.start()
             _, status, usage = os.wait4(process.pid, 0)
+            timer.cancel()
             process.returncode = status
             wall = time.perf_counter() - began
             log.seek(0)
@@ -106,7 +113,7 @@ def peer(name: str, address: str, start: str, end: str) -> Measured | None:
     return Measured(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def _command(name: str, python: Path, jar: str, address: str, window: tuple[str, str], folder: str) -> list[str]:
+def _command(name: str, python: Path, address: str, window: tuple[str, str], folder: str) -> list[str]:
     start, end = window
     if name == "ingestr":
         source = ["--source-uri", address, "--source-table", "public.lineitem"]
@@ -114,7 +121,7 @@ def _command(name: str, python: Path, jar: str, address: str, window: tuple[str,
         bounds = ["--incremental-key", "l_shipdate", "--interval-start", start, "--interval-end", end]
         return [str(python.with_name("ingestr")), "ingest", *source, *target, *bounds, "--yes", "--progress", "log"]
     code = {"dlt": _DLT, "connectorx": _CONNECTORX, "spark": _SPARK}[name]
-    return [str(python), "-c", code, *([jar] if name == "spark" else []), address, start, end, folder]
+    return [str(python), "-c", code, *([_JAR] if name == "spark" else []), address, start, end, folder]
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def _full(figures: Figures) -> list[Goal]:
         if name not in figures:
             continue
         if not figures[name]:
-            goals.append(Goal(f"against {name}", f"at least {wanted:g} x faster", "not installed here", None))
+            goals.append(Goal(f"against {name}", f"at least {wanted:g} x faster", "does not run here", None))
             continue
         times = figures[name][0].wall / figures["headgate"][-1].wall  # of the same round
         goals.append(Goal(f"against {name}", f"at least {wanted:g} x faster", f"{times:.1f} x", times >= wanted))
@@ -165,7 +165,7 @@ def _report(console: Console, window: str, figures: Figures) -> None:
         table.add_column(heading, justify="left" if heading == "contender" else "right")
     for contender, measured in figures.items():
         if not measured:
-            table.add_row(contender, "not installed here")
+            table.add_row(contender, "does not run here")
             continue
         memory = statistics.median(one.memory for one in measured)
         table.add_row(

@@ -41,9 +41,7 @@ def measure(console: Console, rounds: int, lease: float = 15) -> list[Goal]:
             with _worker(running, lease) as first:
                 id_ = running.post(flow, *LINEITEM["full"], "l_shipdate")["id"]
                 _until(running, id_, attempt=1)
-                time.sleep(1.5)  # a heartbeat or two
-                with _worker(running, lease):
-                    time.sleep(1)
+                with _worker(running, lease):  # until it is there, the first one has had a heartbeat or two
                     first.send_signal(signal.SIGKILL)
                     began = time.perf_counter()
                     _until(running, id_, attempt=2)
@@ -59,7 +57,12 @@ def measure(console: Console, rounds: int, lease: float = 15) -> list[Goal]:
 
 def _until(running: Service, id_: str, attempt: int) -> None:
     with running.metadata() as database:
-        while database.execute("SELECT attempt FROM runs WHERE id = ?", [id_]).fetchone()[0] < attempt:
+        while True:
+            found, state = database.execute("SELECT attempt, state FROM runs WHERE id = ?", [id_]).fetchone()
+            if found >= attempt:
+                return
+            if state in ("success", "failed"):
+                sys.exit("The run ended before its worker was killed.")
             time.sleep(0.02)
 
 
