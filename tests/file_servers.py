@@ -123,6 +123,7 @@ def ftp_server(root: Path, *, modern: bool = True, tls: Path | None = None, port
     authorizer.add_user(USER, PASSWORD, str(root), perm="elr")
     Handler.authorizer = authorizer
     Handler.banner = "ready"
+    Handler.auth_failed_timeout = 0
     server = FTPServer(("127.0.0.1", port), Handler)
     ended = threading.Event()
 

@@ -1,0 +1,1 @@
+"""Every built-in source through the suite that any other source can run."""

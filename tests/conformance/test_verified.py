@@ -1,0 +1,23 @@
+"""What the catalogue says of how far a source is tested is so."""
+
+from headgate.sources import connection_specs
+from headgate.testing.source_suite import FileSuite, TableSuite
+from tests.conformance import test_files, test_tables
+
+# What the suite asks for and a system does not have; its own tests read it from a real one.
+_OTHERWISE = {"http-files": "a web server lists nothing"}
+
+
+def test_a_source_is_verified_by_a_server_when_it_passes_the_suite_on_one() -> None:
+    suites = [
+        found for module in (test_files, test_tables) for found in vars(module).values() if isinstance(found, type)
+    ]
+    passing = {
+        str(found.spec) for found in suites if issubclass(found, FileSuite | TableSuite) and hasattr(found, "spec")
+    }
+    assert {spec.name for spec in connection_specs() if spec.verified == "server"} == passing | _OTHERWISE.keys()
+
+
+def test_a_source_that_can_be_read_says_how_far_that_is_tested() -> None:
+    for spec in connection_specs():
+        assert (spec.verified is not None) == (spec.runnable and spec.is_source), spec.name
