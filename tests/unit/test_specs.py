@@ -63,6 +63,7 @@ OUR_OWN = {
     "acxiom-prospecting",
     "algolia-user-profiles",
     "bombora-intent",
+    "clickhouse",
     "demandbase-intent",
     "duckdb",
     "http-files",
@@ -71,6 +72,7 @@ OUR_OWN = {
     "merkury-identity-resolution",
     "pathfactory",
     "sqlite",
+    "trino",
 }
 SECRET = re.compile(r"password|secret|token$|key$|connectionString|sasUri|passphrase", re.IGNORECASE)
 

@@ -1,0 +1,373 @@
+"""SQL Server, Snowflake, Databricks, ClickHouse and Trino, as far as their wire protocols go without their servers."""
+
+import dataclasses
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+import sqlglot
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+from headgate import dataplane
+from headgate.config import Settings
+from headgate.errors import (
+    HeadgateError,
+    HostNotAllowed,
+    MissingExtra,
+    SourceAccessDenied,
+    SourceObjectMissing,
+    SourceUnreachable,
+    UnholdableValue,
+    UnsupportedType,
+)
+from headgate.model.scope import Tenancy
+from headgate.model.windows import DeltaColumn, Window
+from headgate.sources import open_source
+from headgate.sources.interface import Reading, Selection
+from headgate.sources.specs import connection_specs
+from headgate.sources.sql.reader import SqlSource
+from headgate.sources.sql.snowflake.address import Address as SnowflakeAddress
+from headgate.sources.sql.snowflake.dialect import SnowflakeDialect
+from headgate.sources.sql.snowflake.driver import SnowflakeDriver
+from tests.integration.driver_systems import END, INSTANT, START, SYSTEMS, System
+from tests.unit.test_row_filter import call, field, literal, pql
+from tests.wire import Refusal, Wire, closed_port, serving
+from tests.wire.clickhouse import ClickHouse
+from tests.wire.databricks import Databricks
+from tests.wire.snowflake import Snowflake
+from tests.wire.tds import Tds
+from tests.wire.trino import Trino
+
+DAY = Window(int(START.timestamp()) * 1000, int(END.timestamp()) * 1000)
+
+
+@pytest.fixture(params=SYSTEMS)
+def system(request: pytest.FixtureRequest) -> System:
+    return SYSTEMS[request.param]
+
+
+@pytest.fixture
+def wire(system: System) -> Iterator[Wire]:
+    with serving(system.wire(system.answer)) as found:
+        yield found
+
+
+def selection(system: System, **params: Any) -> Selection:
+    return Selection({"tableName": system.table, **params})
+
+
+def only(*names: str) -> list[dict[str, str]]:
+    return [{"name": name} for name in names]
+
+
+def fetched(source: SqlSource, reading: Reading) -> list[dict[str, Any]]:
+    (split,) = reading.splits
+    connection = dataplane.connect()
+    try:
+        source.prepare(connection, reading, split)
+        return list(connection.execute(split.relation).to_arrow_table().to_pylist())
+    finally:
+        connection.close()
+
+
+def refused(source: SqlSource, chosen: Selection) -> HeadgateError:
+    """What a read of the whole day fails with."""
+    try:
+        with source.plan(chosen, DAY, DeltaColumn("at"), parallel=2) as reading:
+            (split,) = reading.splits
+            connection = dataplane.connect()
+            try:
+                source.prepare(connection, reading, split)
+                connection.execute(split.relation).fetchall()
+            except duckdb.Error as error:
+                return source.translate(error)
+            finally:
+                connection.close()
+    except HeadgateError as error:
+        return error
+    raise AssertionError("nothing was refused")
+
+
+def parsed(system: System, wire: Wire) -> None:
+    """Every statement that was sent is one of the system's SQL, to a parser that is not ours."""
+    for statement in wire.statements:
+        if not statement.startswith((*system.settings, "SHOW", "KILL")):
+            sqlglot.parse_one(statement, read=system.sqlglot)
+
+
+def test_every_type_arrives_exactly_and_the_window_is_half_open(system: System, wire: Wire) -> None:
+    source = system.source(wire.port, "s3cret")
+    source.check()
+    relation = source.describe(selection(system))
+    assert [str(column.type) for column in relation.columns[:-1]] == [typed.lake for typed in system.types]
+    with source.plan(selection(system), DAY, DeltaColumn("at"), parallel=4) as reading:
+        assert [split.id for split in reading.splits] == ["window"]
+        assert system.where in str(reading.splits[0].query)
+        rows = fetched(source, reading)
+    first, at_start = rows  # neither the row at the window's end nor the one a microsecond before its start
+    assert str(at_start.pop("at"))[:19] == "2024-02-29 00:00:00"
+    assert set(at_start.values()) == {None}
+    held = [str(v) if t.lake == "uuid" else v for v, t in zip(first.values(), system.types, strict=False)]
+    assert held == [str(t.held) if t.lake == "uuid" else t.held for t in system.types]
+    assert str(first["at"]).startswith(str(INSTANT)[:26])
+    parsed(system, wire)
+
+
+def test_a_time_finer_than_the_lakes_is_refused_by_name(system: System) -> None:
+    places = {typed.declared: at for at, typed in enumerate(system.types)}
+    for declared, sent in system.fine.items():
+        name = f"k{places[declared]}"
+
+        def answer(statement: str, sent: str = sent) -> pa.Table:
+            found = system.answer(statement)
+            return (
+                pa.table({"c0": [sent], "c1": found[found.num_columns - 1][:1]}) if system.data in statement else found
+            )
+
+        with serving(system.wire(answer)) as wire:
+            source = system.source(wire.port, "s3cret")
+            error = refused(source, selection(system, columns=only(name, "at")))
+            assert isinstance(error, UnholdableValue)
+            assert f'"{name}" holds {sent}' in error.detail
+            preview = source.preview(selection(system, columns=only(name, "at")), 5)
+            assert preview.rows[0][0] == sent  # as the source has it
+
+
+def test_a_text_of_clickhouse_that_is_not_utf8() -> None:
+    system = SYSTEMS["clickhouse"]
+
+    def answer(statement: str) -> pa.Table:
+        bad = pa.array([b"\xff\xfe"], pa.binary()).view(pa.binary())
+        found = system.answer(statement)
+        return pa.table({"c0": bad, "c1": found[found.num_columns - 1][:1]}) if system.data in statement else found
+
+    with serving(system.wire(answer)) as wire:
+        error = refused(system.source(wire.port, "s3cret"), selection(system, columns=only("k8", "at")))
+    assert isinstance(error, UnholdableValue)
+    assert '"k8"' in error.detail
+
+
+def test_exploring_and_preview(system: System, wire: Wire) -> None:
+    source = system.source(wire.port, "s3cret")
+    entries = source.explore(None)
+    if entries[0].type == "folder":
+        assert [entry.path for entry in entries] == ["shop", "other"]
+        entries = source.explore("shop")
+        with pytest.raises(HeadgateError):
+            source.explore("no such")
+    assert [entry.path.rpartition(".")[2] for entry in entries] == ["Orders", 'name"']
+    preview = source.preview(selection(system, columns=only("k0", "at")), 100)
+    assert [column.name for column in preview.columns] == ["k0", "at"]
+    assert len(preview.rows) == 4
+    (asked,) = [statement for statement in wire.statements if system.data in statement]
+    assert any(form in asked for form in ("LIMIT 100", "TOP (100)"))
+    parsed(system, wire)
+
+
+def test_row_filters_are_sent_in_the_systems_own_words(system: System, wire: Wire) -> None:
+    source = system.source(wire.port, "s3cret")
+    values = {
+        "text": ("=", 'it\'s 100 % \\ "ż" 🐢'),
+        "like": ("like", "[a]%"),
+        "decimal": ("=", "123456789012345678901234567890123456.78"),
+        "moment": ("<=", "2024-02-29T10:00:00.003"),
+    }
+    for kind, expected in system.filters.items():
+        name = "k" + "".join(sign for sign in expected.split("k", 1)[1][:2] if sign.isdigit())
+        op, value = values[kind]
+        chosen = selection(system, filters=pql(call(op, field(name), literal(value))), columns=only("at", "k0"))
+        with source.plan(chosen, DAY, DeltaColumn("at"), parallel=1) as reading:
+            assert str(reading.splits[0].query).endswith(f"WHERE {system.where} AND (({expected}))"), kind
+    parsed(system, wire)
+
+
+def test_hostile_names_stay_names(system: System, wire: Wire) -> None:
+    source = system.source(wire.port, "s3cret")
+    for name in ('a"b', "a`b", "a]b", "a'b; DROP TABLE t; --", "a\\", "ż🐢"):
+        with pytest.raises(SourceObjectMissing):
+            source.describe(Selection({"tableName": f'"{name.replace(chr(34), chr(34) * 2)}"."x"'}))
+    parsed(system, wire)
+
+
+def test_what_the_server_refuses(system: System) -> None:
+    for refusal, kind in (
+        (system.missing, SourceObjectMissing),
+        (system.denied, SourceAccessDenied),
+        (system.busy, SourceUnreachable),
+    ):
+
+        def answer(statement: str, refusal: Refusal = refusal) -> pa.Table:
+            if system.data in statement:
+                raise refusal
+            return system.answer(statement)
+
+        with serving(system.wire(answer)) as wire:
+            error = refused(system.source(wire.port, "s3cret"), selection(system, columns=only("at")))
+        assert type(error) is kind, error
+        assert refusal.words.split("\n")[0] in error.detail
+
+
+@pytest.mark.parametrize("name", [name for name in SYSTEMS if name != "trino"])  # which takes none without TLS
+def test_a_wrong_password_is_refused_and_not_repeated(name: str) -> None:
+    system = SYSTEMS[name]
+    with serving(system.wire(system.answer)) as wire, pytest.raises(SourceAccessDenied) as caught:
+        system.source(wire.port, "wr0ng-one").check()
+    assert "wr0ng-one" not in caught.value.detail
+
+
+def test_a_session_begins_as_it_should() -> None:
+    with serving(Tds(SYSTEMS["sqlserver"].answer)) as tds:
+        SYSTEMS["sqlserver"].source(tds.port, "s3cret").check()
+    assert "SET TRANSACTION ISOLATION LEVEL SNAPSHOT" in tds.statements[0]
+    assert (tds.logins[0]["database"], tds.logins[0]["user"]) == ("shop", "etl")
+    with serving(Snowflake(SYSTEMS["snowflake"].answer)) as snowflake:
+        SYSTEMS["snowflake"].source(snowflake.port, "s3cret").check()
+    assert "TIMEZONE = 'UTC'" in snowflake.statements[0]
+    assert "databaseName=SHOP" in snowflake.addresses[0]
+    assert "warehouse=WH" in snowflake.addresses[0]
+    with serving(Databricks(SYSTEMS["databricks"].answer)) as databricks:
+        SYSTEMS["databricks"].source(databricks.port, "s3cret").check()
+    assert databricks.sessions[0].items() >= {"TIMEZONE": "UTC", "schema": "shop"}.items()
+    assert set(databricks.paths) == {"/sql/1.0/warehouses/0123456789abcdef"}
+
+
+def test_clickhouse_is_asked_in_a_way_that_cannot_write() -> None:
+    with serving(ClickHouse(SYSTEMS["clickhouse"].answer)) as wire:
+        SYSTEMS["clickhouse"].source(wire.port, "s3cret").check()
+    assert wire.methods == ["GET"]  # by which the server itself only reads
+    assert wire.asked[0]["database"] == "default"
+
+
+def test_trino_is_followed_nowhere_else() -> None:
+    with serving(Trino(SYSTEMS["trino"].answer, elsewhere="http://169.254.169.254")) as wire:
+        SYSTEMS["trino"].source(wire.port, "s3cret").check()
+    assert {headers["x-trino-catalog"] for headers in wire.headers} == {"hive"}
+
+
+def test_snowflake_is_let_in_by_a_key() -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    text = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    pair = {"account": "myorg-acct", "username": "etl", "database": "SHOP", "privateKey": text, "warehouse": "WH"}
+    address = dataclasses.replace(SnowflakeAddress.of(pair), host="127.0.0.1")
+    with serving(Snowflake(SYSTEMS["snowflake"].answer)) as wire:
+        driver = SnowflakeDriver(address, ("127.0.0.1",), protocol="http", port=wire.port)
+        SqlSource(driver, SnowflakeDialect()).check()
+    token = wire.logins[0]["TOKEN"]
+    claims = jwt.decode(token, RSAKey.import_key(text), algorithms=["RS256"]).claims
+    assert str(claims["sub"]) == "MYORG-ACCT.ETL"
+
+
+AUTH: list[tuple[str, dict[str, Any], str]] = [
+    ("microsoft-sql-server", {"connectionString": "Server=db.example.org;Database=a;UID=b;PWD=c"}, "db.example.org"),
+    ("azure-synapse-analytics", {"connectionString": "Server=x.sql.azuresynapse.net;Database=a;UID=b;PWD=c"}, "x.sql.azuresynapse.net"),  # noqa: E501
+    ("snowflake", {"connectionString": "jdbc:snowflake://ab12.snowflakecomputing.com/?user=a&password=b&db=c&warehouse=d"}, "ab12.snowflakecomputing.com"),  # noqa: E501
+    ("azure-databricks", {"domain": "adb-1.2.azuredatabricks.net", "clusterId": "0131-100000-a", "accessToken": "t", "database": "d"}, "adb-1.2.azuredatabricks.net"),  # noqa: E501
+    ("clickhouse", {"host": "ch.example.org", "username": "u"}, "ch.example.org"),
+    ("trino", {"host": "trino.example.org", "username": "u", "catalog": "c"}, "trino.example.org"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "params", "host"), AUTH, ids=[name for name, _, _ in AUTH])
+def test_every_spec_judges_its_host_before_it_is_reached(
+    name: str, params: dict[str, Any], host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])  # no name is known
+    (spec,) = [spec for spec in connection_specs() if spec.name == name]
+    assert (spec.runnable, spec.verified, spec.filters_rows) == (True, "interface", True)
+    closed = Settings(allowed_hosts="other.example.org")  # type: ignore[arg-type] # as the environment has it
+    with pytest.raises(HostNotAllowed, match=re.escape(host)):
+        open_source(spec.id, params, closed, Tenancy("ORG", shared=False))
+    source = open_source(spec.id, params, Settings(), Tenancy("ORG", shared=False))
+    source.validate(Selection({"tableName": "a.b"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "extra"),
+    [
+        ("sqlserver", "headgate.sources.sql.sqlserver.driver.mssql_python", "sqlserver"),
+        ("snowflake", "headgate.sources.sql.snowflake.driver.snowflake", "snowflake"),
+        ("databricks", "headgate.sources.sql.databricks.driver.sql", "databricks"),
+    ],
+)
+def test_an_extra_that_is_not_installed(name: str, place: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place, None)
+    with pytest.raises(MissingExtra, match=re.escape(f"pip install 'headgate[{extra}]'")):
+        SYSTEMS[name].source(1, "s3cret").check()
+
+
+def test_a_port_where_nothing_listens(system: System) -> None:
+    began = time.monotonic()
+    with pytest.raises(SourceUnreachable) as caught:
+        system.source(closed_port(), "s3cret").check()
+    assert "s3cret" not in caught.value.detail
+    assert time.monotonic() - began < 15  # the contract's ten seconds, on a machine that is busy
+
+
+def test_a_type_that_the_lake_cannot_hold_is_refused_by_name(system: System) -> None:
+    odd = {"sqlserver": "geography", "databricks": "void", "snowflake": "GEOGRAPHY", "trino": "hyperloglog"}
+    declared = odd.get(system.name, "AggregateFunction(sum, UInt8)")
+
+    def answer(statement: str) -> pa.Table:
+        for part, table in system.catalogue([("where", declared), ("at", system.delta)]).items():
+            if part in statement:
+                return table
+        return system.answer(statement)
+
+    with serving(system.wire(answer)) as wire:
+        source = system.source(wire.port, "s3cret")
+        with pytest.raises(UnsupportedType, match="'where'"):
+            source.describe(selection(system))
+        assert list(source.preview(selection(system), 0).unsupported) == ["where"]
+
+
+def test_a_read_is_cancelled_where_it_waits(system: System) -> None:
+    waiting, over = threading.Event(), threading.Event()
+    served: list[Wire] = []
+
+    def answer(statement: str) -> pa.Table:
+        if system.data in statement and "at" in statement:
+            waiting.set()
+            over.wait(20)
+            if served[0].cancelled.is_set():
+                raise system.busy
+        return system.answer(statement)
+
+    with serving(system.wire(answer)) as wire:
+        served.append(wire)
+        source = system.source(wire.port, "s3cret")
+        with source.plan(selection(system, columns=only("at")), DAY, DeltaColumn("at"), parallel=1) as reading:
+            connection = dataplane.connect()
+            source.prepare(connection, reading, reading.splits[0])
+            failed: list[Exception] = []
+
+            def run() -> None:
+                try:
+                    connection.execute(reading.splits[0].relation).fetchall()
+                except duckdb.Error as error:
+                    failed.append(error)
+
+            thread = threading.Thread(target=run)
+            thread.start()
+            assert waiting.wait(10)
+            try:
+                for _ in range(50):  # a statement that the driver has not yet a name for cannot be stopped
+                    source.interrupt(reading)
+                    if wire.cancelled.wait(0.1):
+                        break
+            finally:
+                over.set()
+                thread.join(20)
+                connection.close()
+        assert wire.cancelled.is_set()
+        assert failed
