@@ -28,6 +28,7 @@ _FACTORIES: Mapping[str, str] = {
     "trino": "headgate.sources.sql.trino:open_trino",
     "local-files": "headgate.sources.files:open_local_files",
     "ftp": "headgate.sources.files:open_ftp",
+    "hdfs": "headgate.sources.files:open_hdfs",
     "sftp": "headgate.sources.files:open_sftp",
     "amazon-s3": "headgate.sources.files.clouds:open_amazon",
     "azure-blob": "headgate.sources.files.clouds:open_azure",

@@ -8,7 +8,7 @@ from headgate.sources.files.copies import Scratch
 from headgate.sources.files.source import Files
 from headgate.sources.files.stores.local import LocalStore
 
-__all__ = ["Files", "Scratch", "open_ftp", "open_local_files", "open_sftp"]
+__all__ = ["Files", "Scratch", "open_ftp", "open_hdfs", "open_local_files", "open_sftp"]
 
 
 def open_local_files(auth_params: Mapping[str, Any], context: Context) -> Files:
@@ -21,6 +21,13 @@ def open_ftp(auth_params: Mapping[str, Any], context: Context) -> Files:
     from headgate.sources.files.stores.ftp import ftp
 
     return Files(ftp(auth_params, context.outbound), Scratch.of(context.settings))
+
+
+def open_hdfs(auth_params: Mapping[str, Any], context: Context) -> Files:
+    """The source of the spec `hdfs`."""
+    from headgate.sources.files.stores.hdfs import hdfs
+
+    return Files(hdfs(auth_params, context.outbound), Scratch.of(context.settings))
 
 
 def open_sftp(auth_params: Mapping[str, Any], context: Context) -> Files:
