@@ -15,6 +15,7 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import duckdb
 import psycopg
@@ -26,7 +27,17 @@ from headgate.sources import Selection, Source, connection_specs, open_source
 from tests.emulators import ACCOUNT_KEY, Bucket
 from tests.file_servers import PASSWORD, USER
 
-__all__ = ["BucketKit", "DuckdbKit", "FolderKit", "PostgresKit", "ServerKit", "SqliteKit", "opened", "unused_port"]
+__all__ = [
+    "AlchemyKit",
+    "BucketKit",
+    "DuckdbKit",
+    "FolderKit",
+    "PostgresKit",
+    "ServerKit",
+    "SqliteKit",
+    "opened",
+    "unused_port",
+]
 
 
 def opened(spec: str, auth: Mapping[str, Any], folder: Path) -> Source:
@@ -89,6 +100,20 @@ class PostgresKit:
             places = sql.SQL(", ").join([sql.Placeholder()] * len(columns))
             cursor.executemany(sql.SQL("INSERT INTO {} VALUES ({})").format(table, places), rows)
         return Selection({"tableName": name})
+
+
+class AlchemyKit(PostgresKit):
+    """The same database, by SQLAlchemy."""
+
+    def open(self) -> Source:
+        parts = urlsplit(self._address)
+        return opened(
+            "sqlalchemy", {"url": f"postgresql+psycopg://{parts.username}@{parts.path}?{parts.query}"}, self._folder
+        )
+
+    def broken(self) -> Source:
+        address = f"postgresql+psycopg://u:{self.secrets[0]}@127.0.0.1:{unused_port()}/d"
+        return opened("sqlalchemy", {"url": address}, self._folder)
 
 
 class SqliteKit:

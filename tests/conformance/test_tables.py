@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from headgate.testing.source_suite import TableKit, TableSuite
-from tests.conformance.kits import DuckdbKit, PostgresKit, SqliteKit
+from tests.conformance.kits import AlchemyKit, DuckdbKit, PostgresKit, SqliteKit
 
 
 class TestPostgres(TableSuite):
@@ -14,6 +14,14 @@ class TestPostgres(TableSuite):
     @pytest.fixture
     def kit(self, database: str, tmp_path: Path) -> TableKit:
         return PostgresKit(database, tmp_path)
+
+
+class TestSqlalchemy(TableSuite):
+    spec = "sqlalchemy"
+
+    @pytest.fixture
+    def kit(self, database: str, tmp_path: Path) -> TableKit:
+        return AlchemyKit(database, tmp_path)
 
 
 class TestSqlite(TableSuite):

@@ -71,6 +71,7 @@ OUR_OWN = {
     "local-files",
     "merkury-identity-resolution",
     "pathfactory",
+    "sqlalchemy",
     "sqlite",
     "trino",
 }

@@ -26,6 +26,7 @@ _FACTORIES: Mapping[str, str] = {
     "azure-databricks": "headgate.sources.sql.databricks:open_databricks",
     "clickhouse": "headgate.sources.sql.clickhouse:open_clickhouse",
     "trino": "headgate.sources.sql.trino:open_trino",
+    "sqlalchemy": "headgate.sources.sql.alchemy:open_sqlalchemy",
     "local-files": "headgate.sources.files:open_local_files",
     "ftp": "headgate.sources.files:open_ftp",
     "hdfs": "headgate.sources.files:open_hdfs",

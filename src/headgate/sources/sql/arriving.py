@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from headgate.errors import HeadgateError, UnholdableValue
+from headgate.errors import HeadgateError, SourceUnreachable, UnholdableValue
 from headgate.sources.sql.driver import Driver, Session
 
 __all__ = ["Arrivals", "Arriving", "conformed"]
@@ -43,6 +43,7 @@ class Arrivals:
         self._translate = translate
         self._open: dict[str, dict[str, Session]] = {}  # by reading, then by query
         self._failures: dict[str, tuple[str, HeadgateError]] = {}  # by query: its reading, and what went wrong
+        self._stopped: set[str] = set()  # readings
         self._lock = threading.Lock()
 
     def batches(self, token: str, query: str, schema: pa.Schema, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -54,7 +55,9 @@ class Arrivals:
                 with self._lock:
                     self._open.setdefault(token, {})[id_] = session
                 for batch in session.batches(query, schema):
+                    self._check(token)
                     yield conformed(batch, schema, names)
+                self._check(token)  # a driver that is stopped may end as if that were all
             finally:
                 with self._lock:
                     self._open.get(token, {}).pop(id_, None)
@@ -73,6 +76,7 @@ class Arrivals:
     def cancel(self, token: str) -> None:
         """Have the system stop answering the queries of a reading."""
         with self._lock:
+            self._stopped.add(token)
             sessions = list(self._open.get(token, {}).values())
         for session in sessions:
             session.cancel()
@@ -83,6 +87,10 @@ class Arrivals:
         with self._lock:
             self._open.pop(token, None)
             self._failures = {id_: kept for id_, kept in self._failures.items() if kept[0] != token}
+
+    def _check(self, token: str) -> None:
+        if token in self._stopped:
+            raise SourceUnreachable("The read was stopped.")
 
 
 def conformed(batch: pa.RecordBatch, schema: pa.Schema, names: Sequence[str]) -> pa.RecordBatch:

@@ -29,6 +29,7 @@ class CatalogueColumn:
     """A column as the system's catalogue describes it.
 
     `type` is its type's own word, in lower case and without numbers; `declared` all of it, as a person writes it.
+    `about` is what else a dialect found out, for itself.
     """
 
     name: str
@@ -38,6 +39,7 @@ class CatalogueColumn:
     precision: int | None = None
     scale: int | None = None
     length: int | None = None
+    about: object = None
 
 
 @dataclass(frozen=True, slots=True)
