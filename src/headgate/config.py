@@ -159,6 +159,18 @@ class Settings(BaseSettings):
         "stands for the organisation's id. Default: the working directory and the data folder while there is one "
         "organisation, none when there are several.",
     )
+    landing_zone: Path | None = Field(
+        default=None,
+        description="Folder that the Data Landing Zone of every sandbox lies in. Default: landing in the data folder.",
+    )
+    landing_zone_url: str = Field(
+        default="",
+        description="Where others reach that folder, such as sftp://files.example.com/drop; those who ask for the "
+        "credentials of a zone are told. Default: its path on this machine while there is one organisation.",
+    )
+    landing_zone_days: int = Field(
+        default=0, ge=0, description="Days that files stay in a landing zone before a worker deletes them; 0: always."
+    )
     scratch: Path | None = Field(
         default=None,
         description="Folder for copies of files that are elsewhere or packed, while a run reads them. Default: scratch "
@@ -308,7 +320,7 @@ class Settings(BaseSettings):
     def private(self) -> tuple[Path, ...]:
         """The service's own files, and those that hold secrets: no source may read them wherever the roots are."""
         own = [self.data.resolve() / name for name in ("keys", "warehouse", "service.json")]
-        own.append(self.scratch_folder)
+        own += [self.scratch_folder, self.landing_folder]
         if self.metadata.startswith("sqlite"):
             database = Path(self.metadata.partition("///")[2].partition("?")[0]).resolve()
             own += [database.with_name(database.name + end) for end in ("", "-wal", "-shm", "-journal")]
@@ -330,6 +342,11 @@ class Settings(BaseSettings):
     def warehouse(self) -> Path:
         """Folder that holds the lake tables and their catalog."""
         return self.data.resolve() / "warehouse"
+
+    @property
+    def landing_folder(self) -> Path:
+        """Folder of the landing zones."""
+        return (self.landing_zone or self.data / "landing").expanduser().resolve()
 
     @property
     def scratch_folder(self) -> Path:

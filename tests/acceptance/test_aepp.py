@@ -4,7 +4,9 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import aepp
 import pytest
@@ -276,15 +278,27 @@ def test_what_is_listed_and_does_not_run_is_made_and_told(walk: Walk) -> None:
     ):
         assert set(made) == {"id", "etag"}, made
     assert flows.getExportableDatasets("10440537-2a7b-4583-ac39-ed38d4b848e8") == flows.getExportableDatasetsDLZ() == []
-    assert flows.exploreLandingZone()["type"].endswith("CONNECTOR-1385-400")
     refused = flows.createFlowStreaming(
         name="events", source_connection_id=stream, target_connection_id=walk.target, datasetId=walk.dataset
     )
     assert refused["flow"]["type"].endswith("CONNECTOR-1385-400")
-    assert flows.getLandingZoneContainer()["status"] == 404
     assert (
         flows.getUPSFlow(datasetId=walk.dataset) == flows.getUISFlow(datasetId=walk.dataset) == {"error": "not found"}
     )
+
+
+def test_the_landing_zone(walk: Walk) -> None:
+    flows = walk.flows
+    name = flows.getLandingZoneContainerName()
+    assert flows.getLandingZoneContainer()["containerName"] == flows.getLandingZoneStorageName() == name
+    assert flows.getLandingZoneContainerTTL() == flows.getLandingZoneStorageTTL() == 0
+    assert flows.getLandingZoneStorageAccountName() == flows.getLandingZoneNamespace()
+    assert flows.getLandingZoneSASToken() == ""
+    assert flows.exploreLandingZone() == []
+    folder = Path(unquote(flows.getLandingZoneSASUri().removeprefix("file://")))
+    (folder / "orders.csv").write_text("id,note\n1,dropped\n")
+    assert [entry["name"] for entry in flows.exploreLandingZone()] == ["orders.csv"]
+    assert flows.getLandingZoneContent(file="orders.csv")["data"] == [{"id": 1, "note": "dropped"}]
 
 
 def test_the_flow_manager(walk: Walk) -> None:

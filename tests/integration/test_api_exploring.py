@@ -22,6 +22,7 @@ from tests.integration.face import DATALAKE, LOCAL_FILES, NOBODY, POSTGRESQL, SQ
 from tests.unit.test_row_filter import call, field, literal, pql
 
 LANDING_ZONE = "26f526f2-58f4-4712-961d-e41bf1ccc0e8"
+UPLOAD = "1f87a31a-fa4c-5419-ac45-137946d004de"
 HOSTILE = ['a"; drop table x;--', "100%", "🐘 emoji", "b.c", "UPPER", "it's", "x" * 63, " ", "{0}:n", "new\nline"]
 
 Json = Any
@@ -456,8 +457,8 @@ def test_the_files_of_the_service_itself_are_not_shown(face: Face) -> None:
 def test_specs_that_cannot_be_explored_say_why(face: Face) -> None:
     message = refused(face.get(f"/connectionSpecs/{POSTGRESQL}/explore?objectType=root"), 400, "CONNECTOR-1372-400")
     assert "connection" in message
-    message = refused(face.get(f"/connectionSpecs/{LANDING_ZONE}/explore?objectType=root"), 400, "CONNECTOR-1385-400")
-    assert "Data Landing Zone" in message
+    message = refused(face.get(f"/connectionSpecs/{UPLOAD}/explore?objectType=root"), 400, "CONNECTOR-1385-400")
+    assert "Local file upload" in message
     refused(face.get(f"/connectionSpecs/{DATALAKE}/explore?objectType=root"), 400, "CONNECTOR-1305-400")
 
 

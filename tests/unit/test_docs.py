@@ -19,6 +19,7 @@ BASES = (  # of the services whose addresses docs/reference/api.md gives without
     "/data/foundation/import",
     "/data/foundation/export",
     "/data/foundation/schemaregistry",
+    "/data/foundation/connectors",
     "/data/foundation/conversion",
     "/data/foundation/sandbox-management",
     "/data/foundation/access-control",

@@ -19,6 +19,7 @@ from headgate.api import (
     health,
     ims,
     insights,
+    landing_zones,
     registry,
     resources,
     runs,
@@ -34,6 +35,7 @@ from headgate.errors import HeadgateError
 from headgate.model.addresses import (
     ACCESS,
     CATALOG,
+    CONNECTORS,
     CONVERSION,
     EXPORT,
     FLOW_SERVICE,
@@ -63,6 +65,7 @@ _ROUTERS = {
     REGISTRY: (registry.router,),
     SANDBOXES: (sandboxes.router,),
     ACCESS: (access.router,),
+    CONNECTORS: (landing_zones.router,),
     CONVERSION: (conversion.router,),
 }
 

@@ -259,6 +259,10 @@ ANSWERS: dict[str, Schema] = {
             "GET /acl/reference": object_of("permissions resource-types", permissions=MAP),
             "POST /acl/effective-policies": object_of("policies", policies=MAP),
         },
+        addresses.CONNECTORS: {
+            "GET /landingzone": object_of("dlzProvider containerName containerTTL", containerTTL=TEXT),
+            "GET /landingzone/credentials": object_of("containerName SASUri", SASUri=TEXT, SASToken=TEXT),
+        },
         addresses.INSIGHTS: {"POST /metrics": object_of("metricResponses", metricResponses=list_of(MAP))},
     }.items()
     for route, shape in group.items()

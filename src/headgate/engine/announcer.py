@@ -105,7 +105,7 @@ class Announcer:
         if not kept:
             raise ReceiverFailed("The webhook was deleted.")
         body = json.dumps(delivery.payload, separators=(",", ":")).encode()
-        shared = self._store.tenants.tenancy(delivery.scope.org_id).shared
+        shared = self._store.tenants.tenancy(delivery.scope).shared
         receivers = Receivers(Outbound(self._settings, shared=shared), self._settings.webhook_timeout)
         status = receivers.post(claimed.url, body, signed(kept["secret"], delivery.event_id, int(time.time()), body))
         faults.point("webhook.after_send")

@@ -144,7 +144,7 @@ class Attempt:
     def _open_source(self, frozen: dict[str, Any]) -> Source:
         scoped = self._store.scoped(self.run.scope)
         secret = scoped.secret(frozen["connectionId"]) if frozen["connectionId"] else {}
-        tenancy = self._store.tenants.tenancy(self.run.scope.org_id)
+        tenancy = self._store.tenants.tenancy(self.run.scope)
         return open_source(frozen["specId"], secret, self._settings, tenancy)
 
     def _table(self, identifier: tuple[str, ...], landing: Landing) -> LakeTable | None:

@@ -6,7 +6,7 @@ import time
 from headgate.config import Settings
 from headgate.errors import HeadgateError
 from headgate.model.runs import Run, RunState
-from headgate.sources import sweep_copies
+from headgate.sources import sweep_copies, sweep_landing_zones
 from headgate.store import Store
 from headgate.targets import Lake, Leftovers
 from headgate.telemetry import emit
@@ -30,6 +30,7 @@ class Upkeep:
         self._grace = settings.read_grace
         self._lease = settings.lease
         self._look_at = 0.0  # when to look for runs that ended untidily, by the monotonic clock
+        self._zones_at = 0.0  # when to look for files that were in a landing zone for long enough
         self._pause = min(_PAUSE, self._grace)
         self._due: dict[tuple[str, ...], float] = {}
         self._tables: dict[tuple[str, ...], Leftovers] = {}
@@ -56,6 +57,10 @@ class Upkeep:
             if time.monotonic() >= self._look_at:
                 self._look_at = time.monotonic() + self._lease
                 self._tidy_runs()
+            if time.monotonic() >= self._zones_at:
+                self._zones_at = time.monotonic() + _PAUSE
+                if files := sweep_landing_zones(self._settings):
+                    emit("landing_zones.tidied", files=files)
             with self._lock:
                 due = [identifier for identifier, moment in self._due.items() if moment <= time.monotonic()]
                 for identifier in due:

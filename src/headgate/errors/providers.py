@@ -46,6 +46,7 @@ __all__ = [
     "IdMissing",
     "IntervalMissing",
     "IntervalTooSmall",
+    "LandingZoneClosed",
     "LimitTooSmall",
     "ModeNotAllowed",
     "NoColumns",
@@ -461,3 +462,9 @@ class BackfillTooLate(ProviderRefusal):
     """The start has passed, so `backfill` cannot be changed."""
 
     code = "CONNECTOR-1404-400"
+
+
+class LandingZoneClosed(ProviderRefusal):
+    """The operator has not said where others reach the landing zones (HEADGATE_LANDING_ZONE_URL)."""
+
+    code = "CONNECTOR-1700-400"

@@ -3,6 +3,7 @@
 __all__ = [
     "ACCESS",
     "CATALOG",
+    "CONNECTORS",
     "CONVERSION",
     "EXPORT",
     "FLOW_SERVICE",
@@ -19,6 +20,7 @@ CATALOG = "/data/foundation/catalog"
 IMPORT = "/data/foundation/import"
 EXPORT = "/data/foundation/export"
 REGISTRY = "/data/foundation/schemaregistry"
+CONNECTORS = "/data/foundation/connectors"
 CONVERSION = "/data/foundation/conversion"
 SANDBOXES = "/data/foundation/sandbox-management"
 ACCESS = "/data/foundation/access-control"

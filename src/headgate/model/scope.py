@@ -21,10 +21,14 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Tenancy:
-    """An organisation, and whether others are served beside it: then it may reach and use only what is listed."""
+    """An organisation, and whether others are served beside it: then it may reach and use only what is listed.
+
+    `sandbox` is the name of the sandbox that is acted in, which no other of the organisation's ever has.
+    """
 
     org_id: str
     shared: bool
+    sandbox: str = "prod"
 
     @property
     def folder(self) -> str:

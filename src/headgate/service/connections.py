@@ -84,7 +84,7 @@ class Connections(Collection):
         if spec.is_source and spec.runnable:
             # Nothing is reached; the source only judges its parameters and where they lead.
             with answering(spec, params or {}):
-                open_source(spec.id, params or {}, self._settings, self._store.tenants.tenancy(store.scope.org_id))
+                open_source(spec.id, params or {}, self._settings, self._store.tenants.tenancy(store.scope))
         content = _connection_content(body, ref, spec)
         secret = params if params is not None or before is None else {}
         return Content(name, content, secret=secret)
@@ -148,7 +148,7 @@ class SourceConnections(Collection):
         if spec.runnable:
             secret = store.secret(base.id) if base is not None else {}
             with answering(spec, secret):
-                tenancy = self._store.tenants.tenancy(store.scope.org_id)
+                tenancy = self._store.tenants.tenancy(store.scope)
                 source = open_source(spec.id, secret, self._settings, tenancy)
             check_selection(source, spec, secret, params, data)
 

@@ -87,7 +87,7 @@ class Exploring:
         spec = connection_spec(connection.spec.id, store)
         secret = store.secret(id_)
         try:
-            source = open_source(spec.id, secret, self._settings, self._store.tenants.tenancy(caller.scope.org_id))
+            source = open_source(spec.id, secret, self._settings, self._store.tenants.tenancy(caller.scope))
             _within(SECONDS, source.check)
         except (InvalidRequest, RunError) as error:
             return {"result": False, "reason": redact(error.detail, _secrets(spec, secret))}
@@ -159,7 +159,7 @@ class Exploring:
             raise ConnectorUnsupported(f"{spec.title} is a target; it cannot be explored.", id=spec.id)
         if spec.kind == "custom":
             raise SourceNotOnDemand(f"{spec.title} is only described; this service cannot explore it.", id=spec.id)
-        return open_source(spec.id, secret, self._settings, self._store.tenants.tenancy(caller.scope.org_id))
+        return open_source(spec.id, secret, self._settings, self._store.tenants.tenancy(caller.scope))
 
 
 def check_selection(

@@ -251,9 +251,7 @@ class Runs:
         about = flow.frozen["source"]
         secret = store.secret(about["connectionId"]) if about["connectionId"] else {}
         try:
-            source = open_source(
-                about["specId"], secret, self._settings, self._store.tenants.tenancy(store.scope.org_id)
-            )
+            source = open_source(about["specId"], secret, self._settings, self._store.tenants.tenancy(store.scope))
             relation = source.describe(Selection(about["params"], about["data"]))
             reason = source.delta_error(relation, delta)
         except SourceError as error:

@@ -14,6 +14,7 @@ from headgate.service.exploring import Exploring
 from headgate.service.flows import Flows
 from headgate.service.identity import Identity
 from headgate.service.insights import Insights
+from headgate.service.landing_zones import LandingZones
 from headgate.service.limits import Limits
 from headgate.service.mapping_sets import MappingSets
 from headgate.service.paging import Listings
@@ -56,6 +57,7 @@ class Service:
         self.data_access = DataAccess(store, self._lake)
         self.insights = Insights(store)
         self.exploring = Exploring(store, settings)
+        self.landing_zones = LandingZones(settings, store)
         self.schema_import = SchemaImport(self.registry, self.mapping_sets, self.exploring)
         self.sandboxes = Sandboxes(store, self._lake)
 

@@ -87,7 +87,7 @@ class Webhooks(Collection):
         raise ModeNotAllowed("Webhooks have no drafts.")
 
     def _receivers(self, store: ScopedStore) -> Receivers:
-        shared = self._store.tenants.tenancy(store.scope.org_id).shared
+        shared = self._store.tenants.tenancy(store.scope).shared
         return Receivers(Outbound(self._settings, shared=shared), self._settings.webhook_timeout)
 
 

@@ -17,7 +17,7 @@ from headgate.sources.interface import (
     Split,
 )
 from headgate.sources.references import is_reference
-from headgate.sources.registry import open_source, sweep_copies
+from headgate.sources.registry import open_source, sweep_copies, sweep_landing_zones
 from headgate.sources.specs import ConnectionSpec, FlowSpec, connection_specs, flow_specs
 
 __all__ = [
@@ -37,4 +37,5 @@ __all__ = [
     "is_reference",
     "open_source",
     "sweep_copies",
+    "sweep_landing_zones",
 ]

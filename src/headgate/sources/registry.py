@@ -12,7 +12,7 @@ from headgate.sources.interface import Source
 from headgate.sources.references import resolved
 from headgate.sources.specs import connection_specs
 
-__all__ = ["open_source", "sweep_copies"]
+__all__ = ["open_source", "sweep_copies", "sweep_landing_zones"]
 
 # By the name of the spec, where the factory is. It is imported when it is needed, so that a source costs nothing to
 # those who use another.
@@ -28,6 +28,7 @@ _FACTORIES: Mapping[str, str] = {
     "trino": "headgate.sources.sql.trino:open_trino",
     "sqlalchemy": "headgate.sources.sql.alchemy:open_sqlalchemy",
     "local-files": "headgate.sources.files:open_local_files",
+    "landing-zone": "headgate.sources.files.landing_zone:open_landing_zone",
     "ftp": "headgate.sources.files:open_ftp",
     "hdfs": "headgate.sources.files:open_hdfs",
     "sftp": "headgate.sources.files:open_sftp",
@@ -67,3 +68,12 @@ def sweep_copies(settings: Settings) -> int:
     from headgate.sources.files import Scratch
 
     return Scratch.of(settings).sweep()
+
+
+def sweep_landing_zones(settings: Settings) -> int:
+    """Delete the files of landing zones that have been there for as many days as the settings say; how many."""
+    if not settings.landing_zone_days:
+        return 0
+    from headgate.sources.files.landing_zone import sweep
+
+    return sweep(settings.landing_folder, settings.landing_zone_days)

@@ -69,11 +69,12 @@ class Tenants:
             rows = connection.execute(sa.select(table).order_by(table.c.created_at, table.c.id)).all()
         return tuple(Org(row.id, row.name) for row in rows)
 
-    def tenancy(self, org_id: str) -> Tenancy:
-        """What `open_source()` must know of the organisation that it opens a source for."""
-        others = sa.select(tables.orgs.c.id).where(tables.orgs.c.id != org_id).limit(1)
+    def tenancy(self, scope: Scope) -> Tenancy:
+        """What `open_source()` must know of the organisation and sandbox that it opens a source for."""
+        others = sa.select(tables.orgs.c.id).where(tables.orgs.c.id != scope.org_id).limit(1)
         with self._transactions.read() as connection:
-            return Tenancy(org_id, shared=connection.execute(others).first() is not None)
+            shared = connection.execute(others).first() is not None
+        return Tenancy(scope.org_id, shared, scope.sandbox_name)
 
     # -- sandboxes -------------------------------------------------------------------------------
 
