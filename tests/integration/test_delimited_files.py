@@ -391,3 +391,21 @@ def test_a_gzip_bomb_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(b"a\n" + b"1\n" * (5 << 20)))
     with pytest.raises(SourceError, match=r"bomb\.csv\.gz has \d+ bytes and unpacks to more than \d+"):
         land(tmp_path)
+
+
+def test_types_that_the_first_rows_suggest_are_asked_of_all(tmp_path: Path) -> None:
+    late = {"long": "1.5", "day": "2024-01-01T10:00:00", "text": "", "none": "7", "word": "1", "never": ""}
+    first = {"long": "1", "day": "2024-01-01", "text": "1", "none": "", "word": "a", "never": ""}
+    lines = [",".join(late), *[",".join(first.values())] * 3000, ",".join(late.values()), "x,,007,,b,"]
+    (tmp_path / "a.csv").write_text("\n".join(lines[:-1]) + "\n")
+    assert land(tmp_path, "a.csv").types == {
+        "long": "double",
+        "day": "string",
+        "text": "long",
+        "none": "long",
+        "word": "string",
+        "never": "string",
+    }
+    (tmp_path / "a.csv").write_text("\n".join(lines) + "\n")
+    types = land(tmp_path, "a.csv").types
+    assert (types["long"], types["text"], types["none"]) == ("string", "string", "long")

@@ -33,7 +33,8 @@ _SAMPLED_ROWS = 20_000
 _CHUNK = 1024 * 1024
 _MOST_RATIO = 200  # what real data packs to stays well below
 _MOST_BYTES = 1 << 30
-_TESTED_AT_ONCE = 25
+_FIRST_ROWS = 1000
+_TESTS_AT_ONCE = 150
 _LONGEST_HEADER = 4 * 1024 * 1024
 
 Header = tuple[str, ...]
@@ -160,14 +161,15 @@ def inspect(
     files: Sequence[FileRef],
     dialect: Dialect,
     declared: Mapping[str, TextType],
+    held: Mapping[str, TextType] | None = None,
     *,
     glance: bool = False,
     rejecting: bool = False,
 ) -> Layout:
-    """What `files` hold: columns by their headers, types as declared or else as all their values allow.
+    """What `files` hold: columns by their headers, types as declared, or `held`, or else as all their values allow.
 
-    Above 64 MB in all, or at a `glance`, types are found in a sample. Raises SourceError naming the file and line,
-    or column.
+    Above 64 MB in all, or at a `glance`, types are found in a sample; none is looked at when all are known. Raises
+    SourceError naming the file and line, or column.
     """
     for file in files if not glance else ():
         check_gzip(file, dialect.gzip)
@@ -189,13 +191,12 @@ def inspect(
             f"{first} has no column {min(missing)!r}, which `params.columns` declares.", path=first
         )
 
+    declared = {**{name: type_ for name, type_ in (held or {}).items() if name in names}, **declared}
     full = [file for file in files if file.path in headers]
     unknown = [name for name in names if name not in declared]
     whole = not glance and sum(file.size for file in full) <= _SCANNED_WHOLE
-    samples = list(_samples(full, headers, dialect, whole))
-    types = dict(declared)
-    for at in range(0, len(unknown), _TESTED_AT_ONCE):
-        types |= _found_types(connection, samples, unknown[at : at + _TESTED_AT_ONCE])
+    samples = list(_samples(full, headers, dialect, whole)) if unknown else []
+    types = {**declared, **_found_types(connection, samples, unknown)}
     proven = {name for name in unknown if whole}
     selected = {header: dialect.selected(header, names, types, proven, rejecting) for header in set(headers.values())}
     return Layout(
@@ -234,25 +235,50 @@ def _bounded(lines: Iterator[str]) -> Iterator[str]:
 def _found_types(
     connection: duckdb.DuckDBPyConnection, samples: Sequence[tuple[Header, str]], names: Sequence[str]
 ) -> dict[str, TextType]:
-    """The first type of FOUND that every value of a column fits; STRING where none does, or no value is."""
+    """The first type of FOUND that every value of a column fits; STRING where none does, or no value is.
+
+    All are asked of the first rows; of all rows then the first one that those fit, and the others where that fails.
+    """
+    heads = [(header, f"(FROM {source} LIMIT {_FIRST_ROWS})") for header, source in samples]
+    likely = _fitting(connection, heads, dict.fromkeys(names, FOUND))
+    found = _fitting(
+        connection, samples, {name: FOUND if types is None else types[:1] for name, types in likely.items()}
+    )
+    others = {name: (likely[name] or ())[1:] for name, types in found.items() if types == ()}
+    found |= _fitting(connection, samples, others)
+    return {name: next(iter(types or ()), STRING) for name, types in found.items()}
+
+
+def _fitting(
+    connection: duckdb.DuckDBPyConnection,
+    samples: Sequence[tuple[Header, str]],
+    asked: Mapping[str, tuple[TextType, ...]],
+) -> dict[str, tuple[TextType, ...] | None]:
+    """Those of the types asked for each column that every value fits; None where no value is."""
+    names = [name for name, types in asked.items() if types]
     filled = dict.fromkeys(names, False)
-    fitting = {name: [True] * len(FOUND) for name in names}
-    for header, source in samples:
-        tests = [_tests(f"c{header.index(name)}") for name in names]
-        row = connection.execute(f"SELECT {', '.join(tests)} FROM {source}").fetchone() or ()
-        for name, at in zip(names, range(0, len(row), len(FOUND) + 1), strict=True):
-            filled[name] |= row[at]
-            fitting[name] = [a and b for a, b in zip(fitting[name], row[at + 1 :], strict=False)]
+    fitting = {name: [True] * len(types) for name, types in asked.items()}
+    step = _TESTS_AT_ONCE // max((len(types) for types in asked.values() if types), default=1)
+    for at in range(0, len(names), step):
+        some = names[at : at + step]
+        for header, source in samples:
+            tests = ", ".join(_tests(f"c{header.index(name)}", asked[name]) for name in some)
+            row = iter(connection.execute(f"SELECT {tests} FROM {source}").fetchone() or ())
+            for name in some:
+                filled[name] |= next(row)
+                fitting[name] = [next(row) and before for before in fitting[name]]
     return {
-        name: next((t for t, fits in zip(FOUND, fitting[name], strict=True) if fits and filled[name]), STRING)
-        for name in names
+        name: tuple(type_ for type_, fits in zip(types, fitting[name], strict=True) if fits)
+        if filled.get(name, True)
+        else None
+        for name, types in asked.items()
     }
 
 
-def _tests(column: str) -> str:
+def _tests(column: str, types: Sequence[TextType]) -> str:
     filled = f"FILTER (WHERE {column} IS NOT NULL)"
-    fits = (f"coalesce(bool_and({type_.fits_sql(column)}) {filled}, true)" for type_ in FOUND)
-    return f"count({column}) > 0, {', '.join(fits)}"
+    fits = (f", coalesce(bool_and({type_.fits_sql(column)}) {filled}, true)" for type_ in types)
+    return f"count({column}) > 0{''.join(fits)}"
 
 
 def _samples(

@@ -350,7 +350,8 @@ class Files:
                     return json_files.inspect(
                         connection, files, dialect.gzip, declared, glance=glance, rejecting=rejecting
                     )
-                return delimited.inspect(connection, files, dialect, declared, glance=glance, rejecting=rejecting)
+                held = {name: _FOUND[type_] for name, type_ in selection.held.items() if type_ in _FOUND}
+                return delimited.inspect(connection, files, dialect, declared, held, glance=glance, rejecting=rejecting)
             except duckdb.Error as error:
                 raise faults.translate(error) from None
 

@@ -96,7 +96,7 @@ class LocalStore:
         if stat.S_ISDIR(about.st_mode):
             return Listed(entry.name, folder=real)
         if stat.S_ISREG(about.st_mode):
-            return Listed(entry.name, _pinned(real, about))
+            return Listed(entry.name, _pinned(real, about), readable=os.access(real, os.R_OK))
         return None
 
 
