@@ -18,6 +18,9 @@ from uuid import UUID
 
 import pyarrow as pa
 
+from headgate.sources.sql.bigquery.address import Address as BigQueryAddress
+from headgate.sources.sql.bigquery.dialect import BigQueryDialect
+from headgate.sources.sql.bigquery.driver import BigQueryDriver
 from headgate.sources.sql.clickhouse.address import Address as ClickHouseAddress
 from headgate.sources.sql.clickhouse.dialect import ClickHouseDialect
 from headgate.sources.sql.clickhouse.driver import ClickHouseDriver
@@ -36,13 +39,14 @@ from headgate.sources.sql.trino.dialect import TrinoDialect
 from headgate.sources.sql.trino.driver import TrinoDriver
 from tests.emulators import absent
 from tests.wire import Refusal, Wire
+from tests.wire.bigquery import BigQuery
 from tests.wire.clickhouse import ClickHouse
 from tests.wire.databricks import Databricks
 from tests.wire.snowflake import Snowflake
 from tests.wire.tds import Tds
 from tests.wire.trino import Trino
 
-__all__ = ["START", "SYSTEMS", "System", "Typed"]
+__all__ = ["BIGQUERY", "END", "START", "SYSTEMS", "System", "Typed"]
 
 START = datetime(2024, 2, 29, tzinfo=UTC)
 END = datetime(2024, 3, 1, tzinfo=UTC)
@@ -72,6 +76,7 @@ class System:
     `delta` is the type of the delta column `at`, whose values are sent by `moment`. `fine` is what it sends for a time
     that is finer than the lake's, by column type. `where` is the window's condition; `settings` are statements that a
     session begins with, `unknown` those about the catalogue that fail for what is not there.
+    `cancels` says whether the server is told that a statement is not wanted any more.
     """
 
     name: str
@@ -93,6 +98,7 @@ class System:
     busy: Refusal = field(default_factory=lambda: Refusal("", ""))
     settings: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    cancels: bool = True
 
     @property
     def columns(self) -> list[tuple[str, str]]:
@@ -477,6 +483,66 @@ DATABRICKS = System(
 )  # fmt: skip
 
 
+# -- BigQuery
+
+
+def _bigquery_catalogue(columns: Sequence[tuple[str, str]]) -> Mapping[str, pa.Table]:
+    count = len(columns)
+    table = pa.table({"n": [n for n, _ in columns], "t": [t for _, t in columns], "y": ["YES"] * count})
+    return {
+        "`shop`.INFORMATION_SCHEMA.COLUMNS WHERE table_name = 'Orders'": table,
+        "`shop`.INFORMATION_SCHEMA.COLUMNS": table.slice(0, 0),
+        "`shop`.INFORMATION_SCHEMA.TABLES": pa.table({"n": ["Orders", "odd.name"]}),
+    }
+
+
+def _bigquery(port: int, password: str) -> SqlSource:  # the driver knows the port from its environment
+    consent = {"project": "my-project", "clientId": "id", "clientSecret": "c0nsent", "refreshToken": password}
+    return SqlSource(BigQueryDriver(BigQueryAddress.of(consent)), BigQueryDialect())
+
+
+BIGQUERY = System(
+    name="bigquery",
+    sqlglot="bigquery",
+    wire=BigQuery,
+    source=_bigquery,
+    catalogue=_bigquery_catalogue,
+    types=(
+        Typed("INT64", 2**63 - 1, LONG, "long", 2**63 - 1),
+        Typed("FLOAT64", 0.1, DOUBLE, "double", 0.1),
+        Typed("BOOL", True, BOOL, "boolean", True),
+        Typed("NUMERIC", Decimal("1.000000001"), pa.decimal128(38, 9), "decimal(38,9)", Decimal("1.000000001")),
+        Typed("NUMERIC(10, 2)", Decimal("1.25"), pa.decimal128(38, 9), "decimal(10,2)", Decimal("1.25")),
+        Typed("BIGNUMERIC", str(LARGE), TEXT, "string", str(LARGE)),
+        Typed("STRING(100)", ODD, TEXT, "string", ODD),
+        Typed("BYTES", b"\0\xff", pa.binary(), "binary", b"\0\xff"),
+        Typed("DATE", date(1, 1, 1), pa.date32(), "date", date(1, 1, 1)),
+        Typed("TIME", time(10, 30, 0, 123456), pa.time64("us"), "time", time(10, 30, 0, 123456)),
+        Typed("DATETIME", MOMENT, MICROS, "timestamp", MOMENT),
+        Typed("TIMESTAMP", INSTANT, UTC_MICROS, "timestamptz", INSTANT),
+        Typed("JSON", '{"a":1}', TEXT, "string", '{"a":1}'),
+        Typed("ARRAY<STRUCT<a INT64, b STRING>>", '[{"a":1,"b":"x"}]', TEXT, "string", '[{"a":1,"b":"x"}]'),
+    ),
+    delta="TIMESTAMP",
+    travels=UTC_MICROS,
+    moment=lambda value: value,
+    where="`at` >= TIMESTAMP '2024-02-29 00:00:00.000000+00' AND `at` < TIMESTAMP '2024-03-01 00:00:00.000000+00'",
+    data="FROM `shop`.`Orders`",
+    filters={
+        "text": "`k6` = 'it\\'s 100 % \\\\ \"ż\" 🐢'",
+        "like": "`k6` LIKE '[a]%'",
+        "decimal": "`k5` = BIGNUMERIC '123456789012345678901234567890123456.78'",
+        "moment": "`k10` <= DATETIME '2024-02-29 10:00:00.003000'",
+    },
+    missing=Refusal(404, "Not found: Table my-project:shop.Orders was not found in location EU"),
+    denied=Refusal(403, "Access Denied: Table my-project:shop.Orders: User does not have permission to query it"),
+    busy=Refusal(400, "Resources exceeded during query execution: backendError"),
+    unknown=("SELECT column_name", "SELECT table_name"),
+    cancels=False,  # the driver stops waiting, and tells nobody
+)
+
+
 SYSTEMS: Mapping[str, System] = {
     system.name: system for system in (SQLSERVER, CLICKHOUSE, TRINO, SNOWFLAKE, DATABRICKS)
 }
+"""Those that a server on any port can stand for."""

@@ -23,6 +23,7 @@ _FACTORIES: Mapping[str, str] = {
     "microsoft-sql-server": "headgate.sources.sql.sqlserver:open_sqlserver",
     "azure-synapse-analytics": "headgate.sources.sql.sqlserver:open_sqlserver",
     "snowflake": "headgate.sources.sql.snowflake:open_snowflake",
+    "google-big-query": "headgate.sources.sql.bigquery:open_bigquery",
     "azure-databricks": "headgate.sources.sql.databricks:open_databricks",
     "clickhouse": "headgate.sources.sql.clickhouse:open_clickhouse",
     "trino": "headgate.sources.sql.trino:open_trino",
