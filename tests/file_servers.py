@@ -1,10 +1,16 @@
-"""SFTP and FTP servers over a folder, on loopback, for the tests."""
+"""SFTP, FTP and SMB servers over a folder, on loopback, for the tests."""
 
 import asyncio
 import datetime
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +22,32 @@ from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler, TLS_FTPHandler
 from pyftpdlib.servers import FTPServer
 
+from tests.emulators import absent
+
+_SAMBA = """
+[global]
+server role = standalone server
+smb ports = {port}
+interfaces = 127.0.0.1/8
+bind interfaces only = yes
+private dir = {own}/private
+state directory = {own}/state
+cache directory = {own}/cache
+lock directory = {own}/lock
+pid directory = {own}/run
+ncalrpc dir = {own}/run/ncalrpc
+passdb backend = smbpasswd:{own}/private/smbpasswd
+map to guest = never
+server min protocol = SMB3
+load printers = no
+printing = bsd
+disable spoolss = yes
+[files]
+path = {root}
+read only = yes
+force user = root
+valid users = nobody
+"""
 USER, PASSWORD = "reader", "s3cret-of-the-tests"
 
 
@@ -139,6 +171,51 @@ def ftp_server(root: Path, *, modern: bool = True, tls: Path | None = None, port
     finally:
         ended.set()
         thread.join(20)
+
+
+@contextmanager
+def smb_server(root: Path, folder: Path) -> Iterator[Running]:
+    """Samba with the share `files`, which is `root`, for the user nobody; what it keeps is below `folder`."""
+    program = shutil.which("smbd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        absent("Samba is not installed: apt-get install samba samba-common-bin")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    # Samba's folders are longer than a socket's address may be below pytest's own.
+    with tempfile.TemporaryDirectory(prefix="headgate-samba-") as own:
+        for kept in ("private", "state", "cache", "lock", "run"):
+            (Path(own) / kept).mkdir()
+        settings = Path(own) / "smb.conf"
+        settings.write_text(_SAMBA.format(own=own, port=port, root=root))
+        subprocess.run(
+            ["smbpasswd", "-c", settings, "-L", "-a", "-s", "nobody"],
+            input=f"{PASSWORD}\n{PASSWORD}\n",
+            text=True,
+            check=True,
+            capture_output=True,
+        )
+        with (folder / "samba.log").open("w") as log:
+            command = [program, "--foreground", "--no-process-group", "--debug-stdout", "-s", str(settings)]
+            process = subprocess.Popen(  # in a group of its own, which it ends as a whole
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+            try:
+                _await_port(port, process)
+                yield Running(port)
+            finally:
+                process.terminate()
+                process.wait(30)
+
+
+def _await_port(port: int, process: "subprocess.Popen[bytes]") -> None:
+    end = time.monotonic() + 60
+    while True:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        assert process.poll() is None, "the server ended at once"
+        assert time.monotonic() < end, "the server did not listen in time"
+        time.sleep(0.05)
 
 
 def key_text(kind: str, passphrase: str | None = None) -> tuple[asyncssh.SSHKey, str]:

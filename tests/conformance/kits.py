@@ -34,6 +34,7 @@ __all__ = [
     "FolderKit",
     "PostgresKit",
     "ServerKit",
+    "ShareKit",
     "SqliteKit",
     "opened",
     "unused_port",
@@ -242,6 +243,22 @@ class ServerKit(FolderKit):
 
     def broken(self) -> Source:
         return opened(self._spec, {**self._auth, "password": "another-s3cret"}, self._folder)
+
+
+class ShareKit(FolderKit):
+    """The same folder, as Samba shows it at `port`."""
+
+    secrets = (PASSWORD, "another-s3cret")
+
+    def __init__(self, port: int, folder: Path) -> None:
+        super().__init__(folder)
+        self._auth = {"host": "\\\\127.0.0.1\\files", "port": port, "userId": "nobody", "password": PASSWORD}
+
+    def open(self) -> Source:
+        return opened("azure-file-storage", self._auth, self._folder)
+
+    def broken(self) -> Source:
+        return opened("azure-file-storage", {**self._auth, "password": "another-s3cret"}, self._folder)
 
 
 class BucketKit:

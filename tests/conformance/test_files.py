@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from headgate.testing.source_suite import FileKit, FileSuite
-from tests.conformance.kits import BucketKit, FolderKit, ServerKit
+from tests.conformance.kits import BucketKit, FolderKit, ServerKit, ShareKit
 from tests.emulators import blob_container, s3_bucket
-from tests.file_servers import ftp_server, sftp_server
+from tests.file_servers import ftp_server, sftp_server, smb_server
 
 
 class TestLocalFiles(FileSuite):
@@ -52,3 +52,15 @@ class TestAzureBlob(FileSuite):
     @pytest.fixture
     def kit(self, azure_address: str, tmp_path: Path) -> FileKit:
         return BucketKit(self.spec, blob_container(azure_address, f"b{os.urandom(6).hex()}"), "container", tmp_path)
+
+
+class TestAzureFiles(FileSuite):
+    """By Samba: any share of SMB 3 is read alike."""
+
+    spec = "azure-file-storage"
+    names = ("with space.csv", "ünï 🚪.csv", "a#bc%20d&e+f=g.csv", "it's [1] (2).csv", "UP.CSV")
+
+    @pytest.fixture
+    def kit(self, tmp_path: Path) -> Iterator[FileKit]:
+        with smb_server(FolderKit(tmp_path).root, tmp_path) as running:
+            yield ShareKit(running.port, tmp_path)

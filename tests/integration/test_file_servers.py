@@ -31,8 +31,10 @@ from headgate.sources.files import Files, Scratch
 from headgate.sources.files.stores import Store
 from headgate.sources.files.stores.ftp import ftp
 from headgate.sources.files.stores.sftp import sftp
+from headgate.sources.files.stores.smb import smb
+from tests.conformance.kits import unused_port
 from tests.deployment import Deployment, at, multiset
-from tests.file_servers import PASSWORD, USER, Running, certificate, ftp_server, key_text, sftp_server
+from tests.file_servers import PASSWORD, USER, Running, certificate, ftp_server, key_text, sftp_server, smb_server
 from tests.local_files import land
 
 Open = Callable[..., Store]
@@ -271,6 +273,26 @@ def test_a_server_that_says_nothing_does_not_hold_a_connection_for_ever(
         for opens in (ftp, sftp):
             with pytest.raises(SourceUnreachable, match=r"did not answer|closed|banner"):
                 opens(params, _outbound(tmp_path)).check()
+
+
+def test_a_share_is_named_with_its_server(root: Path, tmp_path: Path) -> None:
+    _put(root, "in/a.csv", "n\n1\n")
+    with smb_server(root, tmp_path) as running:
+        params = {"port": running.port, "userId": "nobody", "password": PASSWORD}
+        here = {**params, "host": r"\\127.0.0.1\files\in"}
+        store = smb(here, _outbound(tmp_path))
+        assert store.address("a.csv") == f"smb://127.0.0.1:{running.port}/files/in/a.csv"
+        assert land(root, "a.csv", source=_files(store, tmp_path)).data == [(1,)]
+        for path in ("a?c", "a*", 'a"b', "a:b"):
+            with pytest.raises(SourceObjectMissing):
+                store.pin(store.address(path))
+        with pytest.raises(SourceObjectMissing, match="no share 'nowhere'"):
+            smb({**params, "host": "//127.0.0.1/nowhere"}, _outbound(tmp_path)).check()
+        for host in ("127.0.0.1", r"\\127.0.0.1", "smb://127.0.0.1/files"):
+            with pytest.raises(BadParameter, match="server and its share"):
+                smb({**params, "host": host}, _outbound(tmp_path))
+        with pytest.raises(SourceUnreachable, match="refused"):
+            smb({**here, "port": unused_port()}, _outbound(tmp_path)).check()
 
 
 def test_a_flow_reads_an_sftp_server(root: Path, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ _FACTORIES: Mapping[str, str] = {
     "local-files": "headgate.sources.files:open_local_files",
     "landing-zone": "headgate.sources.files.landing_zone:open_landing_zone",
     "ftp": "headgate.sources.files:open_ftp",
+    "azure-file-storage": "headgate.sources.files:open_smb",
     "hdfs": "headgate.sources.files:open_hdfs",
     "sftp": "headgate.sources.files:open_sftp",
     "amazon-s3": "headgate.sources.files.clouds:open_amazon",

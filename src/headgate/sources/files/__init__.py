@@ -8,7 +8,7 @@ from headgate.sources.files.copies import Scratch
 from headgate.sources.files.source import Files
 from headgate.sources.files.stores.local import LocalStore
 
-__all__ = ["Files", "Scratch", "open_ftp", "open_hdfs", "open_local_files", "open_sftp"]
+__all__ = ["Files", "Scratch", "open_ftp", "open_hdfs", "open_local_files", "open_sftp", "open_smb"]
 
 
 def open_local_files(auth_params: Mapping[str, Any], context: Context) -> Files:
@@ -35,3 +35,10 @@ def open_sftp(auth_params: Mapping[str, Any], context: Context) -> Files:
     from headgate.sources.files.stores.sftp import sftp
 
     return Files(sftp(auth_params, context.outbound), Scratch.of(context.settings))
+
+
+def open_smb(auth_params: Mapping[str, Any], context: Context) -> Files:
+    """The source of the spec `azure-file-storage`. Raises MissingExtra."""
+    from headgate.sources.files.stores.smb import smb
+
+    return Files(smb(auth_params, context.outbound), Scratch.of(context.settings))
