@@ -36,6 +36,7 @@ __all__ = [
     "ServerKit",
     "ShareKit",
     "SqliteKit",
+    "ZoneKit",
     "opened",
     "unused_port",
 ]
@@ -225,6 +226,20 @@ class FolderKit:
 
     def remove(self, path: str) -> None:
         (self.root / path).unlink()
+
+
+class ZoneKit(FolderKit):
+    """The landing zone of the one sandbox. It needs no connection, so there is none that does not work."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.root = Settings(data=folder / "data").landing_folder / "org" / "prod"
+
+    def open(self) -> Source:
+        return opened("landing-zone", {}, self._folder)
+
+    def broken(self) -> None:
+        return None
 
 
 class ServerKit(FolderKit):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headgate.testing.source_suite import FileKit, FileSuite
-from tests.conformance.kits import BucketKit, FolderKit, ServerKit, ShareKit
+from tests.conformance.kits import BucketKit, FolderKit, ServerKit, ShareKit, ZoneKit
 from tests.emulators import blob_container, s3_bucket
 from tests.file_servers import ftp_server, sftp_server, smb_server
 
@@ -18,6 +18,14 @@ class TestLocalFiles(FileSuite):
     @pytest.fixture
     def kit(self, tmp_path: Path) -> FileKit:
         return FolderKit(tmp_path)
+
+
+class TestLandingZone(FileSuite):
+    spec = "landing-zone"
+
+    @pytest.fixture
+    def kit(self, tmp_path: Path) -> FileKit:
+        return ZoneKit(tmp_path)
 
 
 class TestSftp(FileSuite):
