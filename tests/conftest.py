@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.emulators import azurite, moto
+from tests.mariadb import Mariadb, running_mariadb
 
 
 @contextmanager
@@ -50,6 +51,13 @@ def postgres() -> Iterator[str]:
 def server() -> Iterator[Any]:
     """A PostgreSQL server of one test alone, which may stop it."""
     with running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[Mariadb]:
+    """A private MariaDB server that lives as long as the test session; a test may restart it."""
+    with running_mariadb() as server:
         yield server
 
 

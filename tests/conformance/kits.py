@@ -26,12 +26,14 @@ from headgate.model.scope import Tenancy
 from headgate.sources import Selection, Source, connection_specs, open_source
 from tests.emulators import ACCOUNT_KEY, Bucket
 from tests.file_servers import PASSWORD, USER
+from tests.mariadb import SECRET, Mariadb
 
 __all__ = [
     "AlchemyKit",
     "BucketKit",
     "DuckdbKit",
     "FolderKit",
+    "MariadbKit",
     "PostgresKit",
     "ServerKit",
     "ShareKit",
@@ -47,6 +49,10 @@ def opened(spec: str, auth: Mapping[str, Any], folder: Path) -> Source:
     found = next(each for each in connection_specs() if each.name == spec)
     settings = Settings(data=folder / "data", file_roots=(folder,))
     return open_source(found.id, auth, settings, Tenancy("org", shared=False))
+
+
+def _backquoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
 
 
 def unused_port() -> int:
@@ -116,6 +122,49 @@ class AlchemyKit(PostgresKit):
     def broken(self) -> Source:
         address = f"postgresql+psycopg://u:{self.secrets[0]}@127.0.0.1:{unused_port()}/d"
         return opened("sqlalchemy", {"url": address}, self._folder)
+
+
+class MariadbKit:
+    """One database of a MariaDB server."""
+
+    types = PostgresKit.types
+    secrets = (SECRET, "s3cret-of-the-tests")
+    filters = True
+    _DECLARED: Mapping[str, str] = {
+        "boolean": "bit(1)",
+        "long": "bigint",
+        "double": "double",
+        "decimal(18,4)": "decimal(18,4)",
+        "string": "text",
+        "date": "date",
+        "timestamp": "datetime(6)",
+        "timestamptz": "timestamp(6) null",
+        "binary": "blob",
+    }
+
+    def __init__(self, server: Mariadb, folder: Path) -> None:
+        self._server = server
+        self._folder = folder
+
+    def open(self) -> Source:
+        return opened("mariadb", self._server.address, self._folder)
+
+    def broken(self) -> Source:
+        address = {"server": "127.0.0.1", "port": self._server.port, "database": "test", "username": "reader"}
+        return opened("mariadb", {**address, "password": self.secrets[1]}, self._folder)
+
+    def table(self, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> Selection:
+        table = _backquoted(name)
+        declared = ", ".join(f"{_backquoted(column)} {self._DECLARED[type_]}" for column, type_ in columns.items())
+        places = ", ".join(["%s"] * len(columns))
+        with self._server.session("test") as session:
+            session.execute(f"DROP TABLE IF EXISTS {table}")
+            session.execute(f"CREATE TABLE {table} ({declared})")
+            session.executemany(
+                f"INSERT INTO {table.replace('%', '%%')} VALUES ({places})",
+                [[v.astimezone(UTC) if isinstance(v, datetime) and v.tzinfo else v for v in row] for row in rows],
+            )
+        return Selection({"tableName": _quoted(name)})
 
 
 class SqliteKit:

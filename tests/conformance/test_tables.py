@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from headgate.testing.source_suite import TableKit, TableSuite
-from tests.conformance.kits import AlchemyKit, DuckdbKit, PostgresKit, SqliteKit
+from tests.conformance.kits import AlchemyKit, DuckdbKit, MariadbKit, PostgresKit, SqliteKit
+from tests.mariadb import Mariadb
 
 
 class TestPostgres(TableSuite):
@@ -22,6 +23,15 @@ class TestSqlalchemy(TableSuite):
     @pytest.fixture
     def kit(self, database: str, tmp_path: Path) -> TableKit:
         return AlchemyKit(database, tmp_path)
+
+
+class TestMariadb(TableSuite):
+    spec = "mariadb"
+    names = ('we"ird', "it's", "semi;colon -- /*", "Ünïcode", "select", "MiXeD", "a.b", "back`tick\\")
+
+    @pytest.fixture
+    def kit(self, mariadb: Mariadb, tmp_path: Path) -> TableKit:
+        return MariadbKit(mariadb, tmp_path)
 
 
 class TestSqlite(TableSuite):

@@ -28,6 +28,8 @@ _FACTORIES: Mapping[str, str] = {
     "clickhouse": "headgate.sources.sql.clickhouse:open_clickhouse",
     "trino": "headgate.sources.sql.trino:open_trino",
     "sqlalchemy": "headgate.sources.sql.alchemy:open_sqlalchemy",
+    "mysql": "headgate.sources.sql.mysql:open_mysql",
+    "mariadb": "headgate.sources.sql.mysql:open_mariadb",
     "local-files": "headgate.sources.files:open_local_files",
     "landing-zone": "headgate.sources.files.landing_zone:open_landing_zone",
     "ftp": "headgate.sources.files:open_ftp",

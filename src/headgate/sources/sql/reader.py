@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -190,7 +190,8 @@ class SqlSource:
 
         def stop() -> None:
             late.set()
-            session.cancel()
+            with suppress(HeadgateError, *self._driver.errors):  # it tells nobody, in a thread of its own
+                session.cancel()
 
         timer = threading.Timer(_BRIEF_SECONDS, stop)
         timer.daemon = True
