@@ -416,7 +416,6 @@ SNOWFLAKE = System(
     missing=Refusal("002003/42S02", "SQL compilation error:\nObject 'SHOP.shop.Orders' does not exist or not authorized."),  # noqa: E501
     denied=Refusal("003001/42501", "SQL access control error:\nInsufficient privileges to operate on table 'Orders'"),
     busy=Refusal("000604/57014", "SQL execution canceled"),
-    settings=("ALTER SESSION",),
 )  # fmt: skip
 
 

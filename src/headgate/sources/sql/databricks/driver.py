@@ -32,7 +32,6 @@ _DENIED = re.compile(r"INSUFFICIENT_PERMISSIONS|PERMISSION_DENIED|does not have|
 _PASSING = re.compile(
     r"TEMPORARILY_UNAVAILABLE|QUOTA|RATE_LIMIT|REQUEST_LIMIT|timed out|is (starting|stopping)|CANCELLED"
 )
-_SETTINGS = {"TIMEZONE": "UTC", "ANSI_MODE": "true", "LEGACY_TIME_PARSER_POLICY": "EXCEPTION"}
 
 
 def missing(error: Exception) -> bool:
@@ -102,7 +101,6 @@ class DatabricksDriver:
             access_token=address.token,
             catalog=address.catalog,
             schema=address.database,
-            session_configuration=_SETTINGS,
             use_cloud_fetch=False,
             enable_telemetry=False,
             _use_arrow_native_complex_types=False,

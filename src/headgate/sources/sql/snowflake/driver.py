@@ -56,11 +56,7 @@ class SnowflakeDriver:
         needed(snowflake, "Snowflake", "its ADBC driver", "snowflake")
         first_listening("Snowflake", self._address.host, self._port, self._reached)
         connection = snowflake.connect(db_kwargs=self._options(), autocommit=True)
-        session = AdbcSession(connection, _FETCHING)
-        session.rows(
-            "ALTER SESSION SET TIMEZONE = 'UTC', TIMESTAMP_TYPE_MAPPING = 'TIMESTAMP_NTZ', QUERY_TAG = 'headgate'"
-        )
-        return session
+        return AdbcSession(connection, _FETCHING)
 
     def _options(self) -> dict[str, str]:
         address, option = self._address, library("adbc_driver_snowflake").DatabaseOptions

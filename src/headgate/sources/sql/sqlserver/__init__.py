@@ -9,10 +9,20 @@ from headgate.sources.sql.sqlserver.address import Address
 from headgate.sources.sql.sqlserver.dialect import SqlServerDialect
 from headgate.sources.sql.sqlserver.driver import SqlServerDriver
 
-__all__ = ["open_sqlserver"]
+__all__ = ["open_sqlserver", "open_synapse"]
 
 
 def open_sqlserver(auth_params: Mapping[str, Any], context: Context) -> SqlSource:
-    """The source of the specs `microsoft-sql-server` and `azure-synapse-analytics`."""
+    """The source of the spec `microsoft-sql-server`."""
+    return _opened(auth_params, context, snapshot=True)
+
+
+def open_synapse(auth_params: Mapping[str, Any], context: Context) -> SqlSource:
+    """The source of the spec `azure-synapse-analytics`."""
+    return _opened(auth_params, context, snapshot=False)
+
+
+def _opened(auth_params: Mapping[str, Any], context: Context, *, snapshot: bool) -> SqlSource:
     address = Address.of(auth_params)
-    return SqlSource(SqlServerDriver(address, context.outbound.judge(address.host, address.port)), SqlServerDialect())
+    reached = context.outbound.judge(address.host, address.port)
+    return SqlSource(SqlServerDriver(address, reached, snapshot=snapshot), SqlServerDialect())

@@ -25,7 +25,7 @@ __all__ = ["SqlServerDriver"]
 mssql_python = library("mssql_python")
 
 _READS = """
-SET NOCOUNT ON; SET LOCK_TIMEOUT 60000;
+SET NOCOUNT ON;
 IF (SELECT snapshot_isolation_state FROM sys.databases WHERE database_id = DB_ID()) = 1
   SET TRANSACTION ISOLATION LEVEL SNAPSHOT;
 """
@@ -46,13 +46,14 @@ _BY_WORDS: tuple[tuple[str, type[SourceError]], ...] = (
 
 
 class SqlServerSession:
-    """One connection, in the snapshot that its database offers."""
+    """One connection; with `snapshot`, in the one that its database offers."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, *, snapshot: bool) -> None:
         self._connection = connection
         self._cursor = connection.cursor()
         self._closed = False
-        self._cursor.execute(_READS)
+        if snapshot:
+            self._cursor.execute(_READS)
 
     def rows(self, query: str) -> Sequence[Sequence[Any]]:
         """The whole answer."""
@@ -79,10 +80,10 @@ class SqlServerSession:
 
 
 class SqlServerDriver:
-    """One SQL Server, reached at the addresses that its host was judged by."""
+    """One SQL Server, reached at the addresses that its host was judged by; of Synapse there is no `snapshot`."""
 
-    def __init__(self, address: Address, reached: Sequence[str]) -> None:
-        self._address, self._reached = address, reached
+    def __init__(self, address: Address, reached: Sequence[str], *, snapshot: bool = True) -> None:
+        self._address, self._reached, self._snapshot = address, reached, snapshot
 
     @property
     def secrets(self) -> Sequence[str]:
@@ -103,7 +104,7 @@ class SqlServerDriver:
         connection = mssql_python.connect(
             address.connection_string(reached), autocommit=True, timeout=CONNECT_SECONDS - 2
         )
-        return SqlServerSession(connection)
+        return SqlServerSession(connection, snapshot=self._snapshot)
 
     def translate(self, error: Exception) -> HeadgateError:
         """The error of our tree, by the server's words."""
