@@ -161,7 +161,7 @@ def ftp_server(root: Path, *, modern: bool = True, tls: Path | None = None, port
 
     def serve() -> None:
         while not ended.is_set():
-            server.serve_forever(timeout=0.05, blocking=False)
+            server.serve_forever(timeout=0.05, blocking=False, handle_exit=False)
         server.close_all()
 
     thread = threading.Thread(target=serve, daemon=True)

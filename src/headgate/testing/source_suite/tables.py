@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import duckdb
 import pytest
@@ -50,6 +50,7 @@ _FORMS: Mapping[str, tuple[str, str | None, timedelta]] = {
 }
 
 
+@runtime_checkable
 class TableKit(Protocol):
     """A system with tables, for the suite to fill and read."""
 
