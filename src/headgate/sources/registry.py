@@ -10,7 +10,7 @@ from headgate.model.scope import Tenancy
 from headgate.sources.context import Context, Factory
 from headgate.sources.interface import Source
 from headgate.sources.references import resolved
-from headgate.sources.specs import connection_specs
+from headgate.sources.specs import ConnectionSpec, connection_specs, plugged
 
 __all__ = ["open_source", "sweep_copies", "sweep_landing_zones"]
 
@@ -54,15 +54,24 @@ def open_source(spec_id: str, auth_params: Mapping[str, Any], settings: Settings
     """
     spec = next((spec for spec in connection_specs() if spec.id == spec_id), None)
     if spec is None:
-        raise SourceNotOnDemand(f"No connection spec has the id {spec_id!r}, so nothing can be read through it.")
+        told = "".join(f" {sentence}" for sentence in plugged().broken)
+        raise SourceNotOnDemand(f"No connection spec has the id {spec_id!r}, so nothing can be read through it.{told}")
     if not spec.is_source:
         raise SourceNotOnDemand(f"{spec.title} is a target; it cannot be read.")
-    place = _FACTORIES.get(spec.name)
-    if place is None or not spec.runnable:
+    factory = _factory(spec)
+    if factory is None:
         raise SourceNotOnDemand(f"{spec.title} is listed in the catalogue, but this version cannot read it.")
-    module, _, name = place.partition(":")
-    factory = cast(Factory, getattr(import_module(module), name))
     return factory(resolved(auth_params, spec.secrets, settings, tenancy), Context(settings, tenancy))
+
+
+def _factory(spec: ConnectionSpec) -> Factory | None:
+    """What opens the source of `spec`, None when it is only listed."""
+    if not spec.runnable:
+        return None
+    if (found := plugged().factories.get(spec.id)) is not None:
+        return found
+    module, _, name = _FACTORIES[spec.name].partition(":")
+    return cast(Factory, getattr(import_module(module), name))
 
 
 def sweep_copies(settings: Settings) -> int:

@@ -11,7 +11,11 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
-__all__ = ["AuthSpec", "ConnectionSpec", "FlowSpec", "connection_specs", "flow_specs"]
+from headgate.sources import plugins
+from headgate.sources.context import Factory
+from headgate.sources.plugins import SourcePlugin
+
+__all__ = ["AuthSpec", "ConnectionSpec", "FlowSpec", "Plugged", "connection_specs", "flow_specs", "plugged"]
 
 _PROVIDER_ID = "0ed90a81-07f4-4586-8190-b40eccef1c5a"
 _PERMISSIONS = {
@@ -219,16 +223,50 @@ class FlowSpec:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Plugged:
+    """What other distributions bring: specs, what opens each by its id, and why others of them are not used."""
+
+    specs: tuple[ConnectionSpec, ...]
+    factories: Mapping[str, Factory]
+    broken: tuple[str, ...]
+
+
 @cache
 def connection_specs() -> tuple[ConnectionSpec, ...]:
-    """Every connection spec: the runnable ones first, then by name."""
+    """Every connection spec, those of plug-ins too: the runnable ones first, then by name."""
+    return tuple(sorted((*_catalogue(), *plugged().specs), key=lambda spec: (not spec.runnable, spec.name)))
+
+
+@cache
+def plugged() -> Plugged:
+    """What the plug-ins bring that can be used."""
+    kinds = _load("kinds.json")
+    taken = {word for spec in _catalogue() for word in (spec.id, spec.name)}
+    specs: list[ConnectionSpec] = []
+
+    def accept(plugin: SourcePlugin) -> str | None:
+        spec = {"verified": "interface", **plugin.spec, "runnable": True, "publicId": False}
+        made = _connection_spec(spec, plugin.spec["category"], kinds[plugin.spec["kind"]])
+        if clash := {made.id, made.name} & taken:
+            return f"another connection spec has {sorted(clash)[0]!r}, too"
+        taken.update((made.id, made.name))
+        specs.append(made)
+        return None
+
+    found, broken = plugins.load(accept)
+    return Plugged(tuple(specs), {plugin.spec["id"]: plugin.open for plugin in found}, tuple(broken))
+
+
+@cache
+def _catalogue() -> tuple[ConnectionSpec, ...]:
     kinds = _load("kinds.json")
     files = resources.files(__package__) / "catalog" / "connections"
     specs = []
     for file in files.iterdir():
         group = json.loads(file.read_text(encoding="utf-8"))
         specs += [_connection_spec(entry, group["category"], kinds[entry["kind"]]) for entry in group["specs"]]
-    return tuple(sorted(specs, key=lambda spec: (not spec.runnable, spec.name)))
+    return tuple(specs)
 
 
 @cache

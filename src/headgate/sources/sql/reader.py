@@ -47,7 +47,7 @@ from headgate.sources.sql.relation import (
 from headgate.sources.sql.selection import choices, chosen, table_names
 from headgate.telemetry import redact
 
-__all__ = ["SPLIT_FROM_ROWS", "SqlSource"]
+__all__ = ["SPLIT_FROM_ROWS", "SqlSource", "shown_rows"]
 
 SPLIT_FROM_ROWS = 200_000
 """A read of fewer rows is not worth several sessions."""
@@ -260,20 +260,7 @@ class SqlSource:
             (conformed(batch, schema, [f.column.name for f in fields]) for batch in session.batches(query, schema)),
             schema,
         )
-        with dataplane.lent() as connection:
-            connection.register(dataplane.ROWS, found)
-            shown = connection.execute(shown_of(fields)).to_arrow_table()
-        columns = [column.to_pylist() for column in shown.columns]
-        pairs = zip(columns[::2], columns[1::2], strict=True)
-        return list(
-            zip(
-                *(
-                    [plain(value) if text is None else text for value, text in zip(values, texts, strict=True)]
-                    for values, texts in pairs
-                ),
-                strict=True,
-            )
-        )
+        return shown_rows(fields, found)
 
     def _reading(
         self,
@@ -361,3 +348,15 @@ class SqlSource:
                 bounds, pattern = text_bounds(window, delta, lambda: one(sample))
                 return bounds, text_regex(pattern, marked=is_utc(delta))
         return Bounds.of(window, DeltaType(column.type.kind), timezone=delta.timezone), None
+
+
+def shown_rows(fields: Sequence[Field], found: pa.Table) -> list[tuple[Any, ...]]:
+    """Rows that arrived, as a preview shows them: values that the lake would refuse by their text."""
+    with dataplane.lent() as connection:
+        connection.register(dataplane.ROWS, found)
+        columns = [column.to_pylist() for column in connection.execute(shown_of(fields)).to_arrow_table().columns]
+    shown = [
+        [plain(value) if text is None else text for value, text in zip(values, texts, strict=True)]
+        for values, texts in zip(columns[::2], columns[1::2], strict=True)
+    ]
+    return list(zip(*shown, strict=True))

@@ -38,11 +38,15 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """The window: the delta column's place, the bounds of its lake values, and what text in it must match."""
+    """The window: the delta column's place, the bounds of its lake values, and what text in it must match.
+
+    A row without a value is outside, or, where one is `needed`, refused.
+    """
 
     at: int
     bounds: Bounds
     pattern: str | None = None
+    needed: bool = False
 
 
 def field_of(dialect: Dialect, found: CatalogueColumn, choice: Choice, table: str) -> Field:
@@ -132,6 +136,9 @@ def _clause(field: Field, at: int, condition: str, why: str) -> str:
 def _of_window(field: Field, within: Within) -> list[str]:
     """The clauses about the delta column: of another form than its text has, and outside of the window."""
     value, clauses = field.lake_value(within.at), []
+    if within.needed:
+        nothing = "no value".join(reason(field.column.name, "so that no window takes the record"))
+        clauses.append(f"WHEN {value} IS NULL THEN {literal(nothing)}")
     if within.pattern is not None:
         odd = f"NOT regexp_full_match({value}, {literal(within.pattern)})"
         clauses.append(
