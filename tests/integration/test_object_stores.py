@@ -28,10 +28,12 @@ from headgate.sources.files.stores.amazon import AmazonAccount, AmazonKeys
 from headgate.sources.files.stores.azure import AzureAccount, AzureKeys
 from headgate.sources.files.stores.objects import ObjectStore
 from tests.emulators import (
+    ACCOUNT,
     ACCOUNT_KEY,
     BLOB,
     Bucket,
     SmallS3,
+    account_signature,
     answer,
     blob_container,
     connection_string,
@@ -371,3 +373,53 @@ def test_a_listing_comes_as_pages_do(small: SmallS3, outbound: Outbound, monkeyp
     assert len(small.asked) < 5
     assert sum(1 for _ in found) == 999
     assert len(small.asked) == 10
+
+
+def test_a_signed_address_lets_in_as_far_as_it_says(azure_address: str, outbound: Outbound) -> None:
+    container = blob_container(azure_address, f"b{os.urandom(6).hex()}")
+    container.put("in/a.csv", b"n\n1\n")
+    signed = f"{azure_address}/{ACCOUNT}?{account_signature('rl')}"
+    store = ObjectStore(AzureAccount(AzureKeys.of({"sasUri": signed}), outbound))
+    assert container.name in {entry.name for entry in store.listed(store.address(""))}
+    assert [name for name, _ in store.below(container.root)] == ["in/a.csv"]
+    assert content(store, f"{container.root}/in/a.csv") == b"n\n1\n"
+    held = f"{azure_address}/{ACCOUNT}/{container.name}/in?{account_signature('r')}"
+    store = ObjectStore(AzureAccount(AzureKeys.of({"sasUri": held}), outbound))
+    assert content(store, store.address("a.csv")) == b"n\n1\n"
+    with pytest.raises(SourceAccessDenied) as caught:
+        list(store.below(store.address("")))
+    assert "sig=" not in caught.value.detail
+
+
+def test_a_service_principal_asks_its_directory_for_a_token(
+    small: SmallS3, outbound: Outbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AzureAccount, "_authority", small.address)
+    keys = AzureKeys("acc", small.address, principal=("example.com", "own-id", "canary-secret"))
+    token = b'{"access_token": "own-token", "expires_in": 3600, "token_type": "Bearer"}'
+    small.objects["data/a.csv"] = b"n\n"
+    small.acts.append(lambda request: answer(request, 200, token, Content_Type="application/json"))
+    store = ObjectStore(AzureAccount(keys, outbound))
+    assert content(store, f"{small.address}/data/a.csv") == b"n\n"
+    assert small.asked[0][:2] == ("POST", "/example.com/oauth2/v2.0/token")
+    assert small.asked[1][2]["authorization"] == "Bearer own-token"
+    with pytest.raises(SourceError, match="Name the container"):
+        list(store.listed(store.address("")))
+    wrong = b'{"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret. Trace ID: 1"}'
+    small.acts += [lambda request: answer(request, 401, wrong, Content_Type="application/json")] * 10
+    with pytest.raises(SourceAccessDenied, match="AADSTS7000215: Invalid client secret") as caught:
+        ObjectStore(AzureAccount(keys, outbound)).pin(f"{small.address}/data/a.csv")
+    assert "canary" not in caught.value.detail
+
+
+def test_a_bucket_may_be_part_of_the_hosts_name(
+    small: SmallS3, outbound: Outbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "headgate.outbound._resolve", lambda host: ("127.0.0.1",) if host.endswith(".test") else (host,)
+    )
+    small.objects = {"a.csv": b"n\n"}
+    port = small.address.rpartition(":")[2]
+    store = s3(small, outbound, serviceUrl=f"http://store.test:{port}", virtualHosted="true")
+    assert content(store, "s3://data/a.csv") == b"n\n"
+    assert small.asked[0][2]["host"] == f"data.store.test:{port}"
