@@ -23,7 +23,7 @@ from headgate.errors import (
     UnholdableValue,
     UnsupportedType,
 )
-from headgate.sources.files import delimited
+from headgate.sources.files import delimited, packing
 from tests.local_files import columns, land
 
 
@@ -310,7 +310,7 @@ def test_without_a_header_columns_are_called_by_their_places(tmp_path: Path) -> 
         land(tmp_path, data={"header": False}, params=columns(column2="long"))
 
 
-@pytest.mark.parametrize("delimiter", [";", "\t", "|", ":", " ", "\x01"])
+@pytest.mark.parametrize("delimiter", [";", "\t", "|", ":", " ", "\x01", "§", "😀"])
 def test_any_single_character_delimits(tmp_path: Path, delimiter: str) -> None:
     (tmp_path / "x.csv").write_text(f'a{delimiter}b\n1{delimiter}"x{delimiter}y,z"\n')
     expected = Counter([(1, f"x{delimiter}y,z")])
@@ -324,7 +324,7 @@ def test_anything_else_does_not(tmp_path: Path, delimiter: Any) -> None:
         land(tmp_path, data={"columnDelimiter": delimiter})
 
 
-@pytest.mark.parametrize("format_", ["csv", "xml", "", None, "DELIMITED"])
+@pytest.mark.parametrize("format_", ["csv", "xml", "", None, "delimited "])
 def test_other_formats_are_refused(tmp_path: Path, format_: Any) -> None:
     with pytest.raises(BadFormat):
         land(tmp_path, format_=format_)
@@ -333,10 +333,11 @@ def test_other_formats_are_refused(tmp_path: Path, format_: Any) -> None:
 @pytest.mark.parametrize(
     "properties",
     [
-        {"encoding": "utf-16"},
+        {"encoding": "utf-7"},
         {"encoding": "cp1252"},
-        {"compressionType": "bzip2"},
-        {"compressionType": "tarGzip"},
+        {"compressionType": "lzma"},
+        {"compressionType": "7z"},
+        {"isFileEncrypted": True},
         {"header": "maybe"},
     ],
 )
@@ -387,7 +388,7 @@ def test_many_columns(tmp_path: Path) -> None:
 
 
 def test_a_gzip_bomb_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited, "_MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(packing, "_MOST_BYTES", 1 << 20)
     (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(b"a\n" + b"1\n" * (5 << 20)))
     with pytest.raises(SourceError, match=r"bomb\.csv\.gz has \d+ bytes and unpacks to more than \d+"):
         land(tmp_path)

@@ -11,7 +11,7 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["explore"], dependencies=[needs(Permission.VIEW_SOURCES)])
 _OBJECT = parameter("object", "The path of a table, folder or file.")
-_FILE_TYPE = parameter("fileType", "delimited, json or parquet.")
+_FILE_TYPE = parameter("fileType", "delimited, json, parquet, avro or orc.")
 _EXPLORE = {
     "parameters": [
         parameter(
@@ -24,8 +24,8 @@ _EXPLORE = {
         _FILE_TYPE,
         parameter("preview", "Whether the first rows are shown too.", type="boolean"),
         parameter("columnDelimiter", "One character, or \\t for a tabulator."),
-        parameter("compressionType", "gzip."),
-        parameter("encoding", "UTF-8 or ISO-8859-1."),
+        parameter("compressionType", "none, gzip, bzip2, deflate, zipDeflate, tar, tarGzip, zstd or xz."),
+        parameter("encoding", "UTF-8, ISO-8859-1, UTF-16, UTF-16LE or UTF-16BE."),
         parameter("determineProperties", "Whether the properties of a file are found in it.", type="boolean"),
         parameter("filters", "The Base64 of a row filter in PQL."),
         parameter("sourceParams", "The Base64 of a JSON object; for REST sources."),

@@ -104,7 +104,7 @@ SOURCE_CONNECTION = object_of(
     description=TEXT,
     connectionSpec=_SPEC,
     baseConnectionId=TEXT,
-    data=object_of("", format={"type": "string", "enum": ["tabular", "delimited", "json", "parquet"]}),
+    data=object_of("", format={"type": "string", "enum": ["tabular", "delimited", "json", "parquet", "avro", "orc"]}),
     params=object_of("", tableName=TEXT, path=TEXT),
 )
 TARGET_CONNECTION = object_of(

@@ -165,7 +165,7 @@ class ObjectTypeMissing(ProviderRefusal):
 
 
 class FileTypeMissing(ProviderRefusal):
-    """`fileType` is missing. Send delimited, json or parquet, or determineProperties=true."""
+    """`fileType` is missing. Send delimited, json, parquet, avro or orc, or determineProperties=true."""
 
     code = "CONNECTOR-1335-400"
 

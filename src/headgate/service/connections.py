@@ -49,7 +49,7 @@ from headgate.targets import Lake
 __all__ = ["MASK", "Connections", "SourceConnections", "TargetConnections"]
 
 MASK = "xxxx"  # what every answer shows in place of a secret
-_FORMATS = {"table": ("tabular",), "file": ("delimited", "json", "parquet"), "rest": ("json",)}
+_FORMATS = {"table": ("tabular",), "file": ("delimited", "json", "parquet", "avro", "orc"), "rest": ("json",)}
 
 _ON_CONNECTION = {
     "baseConnectionId": Field("body.baseConnectionId"),

@@ -68,7 +68,7 @@ _EXPLORE = (
 )
 _CONFIGS = ("objectType", "object", "fileType", "outputType", "outputField", "limit", "start")
 _OBJECT_TYPES = {"table": ("root", "table"), "file": ("root", "folder", "file"), "rest": ("rest",), "target": ()}
-_FILE_TYPES = ("delimited", "json", "parquet")
+_FILE_TYPES = ("delimited", "json", "parquet", "avro", "orc")
 _OF_FILES = ("columnDelimiter", "compressionType", "encoding")
 _WORDS = {"int": "integer", "date": "string", "timestamp": "string", "timestamptz": "string", "list": "array"}
 

@@ -115,12 +115,20 @@ def link_out_of_the_roots(folder: Path) -> None:
     (folder / "x.csv").symlink_to("/etc/passwd")
 
 
-def archive(*names: str, link: str = "") -> bytes:
+def with_password(packed: bytes) -> bytes:
+    """A zip file that says of its only entry that it is encrypted."""
+    at, entry = packed.index(b"PK\x01\x02"), bytearray(packed)
+    entry[6] |= 1
+    entry[at + 8] |= 1
+    return bytes(entry)
+
+
+def archive(*names: str, link: str = "", text: bytes = b"a\n1\n") -> bytes:
     """A zip file with an entry for each of `names`, and one that is a link to `link`."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as packed:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
         for name in names:
-            packed.writestr(name, "a\n1\n")
+            packed.writestr(name, text)
         if link:
             entry = zipfile.ZipInfo("link.csv")
             entry.external_attr = 0o120777 << 16

@@ -45,6 +45,7 @@ from tests.integration.bad_inputs.bodies import (
     pql,
     run,
     string,
+    with_password,
 )
 from tests.integration.bad_inputs.cases import Deployment, Files, Procedure, Request, every
 from tests.integration.face import DATALAKE, FILES, NOBODY, SQLITE, TABLES, WINDOW, Face
@@ -64,6 +65,8 @@ NO_PARAMS: tuple[Any, ...] = ({}, [], "x", None)
 EXPLORE = "/connections/{connection}/explore?objectType=table&object=orders&preview=true"
 READ = "failed CONNECTOR-2001-400"
 REST = flow(sourceConnectionIds=["{listed rest}"])
+UTF_16 = {"properties": {"encoding": "UTF-16"}}
+OPENPGP = bytes.fromhex("8c0d040903025047a6acf302fa78ffd2")  # what `gpg --symmetric` begins with
 # A frame whose header asks for the window 2^31, and no block.
 ZSTD_2_GIB = bytes.fromhex("28b52ffd00a8")
 
@@ -227,22 +230,31 @@ TABLE: list[Request | Files | Procedure | Deployment] = [
     Files(42, "255 bytes of name", "delimited", {"x" * 251 + ".csv": b"a\n1\n"}, "success 1"),
     Files(43, "named pipe", "delimited", pipe, "success 1"),
     Files(43, "folder named like a file", "delimited", folder_named_like_a_file, "success 1"),
-    *every(
-        44, "archive", "POST /sourceConnections", "400 CONNECTOR-1312-400", files("x.zip", compressionType="zipDeflate")
-    ),
-    # Archives cannot be read yet: neither by their name, nor by what a source declares.
+    # Names in archives name no place, and links are passed over.
     *(
-        Files(44, f"archive with {what}", "delimited", {"x.zip": content}, READ)
+        Files(44, f"archive with {what}", "delimited", {"x.zip": content}, "success 1")
         for what, content in (
             ("a name that climbs", archive("../../x.csv")),
             ("an absolute name", archive("/x.csv")),
             ("a link", archive("a.csv", link="/etc/passwd")),
         )
     ),
+    Files(44, "archive in an archive", "delimited", {"x.zip": archive("inner.tar")}, READ),
+    Files(44, "archive said to be text", "delimited", {"x.csv": archive("a.csv")}, READ),
+    Files(44, "archive with a password", "delimited", {"x.zip": with_password(archive("a.csv"))}, READ),
+    Request(
+        44,
+        "encrypted",
+        "POST /sourceConnections",
+        "400 CONNECTOR-1312-400",
+        files("a.csv", isFileEncrypted=True),
+    ),
+    Files(44, "OpenPGP", "delimited", {"x.csv": OPENPGP}, READ),
     Files(45, "bomb", "delimited", {"x.csv.gz": gzip.compress(b"a\n" + b"1\n" * (8 << 20))}, READ),
     Files(45, "packed twice", "delimited", {"x.csv.gz": gzip.compress(gzip.compress(b"a\n1\n"))}, READ),
     Files(45, "cut off", "delimited", {"x.csv.gz": gzip.compress(os.urandom(1000) + b"\n")[:-100]}, READ),
-    Files(45, "archive of 10,000 files", "delimited", {"x.csv.zip": archive(*map(str, range(10_000)))}, READ),
+    Files(45, "bomb in an archive", "delimited", {"x.zip": archive("a.csv", text=b"a\n" + b"1\n" * (8 << 20))}, READ),
+    Files(45, "archive of 10,001 files", "delimited", {"x.csv.zip": archive(*map(str, range(10_001)))}, READ),
     Files(45, "zstd with a window of 2 GiB", "delimited", {"x.csv.zst": ZSTD_2_GIB}, READ),
     *every(
         46,
@@ -261,7 +273,9 @@ TABLE: list[Request | Files | Procedure | Deployment] = [
     Files(46, "20,000 columns", "delimited", {"x.csv": WIDE}, "failed *"),
     Files(46, "headers twice", "delimited", {"x.csv": b"a,a\n1,2\n"}, READ),
     Files(46, "byte order mark", "delimited", {"x.csv": b"\xef\xbb\xbfa,b\n1,2\n"}, "success 1"),
-    Files(46, "UTF-16", "delimited", {"x.csv": "a,b\n1,2\n".encode("utf-16")}, READ),
+    Files(46, "UTF-16 said to be utf-8", "delimited", {"x.csv": "a,b\n1,2\n".encode("utf-16")}, READ),
+    Files(46, "UTF-16", "delimited", {"x.csv": "a,b\n1,2\n".encode("utf-16")}, "success 1", UTF_16),
+    Files(46, "UTF-16, half a character", "delimited", {"x.csv": b"\xff\xfea\0\n\0\x00\xd8\n\0"}, READ, UTF_16),
     Files(46, "carriage returns only", "delimited", {"x.csv": b"a,b\r1,2\r3,4\r"}, "success 2"),
     Files(46, "NUL", "delimited", {"x.csv": b"a,b\n1,\x00\n"}, "success 1"),
     Files(46, "latin-1 said to be utf-8", "delimited", {"x.csv": b"a\n\xe9\n"}, READ),
@@ -273,6 +287,9 @@ TABLE: list[Request | Files | Procedure | Deployment] = [
     Files(47, "top-level scalar", "json", {"x.json": b"5\n"}, READ),
     Files(48, "truncated", "parquet", {"x.parquet": parquet()[:-20]}, READ),
     Files(48, "flipped byte of a page", "parquet", {"x.parquet": flipped(parquet(), 900)}, READ),
+    Files(48, "encrypted", "parquet", {"x.parquet": b"PARE" + parquet()[4:-4] + b"PARE"}, READ),
+    Files(48, "Avro, cut off", "avro", {"x.avro": b"Obj\x01\x02\x16avro.schema"}, READ),
+    Files(48, "ORC, cut off", "orc", {"x.orc": b"ORC" + bytes(100)}, READ),
     Files(48, "wrong magic", "parquet", {"x.parquet": b"PAR2" * 100}, READ),
     Files(48, "no Parquet at all", "parquet", {"x.parquet": b"a,b\n1,2\n"}, READ),
     Files(

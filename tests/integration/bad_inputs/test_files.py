@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from headgate.sources.files import delimited
+from headgate.sources.files import packing
 from tests.integration.bad_inputs.cases import Deployment, Files, ended, held
 from tests.integration.bad_inputs.table import TABLE
 from tests.integration.face import FILES, LOCAL_FILES, Face
@@ -21,7 +21,7 @@ def metadata() -> str:
 
 @pytest.mark.parametrize("case", [case for case in TABLE if isinstance(case, Files)], ids=str)
 def test_files(working: Face, case: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delimited, "_MOST_BYTES", 1 << 20)
+    monkeypatch.setattr(packing, "_MOST_BYTES", 1 << 20)
     folder = working.folder / f"{case.row}-{abs(hash(case.what))}"
     folder.mkdir()
     if callable(case.files):

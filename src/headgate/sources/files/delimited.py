@@ -18,21 +18,19 @@ from headgate.errors import BadDelimiter, BadParameter, SourceObjectMissing, Unr
 from headgate.model.lake import Column
 from headgate.rejects import cut
 from headgate.sources.files.faults import not_utf8
+from headgate.sources.files.form import Form, properties
 from headgate.sources.files.layout import FILE, Layout, Scan, check_names, file_list
 from headgate.sources.files.listing import opening
+from headgate.sources.files.packing import Packing
 from headgate.sources.files.text_types import FOUND, STRING, TextType
 from headgate.sources.guard import REJECT, unless
 from headgate.sources.interface import FileRef
 
-__all__ = ["Dialect", "check_gzip", "inspect", "is_gzip", "open_text", "readable"]
+__all__ = ["Dialect", "inspect", "is_gzip", "open_text", "readable"]
 
-_ENCODINGS = {"utf-8": "utf-8", "utf8": "utf-8", "latin-1": "latin-1", "iso-8859-1": "latin-1"}
 _SCANNED_WHOLE = 64 * 1024 * 1024
 _SAMPLED_FILES = 32
 _SAMPLED_ROWS = 20_000
-_CHUNK = 1024 * 1024
-_MOST_RATIO = 200  # what real data packs to stays well below
-_MOST_BYTES = 1 << 30
 _FIRST_ROWS = 1000
 _TESTS_AT_ONCE = 150
 _LONGEST_HEADER = 4 * 1024 * 1024
@@ -42,7 +40,10 @@ Header = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How delimited text is written. `encoding` is utf-8 or latin-1; `gzip` holds whatever a file's name."""
+    """How delimited text is written that DuckDB reads, where it is or as a copy.
+
+    `encoding` is utf-8 or latin-1; `gzip` holds whatever a file's name.
+    """
 
     delimiter: str = ","
     encoding: str = "utf-8"
@@ -51,8 +52,11 @@ class Dialect:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> "Dialect":
-        """The dialect that the `data` of a source connection describes. Raises BadDelimiter, BadParameter."""
-        given = {**(data.get("properties") or {}), **data}
+        """The dialect that the `data` of a source connection describes.
+
+        Raises BadDelimiter, BadFormat, BadParameter.
+        """
+        given = properties(data)
         delimiter = given.get("columnDelimiter", ",")
         if delimiter == "\\t":  # clients write the tabulator as two characters
             delimiter = "\t"
@@ -60,18 +64,12 @@ class Dialect:
             raise BadDelimiter(
                 f"`columnDelimiter` is {delimiter!r}; it must be one character, and no quote or line end."
             )
-        encoding = _ENCODINGS.get(str(given.get("encoding", "utf-8")).lower())
-        if encoding is None:
-            raise BadParameter(
-                f"`encoding` is {given['encoding']!r}; utf-8 and latin-1 can be read.", parameter="encoding"
-            )
         header = {"true": True, "false": False}.get(str(given.get("header", True)).lower())
         if header is None:
             raise BadParameter("`header` must be true or false.", parameter="header")
-        packing = str(given.get("compressionType") or "none").lower()
-        if packing not in ("none", "gzip"):
-            raise BadParameter(f"`compressionType` is {packing!r}; gzip can be read.", parameter="compressionType")
-        return cls(delimiter, encoding, packing == "gzip", header)
+        form = Form.of(data)
+        gzip = form.packing == Packing("gzip") and form.in_place("")
+        return cls(delimiter, "utf-8" if form.wide else form.encoding, gzip, header)
 
     def convert(self, type_: TextType, index: int, name: str, *, proven: bool) -> str:
         """SQL for the column `name`, the field at `index`, as `type_`.
@@ -120,7 +118,6 @@ class Dialect:
 
 def readable(connection: duckdb.DuckDBPyConnection, file: FileRef, dialect: Dialect) -> bool:
     """Whether every record of `file` can be read; duckdb.Error says of the first one why not. Raises SourceError."""
-    check_gzip(file, dialect.gzip)
     if header := _header(file, dialect, errors="surrogateescape"):
         options = f"{dialect.options(file.path, len(header))}, hive_partitioning = false"
         connection.execute(f"SELECT count(COLUMNS(*)) FROM read_csv({file_list([file])}, {options})")
@@ -130,22 +127,6 @@ def readable(connection: duckdb.DuckDBPyConnection, file: FileRef, dialect: Dial
 def is_gzip(path: str, always: bool) -> bool:
     """Whether the file at `path` is compressed: because all are, or by its name."""
     return always or path.lower().endswith(".gz")
-
-
-def check_gzip(file: FileRef, always: bool) -> None:
-    """Raises SourceError when `file` is compressed and damaged or cut off, which DuckDB does not notice, or a bomb."""
-    if not is_gzip(file.path, always):
-        return
-    most, found = file.size * _MOST_RATIO + _MOST_BYTES, 0
-    with opening(file.path), _whole_gzip(file.path), gzip.open(file.path) as content:
-        while chunk := content.read(_CHUNK):
-            found += len(chunk)
-            if found > most:
-                raise UnreadableRecord(
-                    f"{file.path} has {file.size} bytes and unpacks to more than {most}; the limit is "
-                    f"{_MOST_RATIO} times its size and {_MOST_BYTES} bytes. Pack it into smaller files.",
-                    path=file.path,
-                )
 
 
 @contextmanager
@@ -171,8 +152,6 @@ def inspect(
     Above 64 MB in all, or at a `glance`, types are found in a sample; none is looked at when all are known. Raises
     SourceError naming the file and line, or column.
     """
-    for file in files if not glance else ():
-        check_gzip(file, dialect.gzip)
     headers = {file.path: header for file in files if (header := _header(file, dialect))}
     if not headers:
         return Layout((), {})

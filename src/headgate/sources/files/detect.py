@@ -4,67 +4,93 @@ import codecs
 import csv
 import io
 import json
-import zlib
 from collections.abc import Sequence
 
-from headgate.errors import DetectionFailed, DetectionUnsupported
-from headgate.sources.files.listing import opening
+from headgate.errors import DetectionFailed, DetectionUnsupported, UnreadableRecord
+from headgate.sources.files import avro_files, orc_files
+from headgate.sources.files.beginning import Beginning
+from headgate.sources.files.encodings import has_mark, transcoded
+from headgate.sources.files.foreign import HEAD as FOREIGN_HEAD
+from headgate.sources.files.foreign import foreign
+from headgate.sources.files.packing import Packing
 
 __all__ = ["HEAD", "detect"]
 
-HEAD = 256 * 1024  # bytes of a file that are looked at
+HEAD = 1024 * 1024  # bytes of a file that are looked at; a block of bzip2 takes up to 900,000
 _RECORDS = 100
 _DELIMITERS = ",\t;|~^"
-_OTHERS = {
-    b"PK\x03\x04": "zip",
-    b"BZh": "bzip2",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"\xfd7zXZ\x00": "xz",
-    b"\xff\xfe": "UTF-16",
-    b"\xfe\xff": "UTF-16",
-    b"Obj\x01": "Avro",
-    b"ORC": "ORC",
+_PACKINGS = {
+    b"\x1f\x8b": Packing("gzip"),
+    b"BZh": Packing("bzip2"),
+    b"\x28\xb5\x2f\xfd": Packing("zstd"),
+    b"\xfd7zXZ\x00": Packing("xz"),
+    b"PK\x03\x04": Packing("", "zip"),
 }
+_TAR = 257  # where a tar says that it is one
+_BINARY = {b"PAR1": "parquet", avro_files.MAGIC: "avro", orc_files.MAGIC: "orc"}
 
 
-def detect(path: str) -> dict[str, str]:
-    """The `data` of a source connection that describes the file at `path`.
+def detect(start: Beginning, name: str) -> dict[str, str]:
+    """The `data` of a source connection that describes the file that is called `name` and begins with `start`.
 
-    Raises SourceError, DetectionUnsupported for what cannot be read, DetectionFailed for what is not understood.
+    Raises DetectionUnsupported for what cannot be read, DetectionFailed for what is not understood.
     """
-    with opening(path), open(path, "rb") as file:
-        head = file.read(HEAD)
-    whole = len(head) < HEAD
-    if head.startswith(b"PAR1"):
-        return {"format": "parquet"}
-    packed = head.startswith(b"\x1f\x8b")
-    if packed:
-        head = _unpacked(head, path)
-        whole = whole and len(head) < HEAD
-    for start, name in _OTHERS.items():
-        if head.startswith(start):
-            raise DetectionUnsupported(f"{path} is {name}, which cannot be read.", path=path)
-    packing = {"compressionType": "gzip"} if packed else {}
-    text, encoding = _decoded(head, whole, path)
-    if not text.strip():
-        raise DetectionFailed(f"{path} is empty, so its properties cannot be found.", path=path)
-    if _is_json(text, whole):
-        return {"format": "json", **packing}
-    return {"format": "delimited", "columnDelimiter": _delimiter(text, whole), "encoding": encoding, **packing}
-
-
-def _unpacked(head: bytes, path: str) -> bytes:
+    packing = Packing() if _format(start.content) else _packing(start, name)
+    if packing and not packing.word and packing != Packing.named(name):
+        raise DetectionUnsupported(f"{name} is a {packing}; it is read when its name ends so.", path=name)
     try:
-        return zlib.decompressobj(wbits=31).decompress(head, HEAD)
-    except zlib.error as error:
-        raise DetectionFailed(f"{path} is not a complete gzip file: {error}.", path=path) from None
+        inner = start.unpacked(packing, name)
+    except UnreadableRecord as error:
+        raise DetectionFailed(error.detail, path=name) from None
+    if inner is None:
+        raise DetectionFailed(f"{name} holds no file, or one that begins further on than was looked at.", path=name)
+    properties = {"compressionType": packing.word} if packing.word else {}
+    if format_ := _format(inner.content):  # such files need no word for how they are packed, their names tell
+        return {"format": format_}
+    if told := foreign(inner.content[:FOREIGN_HEAD]):
+        raise DetectionUnsupported(f"{name}: {told}.", path=name)
+    text, encoding = _decoded(inner, name)
+    if not text.strip():
+        raise DetectionFailed(f"{name} is empty, so its properties cannot be found.", path=name)
+    if encoding == "UTF-8" and _is_json(text, inner.whole):
+        return {"format": "json", **properties}
+    delimiter = _delimiter(text, inner.whole)
+    return {"format": "delimited", "columnDelimiter": delimiter, "encoding": encoding, **properties}
 
 
-def _decoded(head: bytes, whole: bool, path: str) -> tuple[str, str]:
+def _format(head: bytes) -> str:
+    """The format that is no text, told by what it begins with; text may begin with the letters of ORC, too."""
+    found = next((name for magic, name in _BINARY.items() if head.startswith(magic)), "")
+    return found if b"\0" in head[:1024] or found == "avro" else ""
+
+
+def _packing(start: Beginning, name: str) -> Packing:
+    """How a file is packed, told by its content; by its `name` where that does not tell."""
+    found = next((packing for magic, packing in _PACKINGS.items() if start.content.startswith(magic)), None)
+    if found is None:
+        named = Packing.named(name)
+        found = named if named.stream == "deflate" else Packing()
+    inner = start
+    if found.stream:
+        try:
+            inner = start.unpacked(found, name) or start
+        except UnreadableRecord as error:
+            raise DetectionFailed(error.detail, path=name) from None
+    return Packing(found.stream, "tar") if inner.content[_TAR : _TAR + 5] == b"ustar" else found
+
+
+def _decoded(start: Beginning, name: str) -> tuple[str, str]:
+    head = start.content
+    if has_mark(head):
+        try:
+            text = b"".join(transcoded([head], "utf-16", name, strict=True, whole=start.whole))
+        except UnreadableRecord as error:
+            raise DetectionFailed(error.detail, path=name) from None
+        return text.decode(), "UTF-16"
     if b"\0" in head:
-        raise DetectionFailed(f"{path} does not hold text.", path=path)
+        raise DetectionFailed(f"{name} does not hold text; without a byte order mark, name its `encoding`.", path=name)
     try:  # the head may end within a character
-        return codecs.getincrementaldecoder("utf-8-sig")().decode(head, final=whole), "UTF-8"
+        return codecs.getincrementaldecoder("utf-8-sig")().decode(head, final=start.whole), "UTF-8"
     except UnicodeDecodeError:
         return head.decode("latin-1"), "ISO-8859-1"
 
@@ -73,6 +99,8 @@ def _is_json(text: str, whole: bool) -> bool:
     start = text.lstrip()
     if start[0] not in "[{":
         return False
+    if start[0] == "[" and not whole:  # which may go on for long: the first record tells
+        start = start[1:].lstrip()
     try:
         value, _ = json.JSONDecoder().raw_decode(start)
     except RecursionError:

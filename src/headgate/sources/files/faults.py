@@ -8,7 +8,7 @@ import csv
 import gzip
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -22,20 +22,24 @@ from headgate.errors import (
     UnholdableValue,
     UnreadableRecord,
 )
+from headgate.sources.interface import FileRef
 
 __all__ = ["FAULT", "not_utf8", "translate"]
 
+_CONTROLS = re.compile(rb"[\x80-\x9f]")
 FAULT = "headgate:"
 """What the message of an error() in our own SQL begins with; a JSON array follows."""
 
 
-def translate(error: Exception) -> HeadgateError:
-    """The error of our tree for `error`, raised by DuckDB while it read local files."""
+def translate(error: Exception, files: Iterable[FileRef] = ()) -> HeadgateError:
+    """The error of our tree for `error`, raised by DuckDB while it read `files`, which some errors do not name."""
     if isinstance(error, HeadgateError):
         return error
     text = str(error)
     if isinstance(error, duckdb.OutOfMemoryException):
         return SourceError("The files need more memory than a split may use; raise HEADGATE_DUCKDB_MEMORY.")
+    if "File is not latin-1 encoded" in text:
+        return _not_latin1(files)
     for pattern, told in _TOLD.items():
         if found := re.search(pattern, text, re.DOTALL):
             return told(found)
@@ -65,8 +69,7 @@ def _value(found: re.Match[str]) -> HeadgateError:
 
 def _ragged(found: re.Match[str]) -> HeadgateError:
     wanted, got, path, delimiter = int(found[1]), int(found[2]), found[3], found[4]
-    # The positions of quotes, delimiters and line ends are the same in latin-1, which decodes everything.
-    line = _line(path, "latin-1", delimiter, lambda record: len(record) != wanted)
+    line = _line(path, _like(path, delimiter), delimiter, lambda record: len(record) != wanted)
     return UnreadableRecord(
         f"{_place(path, line)}: a record has {got} fields, where {wanted} are expected. Is `columnDelimiter` right?",
         path=path,
@@ -74,7 +77,7 @@ def _ragged(found: re.Match[str]) -> HeadgateError:
 
 
 def _unclosed(found: re.Match[str]) -> HeadgateError:
-    line = _line(found[1], "latin-1", found[2], lambda record: False)  # noqa: ARG005 - every record is the one
+    line = _line(found[1], _like(*found.groups()), found[2], lambda record: False)  # noqa: ARG005 - every record is the one
     return UnreadableRecord(f"{_place(found[1], line)}: a quoted field is not closed properly.", path=found[1])
 
 
@@ -82,6 +85,19 @@ def not_utf8(path: str) -> SourceError:
     """What to say of a file whose bytes are not UTF-8."""
     place = _place(path, _undecodable(path))
     return UnreadableRecord(f"{place}: the text is not utf-8; name the file's `encoding`.", path=path)
+
+
+def _not_latin1(files: Iterable[FileRef]) -> SourceError:
+    for file in files:
+        with _lines(file.path) as lines:
+            for number, line in enumerate(lines, 1):
+                if _CONTROLS.search(line):
+                    return UnreadableRecord(
+                        f"{_place(file.path, number)}: the text is not ISO-8859-1, which has no "
+                        "characters from 0x80 to 0x9f; if it is of Windows, convert it to UTF-8.",
+                        path=file.path,
+                    )
+    return UnreadableRecord("The text of a file is not ISO-8859-1.")
 
 
 def _too_long(found: re.Match[str]) -> HeadgateError:
@@ -143,7 +159,7 @@ def _line(
 ) -> int | None:
     """The line where the first record begins that is `wrong`, or no record at all; `skip` the header."""
     with _lines(path) as lines:
-        records = csv.reader((line.decode(encoding) for line in lines), delimiter=delimiter, strict=True)
+        records = csv.reader((line.decode(encoding, "replace") for line in lines), delimiter=delimiter, strict=True)
         line = 1
         try:
             for record in records:
@@ -153,6 +169,15 @@ def _line(
         except csv.Error:
             return line
     return None
+
+
+def _like(path: str, delimiter: str) -> str:
+    """A codec in which quotes, delimiters and line ends are where they are in the file at `path`.
+
+    Latin-1 decodes everything, but takes a delimiter for several that is several bytes in the file.
+    """
+    with _lines(path) as lines:
+        return "utf-8" if not delimiter.isascii() and delimiter.encode() in next(lines, b"") else "latin-1"
 
 
 def _undecodable(path: str) -> int | None:

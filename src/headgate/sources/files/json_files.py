@@ -1,4 +1,4 @@
-"""JSON: one object per line, or one array of objects. Types come from all values of all planned files."""
+"""JSON: objects by lines, one after the other or in one array. Types come from all values of all planned files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from headgate.dataplane import literal, quote
 from headgate.errors import UnholdableValue, UnreadableRecord, UnsupportedType
 from headgate.model.lake import Column, LakeType
 from headgate.rejects import cut
-from headgate.sources.files.delimited import Dialect, check_gzip, is_gzip, open_text
+from headgate.sources.files.delimited import Dialect, is_gzip, open_text
 from headgate.sources.files.layout import FILE, Layout, Scan, check_names, file_list
 from headgate.sources.files.text_types import TextType
 from headgate.sources.guard import REJECT, unless
@@ -51,6 +51,7 @@ _WORDS = {
 }
 _DEEPEST = 64
 _GLANCED = 20_000
+_HEAD = 1024 * 1024  # characters of the first records that tell how they follow one another
 # What DuckDB's summary of a record cannot tell apart: integers a double changes, numbers beyond a double, and
 # empty objects or mixed arrays. Such records are looked at one by one.
 _TELLING = r"[0-9]{16}|[eE]\+?[0-9]{3}"
@@ -69,8 +70,6 @@ def inspect(
 
     Raises SourceError.
     """
-    for file in files if not glance else ():
-        check_gzip(file, gzip)
     options = {file.path: found for file in files if (found := _options(file, gzip))}
     shape: dict[str, Any] = dict.fromkeys(declared)
     groups: dict[str, list[FileRef]] = {}
@@ -114,10 +113,9 @@ def inspect(
 
 
 def readable(connection: duckdb.DuckDBPyConnection, file: FileRef, dialect: Dialect) -> bool:
-    """Whether every line of `file` holds an object; duckdb.Error says why not. An array of objects is taken whole."""
-    check_gzip(file, dialect.gzip)
+    """Whether every line of `file` holds an object; duckdb.Error says why not. What is not by lines is taken whole."""
     option = _options(file, dialect.gzip, errors="surrogateescape")
-    if option is None or "array" in option:
+    if option is None or "newline_delimited" not in option:
         return True
     source = f"read_json_objects({file_list([file])}, {option}, hive_partitioning = false)"
     [objects] = connection.execute(f"SELECT bool_and(json_type(json) = 'OBJECT') FROM {source}").fetchall()[0]
@@ -129,6 +127,7 @@ def _options(file: FileRef, gzip: bool, *, errors: str = "strict") -> str | None
     with open_text(file.path, "utf-8", gzip, errors=errors) as text:
         while (start := text.read(1)).isspace():
             pass
+        rest = text.read(_HEAD) if start == "{" else ""
     if not start:
         return None
     if start not in "[{":
@@ -137,8 +136,20 @@ def _options(file: FileRef, gzip: bool, *, errors: str = "strict") -> str | None
             path=file.path,
         )
     packed = "gzip" if is_gzip(file.path, gzip) else "uncompressed"
-    form = "array" if start == "[" else "newline_delimited"
+    form = "array" if start == "[" else "unstructured" if _runs_on(start + rest) else "newline_delimited"
     return f"format = {literal(form)}, compression = {literal(packed)}"
+
+
+def _runs_on(head: str) -> bool:
+    """Whether the first record goes on in the next line, or another one follows it in the same."""
+    try:
+        _, end = json.JSONDecoder().raw_decode(head)
+    except RecursionError:
+        return False
+    except ValueError:  # no JSON, or longer than the head
+        first = head.partition("\n")[0].strip()
+        return len(head) > _HEAD and first != head.strip() and not first.endswith("}")
+    return "\n" in head[:end].strip() or head[end:].partition("\n")[0].lstrip().startswith("{")
 
 
 def _observe(

@@ -18,7 +18,7 @@ from headgate.sources.files.text_types import TextType
 from headgate.sources.guard import REJECT, reason, unless
 from headgate.sources.interface import FileRef
 
-__all__ = ["check_pages", "footer_size", "inspect"]
+__all__ = ["check_decrypted", "check_pages", "footer_size", "inspect"]
 
 _MAGIC = b"PAR1"
 _NEXT_I32 = b"\x15"  # the member after the last one, a 32-bit integer
@@ -114,6 +114,22 @@ def footer_size(end: bytes, file: FileRef) -> int:
     if end[4:] != _MAGIC or size > file.size:
         raise UnreadableRecord(f"{file.path} is not a readable Parquet file.", path=file.path)
     return size
+
+
+def check_decrypted(file: FileRef) -> None:
+    """Raises UnreadableRecord for a file with encrypted columns, whose footer may be read by anyone.
+
+    DuckDB says no more than that it cannot read them, and pyarrow ends the process when asked about such a column.
+    """
+    with opening(file.path):
+        try:
+            with pq.ParquetFile(file.path) as whole:
+                next(whole.iter_batches(batch_size=1), None)
+        except (pa.ArrowException, OSError) as error:
+            if "decrypt" in str(error):
+                raise UnreadableRecord(
+                    f"{file.path} has encrypted columns; encrypted files are not read.", path=file.path
+                ) from None
 
 
 def _has_checksums(content: BinaryIO) -> bool:

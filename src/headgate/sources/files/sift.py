@@ -5,6 +5,7 @@ DuckDB can skip such records itself, but then (1.5.5) loses others with them in 
 
 import csv
 import json
+import re
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,6 +24,8 @@ _LONGEST_LINE = 16 * 1024 * 1024  # of JSON, likewise
 _MOST_UNCLOSED = 1000
 _AT_A_TIME = 1024 * 1024
 _GZIP = 31  # zlib's word for gzip's form
+NO_TEXT = "The text is not in the encoding of the file."
+_CONTROLS = re.compile("[\x80-\x9f]")
 csv.field_size_limit(_LONGEST_RECORD)
 
 
@@ -102,7 +105,7 @@ def delimited_pieces(text: Iterator[str], dialect: Dialect) -> Iterator[Piece]:
         if fields is None:
             return
         width = width or len(fields)
-        fault = _fault(fields, width, lines.taken)
+        fault = _fault(fields, width, lines.taken, dialect)
         if fault and lines.number == 1 and dialect.header:
             raise UnreadableRecord(f"Line 1, the names of the columns: {fault}")
         yield Piece(lines.number, "".join(lines.taken), tuple(fields[:width]), fault)
@@ -223,17 +226,17 @@ _TOO_LONG = "too long"
 _UNREADABLE = {_TOO_LONG: "A record is longer than 2 MB, or a quoted field is not closed properly."}
 
 
-def _fault(fields: list[str], width: int, lines: list[str]) -> str:
-    if any(not _is_text(line) for line in lines):
-        return "The text is not UTF-8."
+def _fault(fields: list[str], width: int, lines: list[str], dialect: Dialect) -> str:
+    if any(not _is_text(line, dialect.encoding) for line in lines):
+        return NO_TEXT
     if not fields or len(fields) == width or (len(fields) == width + 1 and not fields[-1]):  # as DuckDB takes them
         return ""
     return f"The record has {len(fields)} fields, where {width} are expected."
 
 
 def _json_fault(line: str) -> str:
-    if not _is_text(line):
-        return "The text is not UTF-8."
+    if not _is_text(line, "utf-8"):
+        return NO_TEXT
     if len(line) > _LONGEST_LINE:
         return "The record is longer than 16 MB."
     try:
@@ -249,8 +252,15 @@ def _no_json(word: str) -> NoReturn:
     raise ValueError(f"{word} is no number")
 
 
-def _is_text(line: str) -> bool:
-    """Whether the line was decoded; what was not stands in it as lone surrogates."""
+def _is_text(line: str, encoding: str) -> bool:
+    """Whether the line was decoded; what was not stands in it as lone surrogates.
+
+    DuckDB takes no control characters from the upper half of latin-1, where Windows has letters.
+    """
+    if line.isascii():
+        return True
+    if encoding == "latin-1" and _CONTROLS.search(line):
+        return False
     try:
         line.encode()
     except UnicodeEncodeError:

@@ -13,7 +13,6 @@ import duckdb
 from headgate import dataplane
 from headgate.dataplane import Breaking, quote, unbroken
 from headgate.errors import (
-    BadFormat,
     BadParameter,
     FilterNotOffered,
     HeadgateError,
@@ -28,10 +27,12 @@ from headgate.model.plain import plain as plain_value
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window
 from headgate.rejects import Rejects
 from headgate.sources.files import delimited, faults, fetching, json_files, layout, listing, parquet_files, sift
+from headgate.sources.files.beginning import Beginning, glimpse
 from headgate.sources.files.copies import Copies, Scratch
 from headgate.sources.files.detect import HEAD, detect
+from headgate.sources.files.form import ENCRYPTED, Form
 from headgate.sources.files.layout import Layout
-from headgate.sources.files.plain import beginning, plain
+from headgate.sources.files.plain import plain
 from headgate.sources.files.stores import Store
 from headgate.sources.files.text_types import FOUND, STRING, TextType, declared_types
 from headgate.sources.interface import Entry, FileRef, Preview, Reading, Relation, Selection, Split
@@ -42,6 +43,7 @@ _DESCRIBED = 16
 _GLANCE_SECONDS = 10
 _LISTED = 2000  # files that are looked at together
 _HEAD = 4 * 1024 * 1024  # of a file that is elsewhere, to show its columns
+_SHOWN = 20_000  # records that are made of one, to show its columns and first rows
 _WHOLE = 128 * 1024 * 1024
 _SUFFIX = re.compile(r"([.][A-Za-z0-9]{1,8}){1,2}$")
 _FOUND = {type_.lake: type_ for type_ in (*FOUND, STRING)}
@@ -60,6 +62,7 @@ class Files:
         self._scratch = scratch
         self._breaking: Breaking = unbroken
         self._written: tuple[delimited.Dialect, str] | None = None  # how the planned files are, when they are text
+        self._planned: Sequence[FileRef] = ()
         self._copies: list[FileRef] = []
         self._made_of: dict[str, FileRef] = {}  # by address of a copy
         self._unreadable: dict[str, Rejects] = {}  # by address of the copy that lacks them
@@ -70,7 +73,7 @@ class Files:
 
     def validate(self, selection: Selection) -> None:
         """See that the path lies in the store, that the format is described well, and nothing more is asked for."""
-        listing.parted(self._store, _path(selection), look=self._store.local)
+        listing.parted(self._store, _path(selection)[0], look=self._store.local)
         self._dialect(selection)
         declared_types(selection.params)
 
@@ -81,12 +84,8 @@ class Files:
     def detect(self, path: str) -> Mapping[str, str]:
         """The format of one file and, as far as it has one, its dialect."""
         file = self._first(Selection({"path": path, "type": "file"}))
-        with self._scratch.copies() as copies:
-            head = file if self._store.local else copies.write(file, self._store.read(file, size=HEAD))
-            try:
-                return detect(head.path)
-            except HeadgateError as error:
-                raise _by_original(error, [head]) from None
+        head = b"".join(self._store.read(file, size=HEAD))
+        return detect(Beginning(head, file.size == len(head)), file.path)
 
     def preview(self, selection: Selection, rows: int) -> Preview:
         """The columns and first rows of a file, as far as they can be told from its beginning."""
@@ -139,6 +138,7 @@ class Files:
                 files = fetching.each_of(files, lambda file: self._here(file, selection, copies, broken), broken)
                 if selection.rejecting:
                     files = [self._readable(selection, file, copies) for file in files]
+                self._planned = files
                 planned = self._inspect(selection, files)
             except HeadgateError as error:
                 raise _by_original(error, self._copies) from None
@@ -182,7 +182,7 @@ class Files:
 
     def translate(self, error: Exception) -> HeadgateError:
         """The error of our tree for `error`, with file, line and column where they can be known."""
-        return _by_original(faults.translate(error), self._copies)
+        return _by_original(_told(error, self._planned), self._copies)
 
     @contextmanager
     def _until_broken(self) -> Iterator[threading.Event]:
@@ -208,7 +208,8 @@ class Files:
         here = file
         if not self._store.local:
             here = self._copied(file, fetching.fetched(self._store, file, copies, broken, suffix=_suffix(file)))
-        made = plain(here, selection.data, copies)
+        form = Form.of(selection.data)
+        made = plain(here, form, copies, members=_path(selection)[1], strict=not selection.rejecting)
         if here not in made:
             for each in made:
                 self._copied(here, each)
@@ -218,22 +219,25 @@ class Files:
 
     def _glanced(self, file: FileRef, selection: Selection, copies: Copies, *, rows: bool = False) -> Sequence[FileRef]:
         """What shows the columns of `file` on this machine, and its first `rows` too when they are wanted."""
-        if self._store.local:
-            return plain(file, selection.data, copies)
-        if file.size > _HEAD:
+        form, members = Form.of(selection.data), _path(selection)[1]
+        in_place = form.in_place(file.path)
+        if self._store.local and in_place:
+            return [file]
+        if file.size > _HEAD or not in_place:
             head = b"".join(self._store.read(file, size=_HEAD))
-            if (text := beginning(head, selection.data)) is not None:
-                return [copies.write(file, [text])]
-            if selection.data.get("format") == "parquet" and not rows:
+            if found := glimpse(file, Beginning(head, file.size == len(head)), form, copies, members=members):
+                return found
+            if form.format == "parquet" and in_place and not rows:
                 start = file.size - parquet_files.footer_size(b"".join(self._store.read(file, file.size - 8, 8)), file)
                 return [copies.write(file, self._store.read(file, start), at=start)]
-        if file.size > _WHOLE:
+        if file.size > _WHOLE and not (self._store.local and form.direct(file.path)):
             raise SourceError(
                 f"{file.path} has {file.size} bytes, and its first rows are not to be had without the rest; of such "
                 f"files, those of up to {_WHOLE} bytes are shown.",
                 path=file.path,
             )
-        return plain(copies.write(file, self._store.read(file), suffix=_suffix(file)), selection.data, copies)
+        here = file if self._store.local else copies.write(file, self._store.read(file), suffix=_suffix(file))
+        return plain(here, form, copies, members=members, most=None if in_place else _SHOWN)
 
     def _copied(self, file: FileRef, copy: FileRef) -> FileRef:
         self._made_of[copy.path] = file
@@ -258,7 +262,7 @@ class Files:
                 if reader.readable(connection, file, dialect):
                     return file
             except duckdb.Error as error:
-                told = faults.translate(error)
+                told = _told(error, [file])
                 if not isinstance(told, UnreadableRecord):
                     raise told from None
         pieces = sift.delimited_pieces if format_ == "delimited" else sift.json_pieces
@@ -287,7 +291,7 @@ class Files:
             try:
                 found = connection.sql(query).to_arrow_table()
             except duckdb.Error as error:
-                raise faults.translate(error) from None
+                raise _told(error, here) from None
         by_column = [column.to_pylist() for column in found.columns]
         return Preview(planned.columns, tuple(tuple(map(plain_value, row)) for row in zip(*by_column, strict=True)))
 
@@ -299,7 +303,7 @@ class Files:
 
     def _find(self, selection: Selection) -> Iterator[FileRef]:
         kind, recursive = selection.params.get("type"), _recursive(selection)
-        return listing.find(self._store, _path(selection), kind=kind, recursive=recursive)
+        return listing.find(self._store, _path(selection)[0], kind=kind, recursive=recursive)
 
     def _inspect(self, selection: Selection, files: Sequence[FileRef], *, glance: bool = False) -> Layout:
         declared = declared_types(selection.params)
@@ -353,17 +357,22 @@ class Files:
                 held = {name: _FOUND[type_] for name, type_ in selection.held.items() if type_ in _FOUND}
                 return delimited.inspect(connection, files, dialect, declared, held, glance=glance, rejecting=rejecting)
             except duckdb.Error as error:
-                raise faults.translate(error) from None
+                raise _told(error, files) from None
 
     def _dialect(self, selection: Selection) -> tuple[str, delimited.Dialect]:
-        """The format of the files and, as far as it has one, its dialect."""
-        format_ = selection.data.get("format")
-        if format_ not in ("delimited", "json", "parquet"):
-            raise BadFormat(f"`data.format` is {format_!r}; files are read as delimited, json or parquet.")
-        dialect = delimited.Dialect.of(selection.data)
-        if format_ != "delimited" and dialect.encoding != "utf-8":
-            raise BadParameter(f"{format_} files are always utf-8.", parameter="encoding")
-        return format_, dialect
+        """The format that is read in the end and, as far as it has one, its dialect. Raises ProviderRefusal."""
+        return Form.of(selection.data).read_as, delimited.Dialect.of(selection.data)
+
+
+def _told(error: Exception, files: Sequence[FileRef]) -> HeadgateError:
+    """The error of our tree for `error`, raised while `files` were read."""
+    if "TProtocolException" in str(error):
+        for file in files:
+            try:
+                parquet_files.check_decrypted(file)
+            except SourceError as told:
+                return told
+    return faults.translate(error, files)
 
 
 def _by_original(error: HeadgateError, copies: Iterable[FileRef]) -> HeadgateError:
@@ -381,8 +390,11 @@ def _suffix(file: FileRef) -> str:
     return found[0].lower() if (found := _SUFFIX.search(file.path)) else ""
 
 
-def _path(selection: Selection) -> str:
-    """The path of a selection, whose params are well formed."""
+def _path(selection: Selection) -> tuple[str, str | None]:
+    """The path of a selection, whose params are well formed, and the pattern for what is in archives, if there is one.
+
+    Both stand in the path: `exports/*.zip!/orders/*.csv`.
+    """
     params = selection.params
     if params.get("filters") is not None:
         raise FilterNotOffered("Files cannot be filtered by rows; leave params.filters out.")
@@ -394,8 +406,13 @@ def _path(selection: Selection) -> str:
     kind = params.get("type")
     if kind not in (None, "file", "folder"):
         raise BadParameter(f"`params.type` is {kind!r}; it must be file or folder.", parameter="type")
+    if str(params.get("isFileEncrypted") or "false").lower() != "false":
+        raise BadParameter(ENCRYPTED.format("params.isFileEncrypted"), parameter="isFileEncrypted")
     _recursive(selection)
-    return path
+    archive, sign, members = path.partition("!/")
+    if sign and members and Form.of(selection.data).packing_of(archive).archive:
+        return archive, members
+    return path, None
 
 
 def _recursive(selection: Selection) -> bool:
