@@ -216,6 +216,29 @@ def test_hostile_names_in_sqlite(face: Face, name: str, tmp_path: Path) -> None:
     assert (entry["name"], found["data"]) == (name, [{name: 7}])
 
 
+def test_columns_that_could_order_by_time_are_named_as_a_run_takes_them(face: Face) -> None:
+    path = face.folder / "deltas.db"
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(
+            "CREATE TABLE t (id INTEGER, day DATE, s INTEGER, ms INTEGER, at TIMESTAMP, iso TEXT, mixed TEXT, n TEXT)"
+        )
+        database.execute(
+            "INSERT INTO t VALUES (1, '2024-01-31', 1704103200, 1704103200000, '2024-01-31 10:00:00', "
+            "'2024-01-31T10:00:00Z', '2024-01-31', NULL), (2, '2024-02-01', 1704103201, 1704103201000, "
+            "'2024-02-01 10:00:00', '2024-02-01T10:00:00.5Z', 'soon', NULL)"
+        )
+    auth = {"specName": "Database File", "params": {"path": str(path)}}
+    id_ = face.made("/connections", {"name": "deltas", "connectionSpec": {"id": SQLITE}, "auth": auth})
+    sure = [{"name": "at"}, {"name": "day"}]
+    assert explore(face, id_, objectType="table", object="t")["deltaColumns"] == sure
+    assert explore(face, id_, objectType="table", object="t", preview="true")["deltaColumns"] == [
+        *sure,
+        {"name": "s", "dateFormat": "epoch_s"},
+        {"name": "ms", "dateFormat": "epoch_ms"},
+        {"name": "iso", "dateFormat": "yyyy-MM-ddTHH:mm:ss"},
+    ]
+
+
 def test_every_type_in_the_shapes_of_the_contract(face: Face, connections: dict[str, str]) -> None:
     found = explore(face, connections["postgresql"], objectType="table", object="shop.orders", preview="True")
     assert found["format"] == "flat"

@@ -42,6 +42,7 @@ from headgate.model.row_filter import decode_base64, parse_filter
 from headgate.model.runs import Json
 from headgate.model.scope import Caller
 from headgate.service.bodies import check_id, shown
+from headgate.service.delta_columns import delta_columns
 from headgate.service.paging import Parameters, truth
 from headgate.service.specs import connection_spec
 from headgate.sources import LONGEST_SHOWN, ConnectionSpec, Entry, Preview, Selection, Source, open_source
@@ -270,7 +271,8 @@ def _explored(source: Source, spec: ConnectionSpec, asked: Mapping[str, str]) ->
         if spec.kind != "table":
             raise FilterNotOffered
     if object_type == "table":
-        return _shown(source.preview(Selection({**params, "tableName": path}), MOST_ROWS if preview else 0), preview)
+        table = source.preview(Selection({**params, "tableName": path}), MOST_ROWS if preview else 0)
+        return {**_shown(table, preview), "deltaColumns": delta_columns(source, table)}
     data = _file_data(source, path, asked, determine=determine)
     found = source.preview(Selection({"path": path, "type": "file"}, data), MOST_ROWS if preview else 0)
     shape = _shown(found, preview)
