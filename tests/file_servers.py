@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import logging
 import os
 import shutil
 import socket
@@ -48,6 +49,7 @@ read only = yes
 force user = root
 valid users = nobody
 """
+logging.getLogger("pyftpdlib").setLevel(logging.ERROR)
 USER, PASSWORD = "reader", "s3cret-of-the-tests"
 
 

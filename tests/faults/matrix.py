@@ -21,7 +21,6 @@ INVARIANTS = {
     "I8": "open files and memory of what still runs are back where they were",
 }
 NOT_YET = {
-    "F25": ("an object store answers 503, stalls, cuts a body short", "there are no object stores yet"),
     "F33": ("a Singer or Airbyte child hangs, floods, lies", "there are no such sources yet"),
     "F36": ("upgraded with runs in flight", "there is no earlier release whose worker could be left running"),
 }

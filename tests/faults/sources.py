@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import psycopg
 from psycopg import conninfo
 
+from tests.emulators import SmallS3
+
 Row = tuple[Any, ...]
 Json = dict[str, Any]
 START = datetime(2024, 1, 1)
@@ -145,6 +147,35 @@ class Files:
     @property
     def body(self) -> Json:
         return {"params": {"path": "events", "type": "folder"}, "data": {"format": "delimited"}}
+
+
+class Objects:
+    """CSV objects in a bucket of a small S3, all of one minute, so many that they are fetched side by side."""
+
+    spec = "amazon-s3"
+    delta: str | None = None
+    at = (1_700_000_000 - 1_704_067_200) // 60  # what that S3 says of all its objects
+
+    def __init__(self, store: SmallS3, count: int, *, lines: int = 50) -> None:
+        self.store = store
+        self.rows: list[tuple[int, Row]] = []
+        for number in range(count):
+            self.put(number, [(number * 1000 + line, f"{number}.{line}") for line in range(lines)])
+
+    def put(self, number: int, rows: list[Row]) -> None:
+        """Have that object hold these rows, whatever it held."""
+        text = "id,name\n" + "".join(f'{id_},"n{name}"\n' for id_, name in rows)
+        self.store.objects[f"events/in/{number:04}.csv"] = text.encode()
+        self.rows = [(at, row) for at, row in self.rows if row[0] // 1000 != number]
+        self.rows += [(self.at, (id_, f"n{name}")) for id_, name in rows]
+
+    @property
+    def auth(self) -> Json:
+        return self.store.params(bucketName="events", region="us-east-1")
+
+    @property
+    def body(self) -> Json:
+        return {"params": {"path": "in", "type": "folder"}, "data": {"format": "delimited"}}
 
 
 def _row(number: int, payload: int) -> Row:

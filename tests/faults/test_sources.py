@@ -4,7 +4,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,12 @@ import pytest
 from psycopg import conninfo
 
 from tests.conftest import empty_database
-from tests.faults.case import Case
+from tests.emulators import answer, small_s3
+from tests.emulators import fault as error
+from tests.faults.case import Case, Started
 from tests.faults.matrix import fault
 from tests.faults.proxy import Proxy, proxied
-from tests.faults.sources import Files, PostgresTable, SqliteTable, minute
+from tests.faults.sources import Files, Objects, PostgresTable, SqliteTable, minute
 from tests.faults.world import World, until
 
 DAY = (0, 240)
@@ -202,6 +206,121 @@ def test_slow_source(case: Case, world: World, postgres: str) -> None:
             until(lambda: connection.execute(busy).fetchone() == (0,), 5)
         assert source.rows
         case.seen = f"cancelled {took:.1f} s after it was asked for, the server's query too"
+
+
+def _pass(request: BaseHTTPRequestHandler) -> bool:
+    return False
+
+
+def _slow_down(request: BaseHTTPRequestHandler) -> bool:
+    return answer(request, 503, error("SlowDown", "Please reduce your request rate."))
+
+
+def _denied(request: BaseHTTPRequestHandler) -> bool:
+    return answer(request, 403, error("AccessDenied", "Access Denied"))
+
+
+def _stalled(request: BaseHTTPRequestHandler) -> bool:
+    time.sleep(4)
+    return False
+
+
+def _cut(request: BaseHTTPRequestHandler) -> bool:
+    """More is promised than comes, where it is an object that is asked for."""
+    if "list-type" in request.path:
+        return False
+    request.close_connection = True
+    request.send_response(200)
+    for name, text in (("Content-Length", "100000"), ("ETag", '"e"'), ("Last-Modified", formatdate(usegmt=True))):
+        request.send_header(name, text)
+    request.end_headers()
+    request.wfile.write(b"id,name\n1,")
+    return True
+
+
+@pytest.fixture
+def bucket(world: World) -> Iterator[Case]:
+    """A case whose source are 20 objects of a small S3."""
+    with small_s3() as store:
+        world.secrets.add("canary-secret")
+        case = Case(world, Objects(store, 20))
+        try:
+            yield case
+        finally:
+            case.close()
+
+
+def _acted(case: Case, acts: Sequence[Callable[[BaseHTTPRequestHandler], bool]]) -> Started:
+    """A run during which the store does these to its requests, one after another."""
+    source = case.source
+    assert isinstance(source, Objects)
+    flow = case.flow()
+    source.store.acts[:] = acts
+    case.worker()
+    return case.run(flow, (source.at, source.at + 1))
+
+
+@fault("F25", "an object store {what}")
+@pytest.mark.parametrize(
+    ("what", "acts"),
+    [
+        ("answers every third request with 503 SlowDown", [_pass, _pass, _slow_down] * 60),
+        ("stalls for four seconds", [_pass, _stalled, _stalled]),
+        ("cuts bodies short", [_pass, _cut, _pass, _cut, _pass, _pass, _cut]),
+    ],
+)
+def test_object_store_falters(bucket: Case, what: str, acts: list[Callable[[BaseHTTPRequestHandler], bool]]) -> None:
+    run = _acted(bucket, acts)
+    bucket.other_run()
+    bucket.ends(run)
+    assert run.status == "success", run.reasons
+    bucket.seen = f"success by attempt {run.attempt}"
+
+
+@fault("F25", "an object store refuses access amid a run")
+def test_object_store_refuses(bucket: Case) -> None:
+    run = _acted(bucket, [_pass] * 8 + [_denied] * 400)
+    bucket.ends(run)
+    assert run.status == "failed"
+    assert run.attempt == 1
+    assert "CONNECTOR-1002-403" in run.reasons
+    bucket.seen = f"failed at once: {run.reasons[:100]}"
+
+
+@fault("F25", "an object store is silent; the run is cancelled")
+def test_object_store_silent(bucket: Case) -> None:
+    run = _acted(bucket, [_pass, *[_stalled] * 40])
+    until(lambda: bucket.state(run) == "inProgress")
+    time.sleep(1)
+    bucket.world.client.cancel(run.id)
+    began = time.monotonic()
+    assert bucket.settled(run, 20), "it waits for the store"
+    assert run.status == "cancelled"
+    bucket.seen = f"cancelled {time.monotonic() - began:.1f} s after it was asked for"
+
+
+@fault("F26", "listed objects are {change} before they are fetched")
+@pytest.mark.parametrize("change", ["overwritten", "deleted"])
+def test_objects_change(bucket: Case, change: str) -> None:
+    source = bucket.source
+    assert isinstance(source, Objects)
+
+    def changed(request: BaseHTTPRequestHandler) -> bool:
+        for number in range(20):
+            if change == "overwritten":
+                source.put(number, [(number * 1000 + line, f"other {line}") for line in range(70)])
+            else:
+                source.store.objects.pop(f"events/in/{number:04}.csv", None)
+        if change == "deleted":
+            source.rows = []
+            source.put(1, [(1007, "left")])
+        return False
+
+    run = _acted(bucket, [_pass, changed])
+    bucket.ends(run)
+    assert run.status == "success", run.reasons
+    run.rows = [row for _, row in source.rows]
+    bucket.seen = f"attempt {run.attempt} reads the objects as they are then"
 
 
 @pytest.fixture
