@@ -28,7 +28,7 @@ def _steps(engine: sa.Engine, query: sa.Select[Any]) -> list[str]:
 
 
 def test_the_next_run_of_an_organisation_is_read_from_indexes_in_order(engine: sa.Engine) -> None:
-    steps = _steps(engine, _next_free("ORG"))
+    steps = _steps(engine, _next_free().params(org_id="ORG"))
     assert [step for step in steps if "ix_runs_waiting (org_id=?)" in step], steps
     assert [step for step in steps if "other" in step and "(flow_id=? AND state=? AND seq<?)" in step], steps
     assert not [step for step in steps if "TEMP B-TREE" in step or step.startswith("SCAN")], steps

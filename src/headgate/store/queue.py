@@ -9,9 +9,11 @@ fewest runs under way is served first.
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from headgate.errors import AttemptLost
 from headgate.model.resources import new_etag, now_ms
@@ -74,7 +76,7 @@ class Queue:
         return None
 
     def _claim(self, connection: sa.Connection, worker: str, lease: float, most: int = 0) -> Claim | None:
-        self._enqueue_due(connection)
+        connection.execute(_enqueuing(), _stamp())
         row = connection.execute(_next_lapsed()).first() or self._next_waiting(connection, most)
         if row is None:
             return None
@@ -83,21 +85,8 @@ class Queue:
             past, untidy = [*past, _lost(row)], True
         else:
             RunState(row.state).transition(RunState.IN_PROGRESS)
-        taken = connection.execute(
-            sa.update(_RUNS)
-            .where(_RUNS.c.id == row.id)
-            .values(
-                state=RunState.IN_PROGRESS.value,
-                worker=worker,
-                attempt=row.attempt + 1,
-                fence=row.fence + 1,
-                lease_until=now() + round(lease * 1000),
-                past_attempts=past,
-                untidy=untidy,
-                **_stamp(),
-            )
-            .returning(_RUNS)
-        )
+        changes = {"worker": worker, "past_attempts": past, "untidy": untidy, **_stamp()}
+        taken = connection.execute(_taking(), {"run_id": row.id, "lease": round(lease * 1000), **changes})
         run = run_of(taken.one())
         if run.fence == 1:
             announce(connection, run.scope, run.id)
@@ -110,14 +99,14 @@ class Queue:
             if most and busy >= most:
                 continue
             if not in_turn:
-                row = connection.execute(_next_free(org_id)).first()
+                row = connection.execute(_next_free(), {"org_id": org_id}).first()
             else:
                 # Claims of one organisation, one after another: else two could pass the limit at the same time.
                 # Nothing taken, its lock goes back: who holds one and waits for another's may wait for ever.
                 with connection.begin_nested() as turn:
                     connection.execute(_turn_of(org_id))
                     full = connection.execute(_under_way(org_id)).scalar_one() >= most
-                    row = None if full else connection.execute(_next_free(org_id)).first()
+                    row = None if full else connection.execute(_next_free(), {"org_id": org_id}).first()
                     if row is None:
                         turn.rollback()
             if row is not None:
@@ -250,18 +239,6 @@ class Queue:
             failed = [run.id for run in runs if run.state is not RunState.SUCCESS]
             connection.execute(sa.delete(_SPLITS).where(_SPLITS.c.run_id.in_(failed)))
 
-    def _enqueue_due(self, connection: sa.Connection) -> None:
-        due = (
-            sa.select(_RUNS.c.seq)
-            .where(_RUNS.c.state == RunState.SCHEDULED.value, _RUNS.c.start_at <= now())
-            .with_for_update(skip_locked=True)
-        )
-        connection.execute(
-            sa.update(_RUNS)
-            .where(_RUNS.c.seq.in_(due))
-            .values(state=RunState.SCHEDULED.transition(RunState.QUEUED).value, **_stamp())
-        )
-
     def _write(self, connection: sa.Connection, run: Run, changes: dict[str, Any]) -> bool:
         """Change a run that is still ours; whether cancelling it was asked for. Raises AttemptLost."""
         written = connection.execute(
@@ -279,12 +256,42 @@ class Queue:
         return bool(written.cancel_requested)
 
 
+# Statements of every claim, each made once: making one takes longer than the database's answer, and on SQLite all who
+# write wait meanwhile.
+
+
+@cache
+def _enqueuing() -> sa.Update:
+    """Have the runs wait in the queue whose time has come."""
+    due = (
+        sa.select(_RUNS.c.seq)
+        .where(_RUNS.c.state == RunState.SCHEDULED.value, _RUNS.c.start_at <= now())
+        .with_for_update(skip_locked=True)
+    )
+    queued = RunState.SCHEDULED.transition(RunState.QUEUED).value
+    return sa.update(_RUNS).where(_RUNS.c.seq.in_(due)).values(state=queued)
+
+
+@cache
+def _taking() -> ReturningUpdate[Any]:
+    """Have a worker own the run `run_id` for `lease` milliseconds."""
+    changes = {
+        "state": RunState.IN_PROGRESS.value,
+        "attempt": _RUNS.c.attempt + 1,
+        "fence": _RUNS.c.fence + 1,
+        "lease_until": now() + sa.bindparam("lease", type_=sa.BigInteger),
+    }
+    return sa.update(_RUNS).where(_RUNS.c.id == sa.bindparam("run_id")).values(changes).returning(_RUNS)
+
+
+@cache
 def _next_lapsed() -> sa.Select[Any]:
     """The oldest run whose worker did not renew its lease."""
     lapsed = _RUNS.c.state == RunState.IN_PROGRESS.value, _RUNS.c.lease_until < now()
     return sa.select(_RUNS).where(*lapsed).order_by(_RUNS.c.seq).limit(1).with_for_update(skip_locked=True)
 
 
+@cache
 def _by_turn() -> sa.Select[Any]:
     """The organisations whose runs wait, and how many each has under way: fewest first, then who waits longest."""
     orgs, under_way = tables.orgs, _RUNS.c.state == RunState.IN_PROGRESS.value
@@ -310,8 +317,9 @@ def _under_way(org_id: str) -> sa.Select[Any]:
     return sa.select(sa.func.count()).select_from(_RUNS).where(*mine)
 
 
-def _next_free(org_id: str) -> sa.Select[Any]:
-    """The oldest run of an organisation that is due, and whose flow has neither one under way nor an earlier one."""
+@cache
+def _next_free() -> sa.Select[Any]:
+    """The oldest run of organisation `org_id` that is due, whose flow has neither one under way nor an earlier one."""
     other = _RUNS.alias("other")
     waits = sa.exists().where(
         other.c.flow_id == _RUNS.c.flow_id,
@@ -326,7 +334,7 @@ def _next_free(org_id: str) -> sa.Select[Any]:
         .where(
             _WAITING,
             _RUNS.c.state == RunState.QUEUED.value,
-            _RUNS.c.org_id == org_id,
+            _RUNS.c.org_id == sa.bindparam("org_id"),
             sa.or_(_RUNS.c.start_at <= now(), _RUNS.c.cancel_requested),
             _RUNS.c.flow_id.not_in(blocked),
             ~waits,
