@@ -27,6 +27,9 @@ from headgate.sources.sql.clickhouse.driver import ClickHouseDriver
 from headgate.sources.sql.databricks.address import Address as DatabricksAddress
 from headgate.sources.sql.databricks.dialect import DatabricksDialect
 from headgate.sources.sql.databricks.driver import DatabricksDriver
+from headgate.sources.sql.oracle.address import Address as OracleAddress
+from headgate.sources.sql.oracle.dialect import OracleDialect
+from headgate.sources.sql.oracle.driver import OracleDriver
 from headgate.sources.sql.reader import SqlSource
 from headgate.sources.sql.snowflake.address import Address as SnowflakeAddress
 from headgate.sources.sql.snowflake.dialect import SnowflakeDialect
@@ -42,6 +45,7 @@ from tests.wire import Refusal, Wire
 from tests.wire.bigquery import BigQuery
 from tests.wire.clickhouse import ClickHouse
 from tests.wire.databricks import Databricks
+from tests.wire.oracle import Oracle
 from tests.wire.snowflake import Snowflake
 from tests.wire.tds import Tds
 from tests.wire.trino import Trino
@@ -541,7 +545,82 @@ BIGQUERY = System(
 )
 
 
+# -- Oracle
+
+
+def _oracle_catalogue(columns: Sequence[tuple[str, str]]) -> Mapping[str, pa.Table]:
+    rows = []
+    for name, declared in columns:
+        word, _, inside = declared.partition("(")
+        numbers = [None if text == "*" else int(text) for text in re.findall("[0-9]+|[*]", inside)]
+        precision, scale = numbers if word == "NUMBER" and numbers else (None, numbers[-1] if numbers else None)
+        type_ = word if word in ("NUMBER", "VARCHAR2", "RAW") else declared
+        rows.append(("shop", "Orders", name, type_, "Y", precision, scale, None))
+    types = [TEXT] * 5 + [INT] * 3
+    table = pa.table(
+        [pa.array(values, type_) for values, type_ in zip(zip(*rows, strict=True), types, strict=True)],
+        names=[f"F{at}" for at in range(8)],
+    )
+    return {
+        "table_name = 'Orders' AND owner = 'shop'": table,
+        "FROM all_tab_columns": table.slice(0, 0),
+        "FROM all_objects": pa.table({"O": ["shop", "shop"], "N": ["Orders", "odd.name"]}),
+    }
+
+
+def _oracle(port: int, password: str) -> SqlSource:
+    text = f"Host=127.0.0.1;Port={port};ServiceName=shop;User Id=etl;Password={password}"
+    return SqlSource(OracleDriver(OracleAddress.of({"connectionString": text}), HERE), OracleDialect())
+
+
+ORACLE = System(
+    name="oracle",
+    sqlglot="oracle",
+    wire=Oracle,
+    source=_oracle,
+    catalogue=_oracle_catalogue,
+    types=(
+        Typed("NUMBER(9,0)", -(10**9) + 1, INT, "int", -(10**9) + 1),
+        Typed("NUMBER(18,0)", 10**18 - 1, LONG, "long", 10**18 - 1),
+        Typed("NUMBER(38,2)", LARGE, pa.decimal128(38, 2), "decimal(38,2)", LARGE),
+        Typed("NUMBER(10,4)", Decimal("-0.0001"), pa.decimal128(10, 4), "decimal(10,4)", Decimal("-0.0001")),
+        Typed("NUMBER(*,0)", "-" + "9" * 38, TEXT, "decimal(38,0)", Decimal("-" + "9" * 38)),
+        Typed("NUMBER", "1E-130", TEXT, "string", "1E-130"),
+        Typed("BINARY_FLOAT", -1.5, pa.float32(), "float", -1.5),
+        Typed("BINARY_DOUBLE", float("inf"), DOUBLE, "double", float("inf")),
+        Typed("VARCHAR2(100)", ODD, TEXT, "string", ODD),
+        Typed("RAW(16)", b"\0\xff", pa.binary(), "binary", b"\0\xff"),
+        Typed("DATE", datetime(9999, 12, 31, 23, 59, 59), pa.timestamp("s"), "timestamp", datetime(9999, 12, 31, 23, 59, 59)),  # noqa: E501
+        Typed("TIMESTAMP(6)", MOMENT, MICROS, "timestamp", MOMENT),
+        Typed("TIMESTAMP(9)", written(MOMENT), TEXT, "timestamp", MOMENT),
+        Typed("TIMESTAMP(6) WITH TIME ZONE", MOMENT, MICROS, "timestamptz", INSTANT),
+        Typed("TIMESTAMP(9) WITH LOCAL TIME ZONE", written(MOMENT), TEXT, "timestamptz", INSTANT),
+        Typed("INTERVAL DAY(2) TO SECOND(6)", "+02 00:00:00.000000", TEXT, "string", "+02 00:00:00.000000"),
+    ),
+    delta="TIMESTAMP(6)",
+    travels=MICROS,
+    moment=naive,
+    where="\"at\" >= TIMESTAMP '2024-02-29 00:00:00.000000' AND \"at\" < TIMESTAMP '2024-03-01 00:00:00.000000'",
+    data='FROM "shop"."Orders"',
+    fine={
+        "TIMESTAMP(9)": "2024-02-29 10:30:00.123456001",
+        "TIMESTAMP(9) WITH LOCAL TIME ZONE": "2024-02-29 10:30:00.123456789",
+        "NUMBER(*,0)": "1" * 39,
+    },
+    filters={
+        "text": "\"k8\" = 'it''s 100 % \\ \"ż\" 🐢'",
+        "like": "\"k8\" LIKE '[a]%' ESCAPE '\\'",
+        "decimal": '"k2" = 123456789012345678901234567890123456.78',
+        "moment": "\"k10\" <= TIMESTAMP '2024-02-29 10:00:00.003000'",
+    },
+    missing=Refusal(942, "table or view does not exist"),
+    denied=Refusal(1031, "insufficient privileges"),
+    busy=Refusal(1555, "snapshot too old: rollback segment number 1 with name \"\" too small"),
+    settings=("ALTER SESSION", "SET TRANSACTION"),
+)  # fmt: skip
+
+
 SYSTEMS: Mapping[str, System] = {
-    system.name: system for system in (SQLSERVER, CLICKHOUSE, TRINO, SNOWFLAKE, DATABRICKS)
+    system.name: system for system in (SQLSERVER, ORACLE, CLICKHOUSE, TRINO, SNOWFLAKE, DATABRICKS)
 }
 """Those that a server on any port can stand for."""

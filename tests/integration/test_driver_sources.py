@@ -48,6 +48,7 @@ from tests.wire import Refusal, Wire, closed_port, serving
 from tests.wire.bigquery import certificate
 from tests.wire.clickhouse import ClickHouse
 from tests.wire.databricks import Databricks
+from tests.wire.oracle import Oracle
 from tests.wire.snowflake import Snowflake
 from tests.wire.tds import Tds
 from tests.wire.trino import Trino
@@ -178,7 +179,7 @@ def test_exploring_and_preview(system: System, wire: Wire) -> None:
     assert [column.name for column in preview.columns] == ["k0", "at"]
     assert len(preview.rows) == 4
     (asked,) = [statement for statement in wire.statements if system.data in statement]
-    assert any(form in asked for form in ("LIMIT 100", "TOP (100)"))
+    assert any(form in asked for form in ("LIMIT 100", "TOP (100)", "FETCH FIRST 100 ROWS ONLY"))
     parsed(system, wire)
 
 
@@ -271,6 +272,17 @@ def test_a_session_begins_as_it_should() -> None:
     assert set(databricks.paths) == {"/sql/1.0/warehouses/0123456789abcdef"}
 
 
+def test_oracle_reads_in_one_transaction_and_learns_nothing_of_this_machine() -> None:
+    with serving(Oracle(SYSTEMS["oracle"].answer)) as wire:
+        SYSTEMS["oracle"].source(wire.port, "s3cret").check()
+        other = f"Host=127.0.0.1;Port={wire.port};Sid=other;User Id=etl;Password=s3cret"
+        (spec,) = [spec for spec in connection_specs() if spec.name == "oracle"]
+        with pytest.raises(SourceObjectMissing, match="other"):
+            open_source(spec.id, {"connectionString": other}, Settings(), Tenancy("ORG", shared=False)).check()
+    assert wire.statements[1:] == ["SET TRANSACTION READ ONLY", "SELECT 1 FROM dual"]
+    assert "(CID=(PROGRAM=headgate)(HOST=headgate)(USER=headgate))" in wire.descriptors[0]
+
+
 def test_clickhouse_is_asked_in_a_way_that_cannot_write() -> None:
     with serving(ClickHouse(SYSTEMS["clickhouse"].answer)) as wire:
         SYSTEMS["clickhouse"].source(wire.port, "s3cret").check()
@@ -301,6 +313,7 @@ def test_snowflake_is_let_in_by_a_key() -> None:
 
 AUTH: list[tuple[str, dict[str, Any], str]] = [
     ("microsoft-sql-server", {"connectionString": "Server=db.example.org;Database=a;UID=b;PWD=c"}, "db.example.org"),
+    ("oracle", {"connectionString": "Host=ora.example.org;Sid=X;User Id=a;Password=b"}, "ora.example.org"),
     ("azure-synapse-analytics", {"connectionString": "Server=x.sql.azuresynapse.net;Database=a;UID=b;PWD=c"}, "x.sql.azuresynapse.net"),  # noqa: E501
     ("snowflake", {"connectionString": "jdbc:snowflake://ab12.snowflakecomputing.com/?user=a&password=b&db=c&warehouse=d"}, "ab12.snowflakecomputing.com"),  # noqa: E501
     ("azure-databricks", {"domain": "adb-1.2.azuredatabricks.net", "clusterId": "0131-100000-a", "accessToken": "t", "database": "d"}, "adb-1.2.azuredatabricks.net"),  # noqa: E501
@@ -330,6 +343,7 @@ def test_every_spec_judges_its_host_before_it_is_reached(
         ("sqlserver", "headgate.sources.sql.sqlserver.driver.mssql_python", "sqlserver"),
         ("snowflake", "headgate.sources.sql.snowflake.driver.snowflake", "snowflake"),
         ("databricks", "headgate.sources.sql.databricks.driver.sql", "databricks"),
+        ("oracle", "headgate.sources.sql.oracle.driver.oracledb", "oracle"),
         ("bigquery", "headgate.sources.sql.bigquery.driver.bigquery", "bigquery"),
     ],
 )
@@ -348,7 +362,13 @@ def test_a_port_where_nothing_listens(system: System) -> None:
 
 
 def test_a_type_that_the_lake_cannot_hold_is_refused_by_name(system: System) -> None:
-    odd = {"sqlserver": "geography", "databricks": "void", "snowflake": "GEOGRAPHY", "trino": "hyperloglog"}
+    odd = {
+        "oracle": "LONG",
+        "sqlserver": "geography",
+        "databricks": "void",
+        "snowflake": "GEOGRAPHY",
+        "trino": "hyperloglog",
+    }
     declared = odd.get(system.name, "AggregateFunction(sum, UInt8)")
 
     def answer(statement: str) -> pa.Table:

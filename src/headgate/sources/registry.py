@@ -22,6 +22,7 @@ _FACTORIES: Mapping[str, str] = {
     "duckdb": "headgate.sources.sql.duckdb_file:open_duckdb",
     "microsoft-sql-server": "headgate.sources.sql.sqlserver:open_sqlserver",
     "azure-synapse-analytics": "headgate.sources.sql.sqlserver:open_synapse",
+    "oracle": "headgate.sources.sql.oracle:open_oracle",
     "snowflake": "headgate.sources.sql.snowflake:open_snowflake",
     "google-big-query": "headgate.sources.sql.bigquery:open_bigquery",
     "azure-databricks": "headgate.sources.sql.databricks:open_databricks",
