@@ -16,6 +16,7 @@ from urllib.parse import quote
 import pymysql
 
 from tests.emulators import absent
+from tests.file_servers import certificate
 
 __all__ = ["SECRET", "Mariadb", "running_mariadb"]
 
@@ -30,10 +31,11 @@ _OPTIONS = (
 
 
 class Mariadb:
-    """A server with an administrator `root` without a password, and the account `reader`, who may only select."""
+    """A server with TLS, an administrator `root` without a password, and the account `reader`, who may only select."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.certificate = certificate(folder)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -54,7 +56,10 @@ class Mariadb:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         program = shutil.which("mariadbd") or "/usr/sbin/mariadbd"
-        options = (f"--datadir={self.folder / 'data'}", f"--socket={self.folder / 's'}", f"--port={self.port}")
+        options = (
+            *(f"--datadir={self.folder / 'data'}", f"--socket={self.folder / 's'}", f"--port={self.port}"),
+            *(f"--ssl-cert={self.certificate}", f"--ssl-key={self.certificate}"),
+        )
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [program, "--no-defaults", *options, *_OPTIONS, *_as_root()], stdout=log, stderr=log

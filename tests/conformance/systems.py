@@ -10,6 +10,7 @@ from tests.conformance.kits import (
     BucketKit,
     DuckdbKit,
     FolderKit,
+    MariadbKit,
     PostgresKit,
     ServerKit,
     ShareKit,
@@ -19,6 +20,7 @@ from tests.conformance.kits import (
 from tests.conftest import running_server
 from tests.emulators import azurite, blob_container, moto, s3_bucket
 from tests.file_servers import ftp_server, sftp_server, smb_server
+from tests.mariadb import running_mariadb
 
 __all__ = ["SYSTEMS"]
 
@@ -50,6 +52,7 @@ def _azure(folder: Path, stack: ExitStack) -> FileKit:
 SYSTEMS: dict[str, Callable[[Path, ExitStack], TableKit | FileKit]] = {
     "postgresql": _postgres(PostgresKit),
     "sqlalchemy": _postgres(AlchemyKit),
+    "mariadb": lambda folder, stack: MariadbKit(stack.enter_context(running_mariadb()), folder),
     "sqlite": lambda folder, _: SqliteKit(folder),
     "duckdb": lambda folder, _: DuckdbKit(folder),
     "local-files": lambda folder, _: FolderKit(folder),

@@ -575,6 +575,23 @@ def test_every_form_of_address_reaches_the_server(mariadb: Mariadb) -> None:
         open_mysql(params, CONTEXT).check()
 
 
+def test_a_certificate_is_verified_where_that_is_asked_for(mariadb: Mariadb, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(server: str, mode: str) -> None:
+        account = {"database": "test", "username": "reader", "password": SECRET}
+        opened({**account, "server": server, "port": mariadb.port, "sslMode": mode}).check()
+
+    for mode in ("disabled", "preferred", "required"):
+        check("127.0.0.1", mode)
+    for mode in ("verify-ca", "verify-identity"):
+        with pytest.raises(SourceAccessDenied, match="certificate is not trusted"):
+            check("localhost", mode)
+    monkeypatch.setenv("SSL_CERT_FILE", str(mariadb.certificate))
+    check("localhost", "verify-identity")
+    check("127.0.0.1", "verify-ca")
+    with pytest.raises(SourceAccessDenied, match=r"127\.0\.0\.1"):
+        check("127.0.0.1", "verify-identity")
+
+
 REFUSED_PARAMS = [
     "AllowLoadLocalInfile=true",
     "init_command=SET GLOBAL x=1",
@@ -610,7 +627,7 @@ def test_a_refused_connection_says_why_without_the_password(mariadb: Mariadb) ->
     for change, kind, words in (
         ("PWD=wrong-s3cr3t", SourceAccessDenied, "Access denied for user 'reader'"),
         ("Database=nowhere", SourceObjectMissing, "Unknown database 'nowhere'"),
-        ("SslMode=VerifyIdentity", SourceError, "SSL is required"),
+        ("SslMode=VerifyIdentity", SourceAccessDenied, "certificate is not trusted"),
         ("Port=1", SourceUnreachable, "cannot be reached at port 1"),
     ):
         key = change.partition("=")[0]

@@ -1,5 +1,6 @@
 """Reaches MySQL and MariaDB through PyMySQL: who connects, what a session may do, and what its errors mean."""
 
+import os
 import socket
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
@@ -81,10 +82,12 @@ class MysqlSession:
 
     def cancel(self) -> None:
         """Take the connection down, and have the server stop what it does for it."""
-        taken = self._connection._sock  # None once it is closed
-        if taken is not None:
-            with suppress(OSError):
-                taken.shutdown(socket.SHUT_RDWR)
+        with (
+            suppress(OSError, AttributeError),  # it is closed
+            # The same socket below TLS: shutdown() of one with TLS would have the thread that reads it go on without.
+            socket.socket(fileno=os.dup(self._connection._sock.fileno())) as plain,
+        ):
+            plain.shutdown(socket.SHUT_RDWR)
         if not self._killed:
             self._driver.kill(self._connection.thread_id())
             self._killed = True
