@@ -22,9 +22,10 @@ def text_rule(kind: Literal["timestamp", "timestamptz", "time"], value: str) -> 
     length = _LENGTHS[kind]
     zone = " || '+00'" if kind == "timestamptz" else ""
     cast = f"TRY_CAST(left({{v}}, {length}){zone} AS {_TYPES[kind]})"
-    shape = "[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}([.][0-9]{{0,6}}0*)?"
+    shape = "([01][0-9]|2[0-3]):[0-9]{{2}}:[0-9]{{2}}([.][0-9]{{0,6}}0*)?"
+    early = ""
     if kind != "time":
         shape = f"[0-9]{{{{4}}}}-[0-9]{{{{2}}}}-[0-9]{{{{2}}}} {shape}"
-    # TRY_CAST is NULL for the year 0 and the like; those years and digits that are fine are told by their shape alone.
-    refused = f"NOT regexp_full_match({{v}}, '{shape}') OR ({{v}} IS NOT NULL AND {cast} IS NULL)"
+        early = " OR starts_with({v}, '0000')"
+    refused = f"NOT regexp_full_match({{v}}, '{shape}'){early} OR ({{v}} IS NOT NULL AND {cast} IS NULL)"
     return Rule(LakeType(kind), pa.string(), value, cast, refused, _BEYOND, kind)

@@ -34,7 +34,7 @@ __all__ = ["BigQueryDialect"]
 
 _STRING = LakeType("string")
 _JSON = Rule(_STRING, pa.string(), "TO_JSON_STRING({c})")
-_ESCAPED = {"\\": "\\\\", "'": "\\'", "`": "\\`", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0"}
+_ESCAPED = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _DATASET = re.compile(r"[A-Za-z0-9_]{1,1024}")
 
 
@@ -58,11 +58,11 @@ class BigQueryDialect(Dialect):
 
     def quote(self, name: str) -> str:
         """`name` in backticks."""
-        return "`" + _escaped(name) + "`"
+        return "`" + _escaped(name, "`") + "`"
 
     def text(self, value: str) -> str:
         """`value` with C's escapes."""
-        return "'" + _escaped(value) + "'"
+        return "'" + _escaped(value, "'") + "'"
 
     def constant(self, value: Value, kind: Kind, column: CatalogueColumn) -> str:  # noqa: ARG002 - as every dialect
         """`value` as a literal of its own type."""
@@ -153,8 +153,8 @@ class BigQueryDialect(Dialect):
         return Table(name, tuple(_column(*row) for row in rows)) if rows else None
 
 
-def _escaped(text: str) -> str:
-    return "".join(_ESCAPED.get(sign, sign) for sign in text)
+def _escaped(text: str, end: str) -> str:
+    return "".join(f"\\{sign}" if sign == end else _ESCAPED.get(sign, sign) for sign in text)
 
 
 def _column(name: str, declared: str, nullable: str) -> CatalogueColumn:

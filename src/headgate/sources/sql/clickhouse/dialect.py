@@ -45,7 +45,7 @@ __all__ = ["ClickHouseDialect"]
 
 _WRAPPED = re.compile(r"(Nullable|LowCardinality)\((.*)\)", re.DOTALL)
 _STRING = rule_of("string")
-_ESCAPED = {"\\": "\\\\", "'": "\\'", "`": "\\`", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_ESCAPED = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _LAST_DATETIME = datetime(2106, 1, 1)
 
 
@@ -81,11 +81,11 @@ class ClickHouseDialect(Dialect):
 
     def quote(self, name: str) -> str:
         """`name` in backticks."""
-        return "`" + _escaped(name) + "`"
+        return "`" + _escaped(name, "`") + "`"
 
     def text(self, value: str) -> str:
         """`value` with C's escapes."""
-        return "'" + _escaped(value) + "'"
+        return "'" + _escaped(value, "'") + "'"
 
     def constant(self, value: Value, kind: Kind, column: CatalogueColumn) -> str:  # noqa: ARG002 - as every dialect
         """`value` by the function that makes it exactly."""
@@ -185,8 +185,8 @@ class ClickHouseDialect(Dialect):
         return Table(Name(name.table, rows[0][0]), tuple(_column(*row[1:]) for row in rows)) if rows else None
 
 
-def _escaped(text: str) -> str:
-    return "".join(_ESCAPED.get(sign, sign) for sign in text)
+def _escaped(text: str, end: str) -> str:
+    return "".join(f"\\{sign}" if sign == end else _ESCAPED.get(sign, sign) for sign in text)
 
 
 def _column(name: str, declared: str) -> CatalogueColumn:
