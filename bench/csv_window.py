@@ -53,7 +53,7 @@ def main() -> None:
 
 def measure(console: Console, rounds: int, scale: float = 1) -> list[Goal]:
     """Bring the file and copy it, in turn, after one round that does not count."""
-    source = _file(scale)
+    source = csv_file(scale)
     ours, bare = [], []
     with service() as running:
         columns = [{"name": name, "type": LAKE_TYPES.get(type_, type_.lower())} for name, type_ in TYPES.items()]
@@ -90,7 +90,8 @@ def _copy(source: Path) -> Measured:
         return Measured(time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def _file(scale: float) -> Path:
+def csv_file(scale: float) -> Path:
+    """The file at this scale, made when it is not there."""
     path = DATA / f"csv-{scale:g}" / "lineitem.csv"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,11 +15,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from headgate import faults
 from headgate.errors import HeadgateError, SourceChanged, SourceError, SourceUnreachable, UnholdableValue
 from headgate.model.lake import SOURCE_FILE
+from headgate.model.runs import RunState
 from headgate.rejects import Rejects
+from headgate.sources import files
+from headgate.sources.context import Context
 from headgate.sources.files import Files, Scratch, source
+from headgate.sources.files.stores import Listed
 from headgate.sources.interface import FileRef, Selection
+from tests.deployment import Deployment, at
+from tests.integration.test_file_flows import LOCAL_FILES
 from tests.local_files import ALWAYS, Elsewhere, land
 
 CSV = {"format": "delimited"}
@@ -64,7 +71,7 @@ def test_they_land_as_local_ones_do_and_leave_nothing_behind(root: Path, scratch
 def test_a_file_that_changes_or_vanishes_before_it_is_copied_is_not_read(root: Path, scratch: Path) -> None:
     put(root, a="n\n1\n")
     store = Elsewhere(root)
-    files = Files(store, Scratch(scratch, 10**6))
+    copied = Files(store, Scratch(scratch, 10**6))
     path, real = root / "a.csv", store.read
     acts: list[Callable[[], object]] = [lambda: path.write_text("n\n2\n"), path.unlink]
 
@@ -74,28 +81,28 @@ def test_a_file_that_changes_or_vanishes_before_it_is_copied_is_not_read(root: P
 
     store.read = late  # type: ignore[method-assign]
     with pytest.raises(SourceChanged, match=r"a\.csv changed"):
-        land(root, "a.csv", source=files)
-    with pytest.raises(HeadgateError, match=r"a\.csv"):
-        land(root, "a.csv", source=files)
+        land(root, "a.csv", source=copied)
+    with pytest.raises(SourceChanged, match=r"a\.csv vanished"):
+        land(root, "a.csv", source=copied)
     assert not list(scratch.iterdir())
 
 
 def test_errors_and_rejects_name_the_original(root: Path, scratch: Path) -> None:
     put(root, a="n\n1\nmany\n", b="n\n1\n1,2\n3\n")
-    files = Files(Elsewhere(root), Scratch(scratch, 10**6))
+    copied = Files(Elsewhere(root), Scratch(scratch, 10**6))
     declared = {"columns": [{"name": "n", "type": "long"}]}
     with pytest.raises(UnholdableValue) as caught:
-        land(root, "a.csv", params=declared, source=files)
+        land(root, "a.csv", params=declared, source=copied)
     assert str(scratch) not in caught.value.detail
     assert f"{root}/a.csv, line 3" in caught.value.detail
     with pytest.raises(HeadgateError, match=rf"{root}/b\.csv, line 3") as told:
-        land(root, "b.csv", source=files)
+        land(root, "b.csv", source=copied)
     assert str(scratch) not in str(told.value.report)
     selection = Selection({"path": "b.csv"}, CSV, rejecting=True)
-    with files.plan(selection, ALWAYS, None, parallel=1) as reading:
+    with copied.plan(selection, ALWAYS, None, parallel=1) as reading:
         [split] = reading.splits
         rejects = Rejects()
-        files.account(split, rejects)
+        copied.account(split, rejects)
     [reject] = rejects.kept
     assert (reject.file, reject.line, reject.text) == (f"{root}/b.csv", 3, "1,2")
 
@@ -126,8 +133,8 @@ def test_what_may_pass_is_tried_again(root: Path, scratch: Path, monkeypatch: py
     assert len(tries) == 3
 
 
-@pytest.mark.parametrize("silent", [True, False])
-def test_copying_is_broken_off_at_once(root: Path, scratch: Path, silent: bool) -> None:
+@pytest.mark.parametrize("while_", ["copying", "copying in vain", "listing in vain"])
+def test_the_work_is_broken_off_at_once(root: Path, scratch: Path, while_: str) -> None:
     put(root, **{f"f{number}": "n\n1\n" for number in range(20)})
     store, free, copying = Elsewhere(root), threading.Event(), threading.Event()
 
@@ -135,9 +142,16 @@ def test_copying_is_broken_off_at_once(root: Path, scratch: Path, silent: bool) 
         while not free.is_set():
             yield b"n\n"
             copying.set()
-            free.wait(60 if silent else 0.01)
+            free.wait(0.01 if while_ == "copying" else 60)
+
+    def silent(folder: str) -> Iterator[Listed]:
+        copying.set()
+        free.wait(60)
+        return iter(())
 
     store.read = endless  # type: ignore[method-assign]
+    if while_ == "listing in vain":
+        store.deep, store.listed = False, silent  # type: ignore[method-assign]
     breaks: list[Callable[[], None]] = []
 
     @contextmanager
@@ -198,15 +212,73 @@ def test_looks_at_large_files_take_their_beginning_or_end(
         values = {"n": range(50_000), "s": [os.urandom(8).hex() for _ in range(50_000)]}
         pq.write_table(pa.table({name: list(column) for name, column in values.items()}), path)
     store = Elsewhere(root)
-    files, selection = Files(store, Scratch(scratch, 10**7)), Selection({"path": "big"}, {"format": format_})
-    [(n, kind), (s, text)] = [(column.name, str(column.type)) for column in files.describe(selection).columns]
+    copied, selection = Files(store, Scratch(scratch, 10**7)), Selection({"path": "big"}, {"format": format_})
+    [(n, kind), (s, text)] = [(column.name, str(column.type)) for column in copied.describe(selection).columns]
     assert (n, kind, s, text) == ("n", "long", "s", "string")
-    assert files.preview(selection, 0).columns == files.describe(selection).columns
+    assert copied.preview(selection, 0).columns == copied.describe(selection).columns
     assert store.read_bytes < 3 * 9000
-    assert [row[0] for row in files.preview(selection, 3).rows] == [0, 1, 2]
+    assert [row[0] for row in copied.preview(selection, 3).rows] == [0, 1, 2]
     if format_ == "parquet":
         monkeypatch.setattr(source, "_WHOLE", 10_000)
         with pytest.raises(SourceError, match="are shown"):
-            files.preview(selection, 3)
-    assert files.detect("big")["format"] == format_
+            copied.preview(selection, 3)
+    assert copied.detect("big")["format"] == format_
     assert not list(scratch.iterdir())
+
+
+@pytest.mark.parametrize("where", ["here", "there"])
+def test_what_files_do_while_a_run_reads_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    deployment = Deployment(tmp_path, parallel_splits=1)
+
+    def put(name: str, value: int, day: int = 1) -> None:
+        (folder / name).write_text(f"n\n{value}\n")
+        os.utime(folder / name, ns=(0, at(f"2024-01-0{day} 12:00") * 1_000_000))
+
+    def meanwhile() -> None:
+        put("appears.csv", 4)
+        put("changes.csv", 5, day=2)
+        (folder / "vanishes.csv").unlink()
+
+    for number, name in enumerate(("stays.csv", "changes.csv", "vanishes.csv"), 1):
+        put(name, number)
+    acts, lock = [meanwhile], threading.Lock()
+
+    def act(name: str = "plan.after") -> None:
+        with lock:
+            if acts and name == "plan.after":
+                acts.pop()()
+
+    if where == "here":
+        monkeypatch.setattr(faults, "point", act)
+    else:
+
+        class Acting(Elsewhere):
+            def read(self, file: FileRef, start: int = 0, size: int | None = None) -> Iterator[bytes]:
+                act()
+                return super().read(file, start, size)
+
+        def opened(_params: object, context: Context) -> Files:
+            return Files(Acting(tmp_path), Scratch.of(context.settings))
+
+        monkeypatch.setattr(files, "open_local_files", opened)
+    try:
+        flow = deployment.flow(LOCAL_FILES, {}, {"path": "in"}, data={"format": "delimited"}, kind="file")
+        run = deployment.run(flow, "2024-01-01", "2024-01-02")
+        assert run.state is RunState.QUEUED  # for another attempt, as they were planned already
+        assert run.past_attempts[0]["error"]["code"] == SourceChanged.code
+        deployment.bring_forward(run)
+        deployment.attempt().execute()
+        assert sorted(deployment.rows()) == [(1,), (4,)]
+        deployment.run(flow, "2024-01-02", "2024-01-03")
+        assert sorted(deployment.rows()) == [(1,), (4,), (5,)]
+    finally:
+        deployment.close()
+
+
+def test_two_thousand_files_are_copied_and_read(root: Path, scratch: Path) -> None:
+    for number in range(2000):
+        (root / f"{number:04}.csv").write_text(f"n\n{number}\n")
+    landed = land(root, "*.csv", source=Files(Elsewhere(root), Scratch(scratch, 10**6)))
+    assert {(row["n"], row[SOURCE_FILE]) for row in landed.rows} == {(n, f"{root}/{n:04}.csv") for n in range(2000)}

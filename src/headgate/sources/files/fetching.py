@@ -1,8 +1,9 @@
-"""Work on many files, several at a time, that can be broken off."""
+"""Work on files, several at a time, that can be broken off."""
 
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import TypeVar
 
 from headgate.errors import SourceError
 from headgate.sources.files.copies import Copies
@@ -11,6 +12,8 @@ from headgate.sources.interface import FileRef
 
 __all__ = ["each_of", "fetched", "go_on"]
 
+T = TypeVar("T")
+
 _AT_ONCE = 8
 _LOOK = 0.2  # seconds between two looks at whether the work has to stop
 _PATIENCE = 1.0  # seconds that work which is told to stop has for it
@@ -18,16 +21,14 @@ _TRIES = 4
 _PAUSE = 0.5  # seconds before the second try; each later pause is twice as long
 
 
-def each_of(
-    files: Sequence[FileRef], work: Callable[[FileRef], Sequence[FileRef]], broken: threading.Event
-) -> list[FileRef]:
-    """What `work` makes of each of the files, in their order.
+def each_of(items: Sequence[T], work: Callable[[T], Sequence[FileRef]], broken: threading.Event) -> list[FileRef]:
+    """What `work` makes of each of the items, in their order.
 
     The first failure breaks the others off, as does `broken`, which then is set. Work that does not notice in time is
     left alone. Raises SourceError.
     """
     pool = ThreadPoolExecutor(_AT_ONCE, "fetch")
-    made = [pool.submit(work, file) for file in files]
+    made = [pool.submit(work, item) for item in items]
     pending = set(made)
     try:
         while pending:

@@ -133,11 +133,11 @@ class Files:
         """Plan the files of `window`; `delta` means nothing here. Raises SourceError, BadParameter."""
         self._breaking = breaking
         with self._until_broken() as broken, self._scratch.copies(broken.is_set) as copies:
-            files = self._selected(selection, window, broken)
+            files = fetching.each_of([window], lambda window: self._selected(selection, window, broken), broken)
             try:
                 files = fetching.each_of(files, lambda file: self._here(file, selection, copies, broken), broken)
                 if selection.rejecting:
-                    files = [self._readable(selection, file, copies) for file in files]
+                    files = fetching.each_of(files, lambda file: [self._readable(selection, file, copies)], broken)
                 self._planned = files
                 planned = self._inspect(selection, files)
             except HeadgateError as error:
@@ -257,7 +257,7 @@ class Files:
             return file
         self._written = dialect, format_
         reader = delimited if format_ == "delimited" else json_files
-        with dataplane.opened() as connection, self._breaking(connection.interrupt):
+        with dataplane.lent() as connection, self._breaking(connection.interrupt):
             try:
                 if reader.readable(connection, file, dialect):
                     return file

@@ -69,6 +69,7 @@ class LocalStore:
 
     def read(self, file: FileRef, start: int = 0, size: int | None = None) -> Iterator[bytes]:
         """The content of `file`. Raises SourceChanged when it is not the pinned one any more."""
+        changed(self, file)
         with opening(file.path), Path(file.path).open("rb") as content:
             content.seek(start)
             left = file.size - start if size is None else size
