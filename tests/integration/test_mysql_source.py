@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -590,6 +591,21 @@ def test_a_certificate_is_verified_where_that_is_asked_for(mariadb: Mariadb, mon
     check("127.0.0.1", "verify-ca")
     with pytest.raises(SourceAccessDenied, match=r"127\.0\.0\.1"):
         check("127.0.0.1", "verify-identity")
+
+
+def test_an_account_that_signs_gets_in_or_is_told_what_is_missing(
+    mariadb: Mariadb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mariadb.ask("INSTALL SONAME 'auth_ed25519'", "CREATE USER signs@'%' IDENTIFIED VIA ed25519 USING PASSWORD('p')")
+    mariadb.ask("GRANT SELECT ON test.* TO signs@'%'")
+    source = opened(
+        {"server": "127.0.0.1", "port": mariadb.port, "database": "test", "username": "signs", "password": "p"}
+    )
+    source.check()
+    monkeypatch.setattr(pymysql._auth, "_nacl_bindings", None)
+    monkeypatch.setitem(sys.modules, "nacl", None)
+    with pytest.raises(MissingExtra, match="pip install pynacl"):
+        source.check()
 
 
 REFUSED_PARAMS = [

@@ -177,7 +177,10 @@ class MysqlDriver:
             ssl=_tls(address),
             ssl_disabled=address.tls == "DISABLED",
         )
-        connection.connect(self._socket())
+        try:
+            connection.connect(self._socket())
+        except RuntimeError as error:  # of PyMySQL's for a package that the account's way to authenticate needs
+            raise MissingExtra(f"{self.title}: {error}. Run: pip install pynacl") from None
         connection._read_timeout = None  # from here on a server may work for as long as it takes
         return connection
 
