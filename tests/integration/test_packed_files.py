@@ -32,8 +32,9 @@ from headgate.errors import (
 )
 from headgate.model.lake import SOURCE_FILE
 from headgate.rejects import Rejects
-from headgate.sources.files import Files, Scratch, packing, source
+from headgate.sources.files import Files, Scratch, packing, sift, source
 from headgate.sources.files.archives import zip_members
+from headgate.sources.files.delimited import Dialect
 from headgate.sources.files.packing import Packing, inflated
 from headgate.sources.interface import Selection
 from tests.local_files import ALWAYS, Elsewhere, land, local_files
@@ -447,6 +448,26 @@ def test_controls_where_windows_has_letters_are_bad_records(tmp_path: Path) -> N
     with files.plan(selection, ALWAYS, None, parallel=1) as reading:
         files.account(reading.splits[0], rejects)
     assert [reject.line for reject in rejects.kept] == [3]
+
+
+PARTS = st.sampled_from(
+    ["1,2\n"] * 6 + ["1\n", '"', '"a,b",c\n', "\n", ",,\n", "x,\n", "\udc80,1\n", "1,2\r\n", "3", "é,2\n"]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(parts=st.lists(PARTS, max_size=30), block=st.sampled_from([1, 3, 64]))
+def test_records_that_are_sifted_together_are_those_that_are_sifted_one_by_one(parts: list[str], block: int) -> None:
+    lines = "".join(["a,b\n", *parts]).splitlines(keepends=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sift, "_BLOCK", block)
+        together = [*sift.delimited_pieces(iter(lines), Dialect())]
+    apart = [*sift.delimited_pieces(iter(lines), Dialect(), each=True)]
+    assert "".join(piece.text for piece in together if not piece.fault) == "".join(
+        piece.text for piece in apart if not piece.fault
+    )
+    assert [piece for piece in together if piece.fault] == [piece for piece in apart if piece.fault]
+    assert {piece.line for piece in together} <= {piece.line for piece in apart}
 
 
 CELLS = st.text(st.characters(codec="utf-16", exclude_characters="\0"), max_size=12)

@@ -10,6 +10,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import NoReturn
 
 from headgate.errors import SourceError, UnreadableRecord
@@ -22,6 +23,7 @@ __all__ = ["Piece", "delimited_pieces", "json_pieces", "located", "sifted"]
 _LONGEST_RECORD = 2_000_000  # of delimited text; DuckDB reads no longer ones
 _LONGEST_LINE = 16 * 1024 * 1024  # of JSON, likewise
 _MOST_UNCLOSED = 1000
+_BLOCK = 64  # lines that are looked at together
 _AT_A_TIME = 1024 * 1024
 _GZIP = 31  # zlib's word for gzip's form
 NO_TEXT = "The text is not in the encoding of the file."
@@ -31,7 +33,10 @@ csv.field_size_limit(_LONGEST_RECORD)
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A record as it stands in a file from `line` on: its text, its fields as far as it has some, what is wrong."""
+    """A record as it stands in a file from `line` on: its text, its fields as far as it has some, what is wrong.
+
+    Or several that nothing is wrong with, without their fields.
+    """
 
     line: int
     text: str
@@ -81,8 +86,8 @@ def _some(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
     yield some
 
 
-def delimited_pieces(text: Iterator[str], dialect: Dialect) -> Iterator[Piece]:
-    """The records of delimited text. Of one that is not closed, only its first line is taken for bad.
+def delimited_pieces(text: Iterator[str], dialect: Dialect, *, each: bool = False) -> Iterator[Piece]:
+    """The records of delimited text, `each` by itself. Of one that is not closed, only its first line is taken for bad.
 
     Raises UnreadableRecord when the header is bad, or so much that reading on would take too long.
     """
@@ -90,6 +95,9 @@ def delimited_pieces(text: Iterator[str], dialect: Dialect) -> Iterator[Piece]:
     records = csv.reader(lines, delimiter=dialect.delimiter, strict=True)
     while True:
         lines.begin()
+        if width and not each and (some := lines.block(width, dialect)):
+            yield Piece(lines.number, some)
+            continue
         try:
             fields = next(records, None)
         except csv.Error as error:
@@ -105,10 +113,11 @@ def delimited_pieces(text: Iterator[str], dialect: Dialect) -> Iterator[Piece]:
         if fields is None:
             return
         width = width or len(fields)
-        fault = _fault(fields, width, lines.taken, dialect)
+        record = "".join(lines.taken)
+        fault = _fault(fields, width, record, dialect)
         if fault and lines.number == 1 and dialect.header:
             raise UnreadableRecord(f"Line 1, the names of the columns: {fault}")
-        yield Piece(lines.number, "".join(lines.taken), tuple(fields[:width]), fault)
+        yield Piece(lines.number, record, tuple(fields[:width]), fault)
 
 
 def json_pieces(text: Iterator[str], dialect: Dialect) -> Iterator[Piece]:  # noqa: ARG001 - as of delimited text
@@ -152,7 +161,7 @@ def _delimited_values(
 ) -> Iterator[tuple[int, tuple[str, ...]]]:
     """The lines of the records, with their values in the order of `names`."""
     places: list[int] | None = None
-    for piece in delimited_pieces(text, dialect):
+    for piece in delimited_pieces(text, dialect, each=True):
         if places is None:
             header = [name if name and dialect.header else f"column{at}" for at, name in enumerate(piece.fields, 1)]
             if not set(names) <= set(header):
@@ -204,6 +213,17 @@ class _Lines:
         self.number += len(self.taken)
         self.taken, self._length = [], 0
 
+    def block(self, width: int, dialect: Dialect) -> str:
+        """The next lines together, when all are plain records; else nothing, and they are read by themselves."""
+        if self._back:
+            return ""
+        lines = [*islice(self.source, _BLOCK)]
+        if lines and _is_plain(lines, width, dialect):
+            self.taken = lines
+            return "".join(lines)
+        self._back.extend(lines)
+        return ""
+
     def give_back(self) -> str:
         """Keep the first line that was taken; it."""
         self._back.extendleft(reversed(self.taken[1:]))
@@ -226,8 +246,19 @@ _TOO_LONG = "too long"
 _UNREADABLE = {_TOO_LONG: "A record is longer than 2 MB, or a quoted field is not closed properly."}
 
 
-def _fault(fields: list[str], width: int, lines: list[str], dialect: Dialect) -> str:
-    if any(not _is_text(line, dialect.encoding) for line in lines):
+def _is_plain(lines: list[str], width: int, dialect: Dialect) -> bool:
+    """Whether every line is a record of `width` fields without quotes, which takes no reader to see."""
+    text = "".join(lines)
+    return (
+        '"' not in text
+        and len(text) < _LONGEST_RECORD
+        and {line.count(dialect.delimiter) for line in lines} == {width - 1}
+        and _is_text(text, dialect.encoding)
+    )
+
+
+def _fault(fields: list[str], width: int, record: str, dialect: Dialect) -> str:
+    if not _is_text(record, dialect.encoding):
         return NO_TEXT
     if not fields or len(fields) == width or (len(fields) == width + 1 and not fields[-1]):  # as DuckDB takes them
         return ""
@@ -240,7 +271,7 @@ def _json_fault(line: str) -> str:
     if len(line) > _LONGEST_LINE:
         return "The record is longer than 16 MB."
     try:
-        record = json.loads(line, parse_constant=_no_json)
+        record = _JSON.decode(line)
     except RecursionError:
         return "The record is nested too deeply."
     except ValueError as error:
@@ -250,6 +281,9 @@ def _json_fault(line: str) -> str:
 
 def _no_json(word: str) -> NoReturn:
     raise ValueError(f"{word} is no number")
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_json)
 
 
 def _is_text(line: str, encoding: str) -> bool:
