@@ -65,7 +65,9 @@ def unused_port() -> int:
 class PostgresKit:
     """One database of a PostgreSQL server."""
 
-    types = ("boolean", "long", "double", "decimal(18,4)", "string", "date", "timestamp", "timestamptz", "binary")
+    types: Sequence[str] = (
+        *("boolean", "long", "double", "decimal(18,4)", "string", "date", "timestamp", "timestamptz", "binary"),
+    )
     secrets = ("s3cret-of-the-tests",)
     filters = True
     _DECLARED: Mapping[str, str] = {

@@ -11,7 +11,7 @@ from headgate.api import create_app
 from headgate.cli.commands import cli
 from headgate.config import Settings
 from headgate.service.service import Service
-from headgate.sources.sql import duckdb_file, postgres_types, sqlite_types
+from headgate.sources.sql import duckdb_file, postgres_types, postgres_wire, sqlite_types
 from headgate.sources.sql.mysql import dialect as mysql_dialect
 
 BASES = (  # of the services whose addresses docs/reference/api.md gives without them
@@ -37,7 +37,7 @@ def test_every_setting_is_documented(name: str) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    [duckdb_file, mysql_dialect, postgres_types, sqlite_types],
+    [duckdb_file, mysql_dialect, postgres_types, postgres_wire, sqlite_types],
     ids=lambda module: module.__name__.split(".")[-1],
 )
 def test_the_type_tables_are_those_of_the_code(module: object) -> None:

@@ -28,6 +28,8 @@ _FACTORIES: Mapping[str, str] = {
     "azure-databricks": "headgate.sources.sql.databricks:open_databricks",
     "clickhouse": "headgate.sources.sql.clickhouse:open_clickhouse",
     "trino": "headgate.sources.sql.trino:open_trino",
+    "amazon-redshift": "headgate.sources.sql.redshift:open_redshift",
+    "greenplum": "headgate.sources.sql.greenplum:open_greenplum",
     "sqlalchemy": "headgate.sources.sql.alchemy:open_sqlalchemy",
     "mysql": "headgate.sources.sql.mysql:open_mysql",
     "mariadb": "headgate.sources.sql.mysql:open_mariadb",

@@ -261,9 +261,13 @@ class Dialect:
             case Op.IN:
                 return f"{name} IN ({', '.join(constants)})"
             case Op.LIKE:
-                return f"{name} LIKE {constants[0]} ESCAPE {self.text(chr(92))}"
+                return self.like(name, constants[0])
             case op:
                 return f"{name} {'<>' if op is Op.NE else op} {constants[0]}"
+
+    def like(self, name: str, pattern: str) -> str:
+        """A comparison with a pattern, in which a backslash takes the meaning from what follows."""
+        return f"{name} LIKE {pattern} ESCAPE {self.text(chr(92))}"
 
     # -- catalogue
 

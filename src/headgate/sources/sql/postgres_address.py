@@ -21,6 +21,7 @@ _PAIRS_KEYS = {
     "server": "host",
     "host": "host",
     "database": "dbname",
+    "db": "dbname",
     "port": "port",
     "uid": "user",
     "user id": "user",

@@ -12,6 +12,7 @@ from headgate.model.windows import Bounds
 from headgate.rejects import cut
 from headgate.sources.guard import REJECT, reason, unless
 from headgate.sources.sql.dialect import CatalogueColumn, Dialect, Rule
+from headgate.sources.sql.rows import NAME
 from headgate.sources.sql.selection import Choice
 
 __all__ = ["Field", "Within", "field_of", "query_of", "relation_of", "schema_of", "shown_of", "values_of"]
@@ -71,8 +72,13 @@ def field_of(dialect: Dialect, found: CatalogueColumn, choice: Choice, table: st
 
 
 def schema_of(fields: Sequence[Field]) -> pa.Schema:
-    """What the rows of the fields travel as."""
-    return pa.schema([(_alias(at), field.rule.travels) for at, field in enumerate(fields)])
+    """What the rows of the fields travel as; each knows the NAME of its column."""
+    return pa.schema(
+        [
+            pa.field(_alias(at), field.rule.travels, metadata={NAME: field.column.name})
+            for at, field in enumerate(fields)
+        ]
+    )
 
 
 def query_of(dialect: Dialect, fields: Sequence[Field], source: str, where: str | None) -> str:

@@ -10,7 +10,10 @@ import pyarrow as pa
 from headgate.errors import UnholdableValue
 from headgate.sources.sql.driver import BATCH_BYTES
 
-__all__ = ["batch_of", "batches_of"]
+__all__ = ["NAME", "batch_of", "batches_of"]
+
+NAME = "column"
+"""Where a field's metadata keeps what the source calls its column."""
 
 _FIRST, _MOST = 500, 20_000  # rows that are fetched at a time
 _MIDNIGHT = time()
@@ -61,10 +64,11 @@ def _one(convert: Callable[[Any], Any], value: Any, field: pa.Field) -> Any:
         found = convert(value)
         pa.scalar(found, type=field.type)
     except (ValueError, TypeError, ArithmeticError, pa.ArrowException) as error:
+        name = (field.metadata or {}).get(NAME.encode(), field.name.encode()).decode()
         raise UnholdableValue(
-            f"The column {field.name!r} holds {repr(value)[:80]}, which cannot be read as {field.type}. Correct it at "
+            f"The column {name!r} holds {repr(value)[:80]}, which cannot be read as {field.type}. Correct it at "
             "the source, narrow the window, or leave the column out with params.columns.",
-            column=field.name,
+            column=name,
         ) from error
     return found
 
