@@ -6,6 +6,7 @@ They show what a driver is sent and what it makes of a type, and nothing of what
 
 from __future__ import annotations
 
+import random
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
@@ -98,10 +99,15 @@ def serving(wire: W) -> Iterator[W]:
             thread.join(5)
 
 
-def closed_port() -> int:
-    """A port of loopback where nothing listens."""
-    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
-        return _port(server)
+def closed_port(*, given_out: bool = True) -> int:
+    """A port of loopback where nothing listens; unless it is of those `given_out`, no other test is given it later."""
+    while True:
+        wanted = 0 if given_out else random.randint(20_000, 32_000)
+        try:
+            with socketserver.TCPServer(("127.0.0.1", wanted), socketserver.BaseRequestHandler) as server:
+                return _port(server)
+        except OSError:
+            continue
 
 
 def _port(server: socketserver.BaseServer) -> int:
