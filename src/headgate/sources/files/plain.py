@@ -1,5 +1,6 @@
 """Makes of a file, packed or written as it may be, what DuckDB reads exactly."""
 
+import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import IO
@@ -18,6 +19,8 @@ from headgate.sources.interface import FileRef
 __all__ = ["plain"]
 
 _PIECE = 1024 * 1024
+_REWRITING = threading.BoundedSemaphore(2)  # more would not be faster
+_LOOK = 0.2  # seconds between two looks at whether the work has to stop
 
 
 def plain(
@@ -127,7 +130,20 @@ def _known(pieces: Iterator[bytes], form: Form, name: str) -> Iterator[bytes]:
 
 def _rewritten(file: FileRef, form: Form, name: str, copies: Copies, most: int | None) -> FileRef:
     """`file` as Parquet."""
-    if form.format == "orc":
-        return copies.write(file, orc_files.decoded(file.path, name, most=most), suffix=".parquet")
-    with open(file.path, "rb") as content:
-        return copies.write(file, avro_files.decoded(content, file, name, copies, most=most), suffix=".parquet")
+    with _turn(copies), open(file.path, "rb") as content:
+        if form.format == "orc":
+            pieces = orc_files.decoded(file.path, name, most=most)
+        else:
+            pieces = avro_files.decoded(content, file, name, copies, most=most)
+        return copies.write(file, pieces, suffix=".parquet")
+
+
+@contextmanager
+def _turn(copies: Copies) -> Iterator[None]:
+    """Wait until few enough files are being rewritten, each of which takes up to 120 MB of memory."""
+    while not _REWRITING.acquire(timeout=_LOOK):
+        copies.go_on()
+    try:
+        yield
+    finally:
+        _REWRITING.release()
