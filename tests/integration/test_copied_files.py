@@ -16,9 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from headgate import faults
+from headgate.engine.upkeep import Upkeep
 from headgate.errors import HeadgateError, SourceChanged, SourceError, SourceUnreachable, UnholdableValue
-from headgate.model.lake import SOURCE_FILE
+from headgate.model.lake import SOURCE_FILE, LakeType
 from headgate.model.runs import RunState
+from headgate.model.windows import Window
 from headgate.rejects import Rejects
 from headgate.sources import files
 from headgate.sources.context import Context
@@ -282,3 +284,29 @@ def test_two_thousand_files_are_copied_and_read(root: Path, scratch: Path) -> No
         (root / f"{number:04}.csv").write_text(f"n\n{number}\n")
     landed = land(root, "*.csv", source=Files(Elsewhere(root), Scratch(scratch, 10**6)))
     assert {(row["n"], row[SOURCE_FILE]) for row in landed.rows} == {(n, f"{root}/{n:04}.csv") for n in range(2000)}
+
+
+def test_an_empty_window_reads_nothing_where_there_is_a_table(root: Path, scratch: Path) -> None:
+    put(root, a="n\n1\n")
+    store = Elsewhere(root)
+    copied, selection = Files(store, Scratch(scratch, 10**6)), Selection({"path": "."}, CSV)
+    with copied.plan(selection, Window(0, 1), None, parallel=1) as reading:
+        assert [column.name for column in reading.columns][:1] == ["n"]
+    read = store.read_bytes
+    held = Selection({"path": "."}, CSV, {"n": LakeType("long")})
+    with copied.plan(held, Window(0, 1), None, parallel=1) as reading:
+        assert (reading.columns, reading.splits) == ((), ())
+    assert store.read_bytes == read > 0
+
+
+def test_workers_sweep_what_others_have_left(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path)
+    place = deployment.settings.scratch_folder
+    (place / "0123456789abcdef").mkdir(parents=True)
+    (place / "0123456789abcdef" / "000000001.csv").write_text("left")
+    (place / "0123456789abcdef.lock").touch()
+    try:
+        Upkeep(deployment.lake, deployment.store, deployment.settings)._tidy_runs()
+        assert not list(place.iterdir())
+    finally:
+        deployment.close()

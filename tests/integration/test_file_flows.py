@@ -157,3 +157,21 @@ def test_a_record_with_too_many_fields_is_the_files_fault(deployment: Deployment
     assert error["code"] == "CONNECTOR-2001-400"
     for part in ("a.csv", "line 3", "columnDelimiter"):
         assert part in error["message"]
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_a_window_whose_files_are_gone_loses_its_rows_whatever_else_is_there(
+    deployment: Deployment, tmp_path: Path, left: bool
+) -> None:
+    _write(tmp_path / "in" / "1.csv", "x\n1\n", "2024-01-01")
+    _write(tmp_path / "in" / "2.csv", "x\n2\n", "2024-01-02")
+    flow = _flow(deployment, tmp_path)
+    deployment.run(flow, "2024-01-01", "2024-01-02")
+    deployment.run(flow, "2024-01-02", "2024-01-03")
+    (tmp_path / "in" / "1.csv").unlink()
+    if not left:
+        (tmp_path / "in" / "2.csv").unlink()
+    run = deployment.run(flow, "2024-01-01", "2024-01-02")
+    assert run.state is RunState.SUCCESS, run.metrics
+    assert deployment.rows() == [(2,)]
+    assert run.metrics["recordSummary"]["deletedRecordCount"] == 1

@@ -8,7 +8,16 @@ from dataclasses import dataclass, field, replace
 from headgate.dataplane import literal, quote, value_at
 from headgate.errors import BadTime, MappingFailed, SchemaMismatch, UnholdableValue
 from headgate.mapping import Rule, Shape, Unmappable, compiled, held, thawed
-from headgate.model.lake import PROVENANCE, SOURCE_FILE, Column, LakeType, column_named, kept_delta, key_path
+from headgate.model.lake import (
+    PROVENANCE,
+    SOURCE_FILE,
+    SOURCE_MODIFIED,
+    Column,
+    LakeType,
+    column_named,
+    kept_delta,
+    key_path,
+)
 from headgate.model.resources import WriteMode
 from headgate.model.runs import Json, Run
 from headgate.model.windows import Bounds, DeltaType
@@ -23,6 +32,7 @@ _REFUSED = re.compile(r"headgate-key<(.*)>headgate-key", re.DOTALL)
 _INSTANTS = frozenset({DeltaType.TIMESTAMP, DeltaType.TIMESTAMPTZ, DeltaType.DATE})
 _FAULT = "_headgate_fault"
 _UNKNOWN = Column("", LakeType("string"))
+_FILES_TIME = Column(SOURCE_MODIFIED, LakeType("timestamptz"), nullable=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +81,8 @@ class Landing:
         A mapping may rename or drop the delta column, by which a repeated window finds its rows; so its values
         are kept in a provenance column.
         """
-        if not reading.columns:
-            return self
+        if not reading.columns:  # no files are there, nor rows; those that files of the window had brought still go
+            return replace(self, delta=_FILES_TIME) if reading.window_column == SOURCE_MODIFIED else self
         rejecting = reading.rejecting
         if reading.window_column is None:
             self._refuse_unknown_delta()

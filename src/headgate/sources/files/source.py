@@ -142,7 +142,8 @@ class Files:
                 planned = self._inspect(selection, files)
             except HeadgateError as error:
                 raise _by_original(error, self._copies) from None
-            columns = planned.columns or self._columns_elsewhere(selection)
+            # Where there is a table, a window without records needs no columns; else other files tell what it is like.
+            columns = planned.columns or (() if selection.held else self._columns_elsewhere(selection))
             yield Reading(
                 columns=(*columns, *layout.PROVENANCE) if columns else (),
                 splits=layout.splits(planned, files, parallel),
