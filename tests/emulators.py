@@ -221,11 +221,21 @@ def small_s3(tls: ssl.SSLContext | None = None) -> Iterator[SmallS3]:
 def answer(handler: BaseHTTPRequestHandler, status: int, body: bytes = b"", **headers: str) -> bool:
     """Answer a request; true, for it is answered then."""
     handler.send_response(status)
-    for name, value in {"Content-Length": str(len(body)), **headers}.items():
-        handler.send_header(name.replace("_", "-"), value)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    for name, value in {"Content-Length": str(len(body)), **named}.items():
+        handler.send_header(name, value)
     handler.end_headers()
     if handler.command != "HEAD":
         handler.wfile.write(body)
+    return True
+
+
+def half(held: SmallS3, handler: BaseHTTPRequestHandler) -> bool:
+    """Break off in the middle of an object."""
+    body = held.objects[urllib.parse.unquote(handler.path).lstrip("/")]
+    more = {"ETag": f'"{hashlib.md5(body).hexdigest()}"', "Last-Modified": formatdate(1_700_000_000, usegmt=True)}  # noqa: S324
+    answer(handler, 200, body[: len(body) // 2], Content_Length=str(len(body)), **more)
+    handler.close_connection = True
     return True
 
 
