@@ -213,6 +213,12 @@ class Settings(BaseSettings):
     poll: float = Field(
         default=0.5, gt=0, description="Seconds between two looks at the queue when nothing wakes the worker."
     )
+    worker_rest: float = Field(
+        default=300.0,
+        gt=0,
+        description="Seconds without a run after which the worker of `headgate serve` gives back the memory that runs "
+        "take. The next run then takes about a second longer.",
+    )
     parallel_splits: int = Field(
         default=max(2, min(4, os.cpu_count() or 2)),
         ge=1,

@@ -1,6 +1,7 @@
 """Opens DuckDB, the one engine that reads sources and writes files, without ever downloading anything.
 
-Extensions come from their wheels (`duckdb-extension-*`, the same version as DuckDB) and must be signed.
+Extensions come from their wheels (`duckdb-extension-*`, the same version as DuckDB) and must be signed. DuckDB
+itself is loaded when an engine is first opened: a service that only accepts runs opens none.
 """
 
 import threading
@@ -9,10 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from headgate.errors import MissingExtra
+
+if TYPE_CHECKING:
+    import duckdb
 
 __all__ = ["ROWS", "Breaking", "connect", "lent", "literal", "load", "opened", "quote", "unbroken", "value_at"]
 
@@ -24,17 +27,19 @@ ROWS = "_headgate_rows"
 
 _ATTACHED = "SELECT database_name FROM duckdb_databases() WHERE NOT internal AND database_name <> 'memory'"
 _MOST_IDLE = 4  # engines of one size that are kept
-_idle: dict[tuple[int, str], list[duckdb.DuckDBPyConnection]] = defaultdict(list)
+_idle: "dict[tuple[int, str], list[duckdb.DuckDBPyConnection]]" = defaultdict(list)
 _idle_lock = threading.Lock()
 
 
-def connect(*extensions: str, threads: int = 1, memory: str = "256MB") -> duckdb.DuckDBPyConnection:
+def connect(*extensions: str, threads: int = 1, memory: str = "256MB") -> "duckdb.DuckDBPyConnection":
     """A fresh in-memory engine with `extensions` loaded.
 
     `extensions` are names such as `postgres_scanner`; `memory` is a size such as `256MB`. Row order is not
     kept.
     Raises MissingExtra when an extension's wheel is not installed.
     """
+    import duckdb
+
     connection = duckdb.connect(
         config={
             "threads": threads,
@@ -55,13 +60,15 @@ def connect(*extensions: str, threads: int = 1, memory: str = "256MB") -> duckdb
 @contextmanager
 def opened(
     *extensions: str, threads: int = 1, memory: str = "256MB", spill: Path | None = None
-) -> Iterator[duckdb.DuckDBPyConnection]:
+) -> "Iterator[duckdb.DuckDBPyConnection]":
     """As `connect()`, for as long as the context is open. An open transaction is rolled back before the end.
 
     What does not fit into memory goes to the folder `spill`, which is there for as long as it is needed.
 
     DuckDB 1.5.5 ends the process when closing an engine finds the server gone from an open transaction.
     """
+    import duckdb
+
     connection = connect(*extensions, threads=threads, memory=memory)
     try:
         if spill is not None:
@@ -74,13 +81,17 @@ def opened(
 
 
 @contextmanager
-def lent(*, threads: int = 1, memory: str = "256MB", spill: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+def lent(
+    *, threads: int = 1, memory: str = "256MB", spill: Path | None = None
+) -> "Iterator[duckdb.DuckDBPyConnection]":
     """As `opened()`, but an engine that another use left behind if there is one; without `spill` in memory alone.
 
     It has its extensions still: loading one takes longer than reading a small window does. What was attached is
     detached at the end and ROWS forgotten; settings must not be changed, nor anything logged. An engine that something
     went wrong with, that spilled, or that has tables left, is not used again.
     """
+    import duckdb
+
     alike = _idle[threads, memory]
     with _idle_lock:
         connection = alike.pop() if alike else None
@@ -101,12 +112,14 @@ def lent(*, threads: int = 1, memory: str = "256MB", spill: Path | None = None) 
             connection.close()
 
 
-def _spill_to(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
+def _spill_to(connection: "duckdb.DuckDBPyConnection", folder: str) -> None:
     connection.execute(f"SET temp_directory = {literal(folder)}")
 
 
-def _emptied(connection: duckdb.DuckDBPyConnection) -> bool:
+def _emptied(connection: "duckdb.DuckDBPyConnection") -> bool:
     """Detach all that is attached; whether nothing is left."""
+    import duckdb
+
     try:
         connection.unregister(ROWS)
         for (name,) in connection.execute(_ATTACHED).fetchall():
@@ -116,7 +129,7 @@ def _emptied(connection: duckdb.DuckDBPyConnection) -> bool:
         return False
 
 
-def _kept(connection: duckdb.DuckDBPyConnection, alike: list[duckdb.DuckDBPyConnection]) -> bool:
+def _kept(connection: "duckdb.DuckDBPyConnection", alike: "list[duckdb.DuckDBPyConnection]") -> bool:
     """Keep an engine for the next one who needs it, unless there are enough."""
     with _idle_lock:
         if len(alike) >= _MOST_IDLE:
@@ -131,7 +144,7 @@ def unbroken(_break_off: Callable[[], None]) -> Iterator[None]:
     yield
 
 
-def load(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+def load(connection: "duckdb.DuckDBPyConnection", name: str) -> None:
     """Load an extension from its wheel. Raises MissingExtra."""
     connection.execute(f"LOAD {literal(str(_extension(name)))}")
 
@@ -155,6 +168,8 @@ def literal(text: str) -> str:
 
 
 def _extension(name: str) -> Path:
+    import duckdb
+
     try:
         package = resources.files(f"duckdb_extension_{name}")
     except ModuleNotFoundError:

@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from headgate.dataplane import literal
 from headgate.model.runs import Json
+
+if TYPE_CHECKING:
+    import duckdb
 
 __all__ = ["LONGEST", "MOST", "SEPARATOR", "Reject", "Rejects", "cut", "leave_out", "listening", "record_of"]
 
@@ -110,7 +112,7 @@ def cut(text: str) -> str:
 
 
 @contextmanager
-def listening(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[Rejects]:
+def listening(connection: "duckdb.DuckDBPyConnection", path: Path) -> Iterator[Rejects]:
     """Hear what the queries on `connection` leave out; it is there once the context has ended well.
 
     `path` is a file for the meantime, whose name ends in .csv; it may take as much room as the rejected records do.

@@ -176,13 +176,33 @@ def worker_of(service: "subprocess.Popen[str]") -> int:
 def test_no_process_outlives_its_service(deployment: Deployment, end: signal.Signals) -> None:
     with deployment.service() as service:
         deployment.credentials()
-        os.kill(worker_of(service), signal.SIGKILL)  # so that there is one that was not forked
-        until(lambda: len(psutil.Process(service.pid).children(recursive=True)) > 1)
+        forked = worker_of(service)
+        os.kill(forked, signal.SIGKILL)  # so that there is one that was not
+        until(lambda: any(one.pid != forked for one in psutil.Process(service.pid).children()))
         others = psutil.Process(service.pid).children(recursive=True)
         service.send_signal(end)
         assert service.wait(timeout=20) == (0 if end is signal.SIGTERM else -end)
         _, alive = psutil.wait_procs(others, timeout=20)
     assert alive == []
+
+
+@on_both
+def test_a_worker_with_nothing_to_do_ends_until_there_is_something(
+    deployment: Deployment, events: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who stores the run may tell the service, or be another process."""
+    monkeypatch.setitem(deployment.environment, "HEADGATE_WORKER_REST", "0.5")
+    with deployment.service() as service, Client.of(deployment.credentials()) as client:
+        flow_id = flow(client, "sqlite", events)
+        for _ in range(2):
+            run = client.start_run(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at")
+            assert client.wait(run["id"], timeout=30)["metrics"]["statusSummary"]["status"] == "success"
+            until(lambda: not psutil.Process(service.pid).children())
+        with deployment.service("--no-worker"), Client.of(deployment.credentials()) as other:  # which wakes nobody
+            run = other.start_run(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at")
+            assert other.wait(run["id"], timeout=30)["metrics"]["statusSummary"]["status"] == "success"
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(timeout=20) == 0
 
 
 def test_a_run_is_cancelled_without_rows(deployment: Deployment, slow_events: dict[str, str]) -> None:

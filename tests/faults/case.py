@@ -15,17 +15,20 @@ from pyiceberg.table import Table
 from headgate.client import Client
 from headgate.model.lake import PROVENANCE
 from headgate.targets import Leftovers
-from headgate.targets.iceberg import local_path
-from headgate.targets.snapshots import RUN_PROPERTY
+from headgate.targets.catalog import local_path
+from headgate.targets.retention import RUN_PROPERTY
 from tests.acceptance.processes import flow
 from tests.faults.matrix import INVARIANTS
 from tests.faults.sources import Json, Row, Source, SqliteTable, minute, multiset, within
-from tests.faults.world import IN_TIME, Process, World
+from tests.faults.world import IN_TIME, Process, World, loaded
 
 RUNS = "/data/foundation/flowservice/runs"
 FINAL = ("success", "failed", "cancelled")
 _numbers = itertools.count(1)
-_MORE_FILES, _MORE_MEMORY = 40, 96 << 20  # what pools of connections keep; the service is shared by many cases
+_MORE_FILES, _MORE_MEMORY = (
+    40,
+    96 << 20,
+)  # what pools keep; the service is shared by many cases
 
 
 @dataclass(slots=True)
@@ -276,7 +279,7 @@ class Case:
             while (held := process.held())[0] > process.files + _MORE_FILES and time.monotonic() < end:
                 time.sleep(0.1)
             files, memory = held
-            if files > process.files + _MORE_FILES or memory > process.memory + _MORE_MEMORY:
+            if files > process.files + _MORE_FILES or memory > process.memory + loaded() + _MORE_MEMORY:
                 wrong.append(
                     f"{process.log.name}: {files} files, {memory >> 20} MiB; at its start "
                     f"{process.files}, {process.memory >> 20} MiB"
@@ -295,7 +298,7 @@ class found_table:  # noqa: N801 - used as the function it stands for
         self._lake, self._name = world.lake(), name
 
     def __enter__(self) -> Table | None:
-        catalog = self._lake._catalog
+        catalog = self._lake._tables._catalog
         for top in catalog.list_namespaces():
             for namespace in catalog.list_namespaces(top):
                 for identifier in catalog.list_tables(namespace):

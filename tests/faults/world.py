@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,16 @@ def until(done: Callable[[], Any], seconds: float = 30, about: str = "") -> None
     while not done():
         assert time.monotonic() < end, f"waited {seconds:g} s in vain {about}"
         time.sleep(0.02)
+
+
+@cache
+def loaded() -> int:
+    """What a process holds more, in bytes, once it has loaded what its first run takes or its first look at a table."""
+    code = (
+        "import headgate.service.working, psutil; size = lambda: psutil.Process().memory_info().rss; before = size(); "
+        "import headgate.engine.attempt, headgate.sources.sql.postgres, headgate.sources.files; print(size() - before)"
+    )
+    return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
 class Process:

@@ -255,7 +255,7 @@ def test_a_commit_whose_answer_is_lost_is_looked_up(
     monkeypatch: pytest.MonkeyPatch,
     error: type[Exception],
 ) -> None:
-    real = deployment.lake._catalog.commit_table
+    real = deployment.lake._tables._catalog.commit_table
     lost = iter([True])
 
     def commit(*arguments: Any, **options: Any) -> Any:
@@ -264,7 +264,7 @@ def test_a_commit_whose_answer_is_lost_is_looked_up(
             raise error("the answer was lost")
         return answer
 
-    monkeypatch.setattr(deployment.lake._catalog, "commit_table", commit)
+    monkeypatch.setattr(deployment.lake._tables._catalog, "commit_table", commit)
     run = deployment.run(_flow(deployment, source), *WINDOWS[0], "at")
     assert run.state is RunState.SUCCESS
     assert deployment.snapshots() == [run.id]
@@ -281,7 +281,7 @@ def test_a_commit_that_fails_leaves_no_rows_and_no_files(
     def commit(*_arguments: Any, **_options: Any) -> Any:
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(deployment.lake._catalog, "commit_table", commit)
+    monkeypatch.setattr(deployment.lake._tables._catalog, "commit_table", commit)
     run = deployment.run(flow, *WINDOWS[2], "at")
     assert run.state is RunState.FAILED
     assert deployment.snapshots() == [before.id]
@@ -368,7 +368,7 @@ def test_a_run_whose_end_could_not_be_stored_reports_what_landed(
 def test_a_catalog_that_is_locked_is_tried_again(
     deployment: Deployment, source: tuple[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = deployment.lake._catalog.commit_table
+    real = deployment.lake._tables._catalog.commit_table
     locked = iter([True])
 
     def commit(*arguments: Any, **options: Any) -> Any:
@@ -376,7 +376,7 @@ def test_a_catalog_that_is_locked_is_tried_again(
             raise OperationalError("UPDATE", {}, sqlite3.OperationalError("database is locked"))
         return real(*arguments, **options)
 
-    monkeypatch.setattr(deployment.lake._catalog, "commit_table", commit)
+    monkeypatch.setattr(deployment.lake._tables._catalog, "commit_table", commit)
     run = deployment.run(_flow(deployment, source), *WINDOWS[0], "at")
     assert run.state is RunState.QUEUED
     time.sleep(1.1)

@@ -10,8 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from headgate.engine import Worker
+from headgate.engine import Worker, next_upkeep
 from headgate.engine import upkeep as engine_upkeep
+from headgate.engine.upkeep import Upkeep
+from headgate.model.resources import Kind, now_ms
 from headgate.targets import Leftovers, leftovers
 from tests.deployment import Deployment
 from tests.integration.face import LOCAL_FILES
@@ -177,6 +179,61 @@ def test_a_worker_tidies_the_tables_it_writes_to(tmp_path: Path, monkeypatch: py
         worker.stop()
     assert not orphan.exists()
     assert deployment.rows() == [(1,)]
+    deployment.close()
+
+
+def test_a_worker_that_begins_looks_at_the_tables_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No run writes to this one any more; whatever was known of it is gone with the worker before."""
+    monkeypatch.setattr(engine_upkeep, "_PAUSE", 0.1)
+    deployment = Deployment(tmp_path)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "rows.csv").write_text("n\n1\n")
+    flow = deployment.flow(
+        LOCAL_FILES, {"folder": str(tmp_path)}, {"path": "in"}, data={"format": "delimited"}, kind="file"
+    )
+    deployment.run(flow, "2000-01-01", "2100-01-01")
+    deployment._add(Kind.DATASET, {}, frozen={"table": ["org", "prod", "target"]})
+    table = deployment.lake.find(("org", "prod", "target"))
+    assert table is not None
+    orphan = table.location / "metadata" / "left.avro"
+    orphan.write_bytes(b"")
+    os.utime(orphan, (0, 0))
+    worker = Worker(deployment.store, deployment.lake, deployment.settings.model_copy(update={"read_grace": 0.1}))
+    worker.start()
+    try:
+        until = time.monotonic() + 20
+        while orphan.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+    finally:
+        worker.stop()
+    assert not orphan.exists()
+    deployment.close()
+
+
+def test_one_that_goes_on_looks_at_tables_when_the_time_of_their_last_run_has_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = Deployment(tmp_path)
+    present = now_ms()
+    tables = {("quiet",): present - 3 * 86_400_000, ("late",): present - 7_000_000, ("just",): present, ("new",): None}
+    monkeypatch.setattr(deployment.store.queue, "tables", lambda: tables)
+    begun = Upkeep(deployment.lake, deployment.store, deployment.settings)
+    begun._remember()
+    assert {name: 600 * round((due - time.monotonic()) / 600) for name, due in begun._due.items()} == {
+        ("quiet",): 600,
+        ("late",): 600,
+        ("just",): 3600,
+        ("new",): 600,
+    }
+    gone_on = Upkeep(deployment.lake, deployment.store, deployment.settings, resumed=True)
+    gone_on._remember()
+    assert {name: 600 * round((due - time.monotonic()) / 600) for name, due in gone_on._due.items()} == {
+        ("late",): 0,
+        ("just",): 3600,
+    }
+    assert 3590 < next_upkeep(deployment.store, 3600) <= 3600
     deployment.close()
 
 

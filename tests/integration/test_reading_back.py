@@ -19,7 +19,8 @@ from headgate.model.runs import RunState
 from headgate.model.scope import Caller, Principal
 from headgate.service.datasets import Datasets
 from headgate.sources import connection_specs
-from headgate.targets import LakeTable, TableStates, brought_files, first_rows, state_of
+from headgate.targets import LakeTable, TableStates, brought_files, first_rows
+from headgate.targets.states import state_at
 from tests.deployment import Deployment, multiset
 
 SQLITE = next(spec.id for spec in connection_specs() if spec.name == "sqlite")
@@ -60,7 +61,7 @@ def test_the_files_of_a_run_are_those_with_its_rows(deployment: Deployment, flow
     assert {file.path for file in files} == deployment.files()
     assert all(file.live and file.size == file.path.stat().st_size for file in files)
     assert sum(file.rows for file in files) == 480
-    state = state_of(table)
+    state = state_at(table.metadata_file)
     assert (state.rows, state.files, state.snapshot_id) == (480, len(files), table.snapshot_id)
     assert state.size == sum(file.size for file in files)
 
@@ -72,7 +73,7 @@ def test_rows_kept_of_an_earlier_run_are_not_the_later_run_s(deployment: Deploym
     of_later = brought_files(table, later.id)
     assert [file.rows for file in of_later] == [240]
     assert pq.read_table(of_later[0].path)[RUN_ID].unique().to_pylist() == [later.id]
-    assert state_of(table).rows == 480
+    assert state_at(table.metadata_file).rows == 480
 
 
 def test_files_stay_live_when_other_runs_land(deployment: Deployment, flow: str) -> None:
@@ -89,7 +90,7 @@ def test_a_reverted_run_s_rows_go_wherever_they_are_kept(deployment: Deployment,
     table.revert(earlier.id)  # its rows of the second day are in a file that the later run wrote
     table = table_of(deployment)
     assert {row[RUN_ID] for row in first_rows(table, 1000)} == {later.id}
-    assert state_of(table).rows == 240
+    assert state_at(table.metadata_file).rows == 240
     before = table.snapshot_id
     table.revert(earlier.id)
     assert table_of(deployment).snapshot_id == before
@@ -154,7 +155,7 @@ def test_states_are_remembered_until_the_table_changes(deployment: Deployment, f
     assert states.of(name) is first
     deployment.run(flow, *WHOLE, "at")
     second = states.of(name)
-    assert second == state_of(table_of(deployment)) != first
+    assert second == state_at(table_of(deployment).metadata_file) != first
     deployment.lake.drop(name)
     assert states.of(name) is None
 
@@ -164,7 +165,7 @@ def test_an_empty_table_has_no_rows(deployment: Deployment, flow: str) -> None:
     table = table_of(deployment)
     assert first_rows(table, 100) == []
     assert brought_files(table, run.id) == ()
-    assert state_of(table).rows == 0
+    assert state_at(table.metadata_file).rows == 0
 
 
 def test_a_dataset_goes_even_when_its_table_cannot(

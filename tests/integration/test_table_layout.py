@@ -18,7 +18,7 @@ from headgate.dataplane import literal
 from headgate.model.lake import Column, LakeType
 from headgate.model.runs import Json, Run, RunState
 from headgate.targets import Lake, LakeTable, Layout
-from headgate.targets.iceberg import local_path
+from headgate.targets.catalog import local_path
 from tests.deployment import POSTGRESQL, Deployment, multiset
 from tests.integration.test_upsert import LOCAL_FILES, SQLITE
 from tests.lake_tables import manifests

@@ -40,7 +40,7 @@ def worker(data: Path | None) -> None:
     """Run a worker alone, beside a service with the same data folder. SIGTERM stops it."""
     from headgate import faults, telemetry
     from headgate.service.local import settings_for
-    from headgate.service.running import working
+    from headgate.service.working import working
 
     telemetry.configure()
     faults.arm(os.environ)

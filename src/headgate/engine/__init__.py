@@ -7,6 +7,7 @@ its lease lasts. An `Announcer` tells webhooks how runs began and ended, and `Re
 
 from headgate.engine.announcer import Announcer
 from headgate.engine.receivers import Receivers
+from headgate.engine.upkeep import next_upkeep
 from headgate.engine.worker import Worker
 
-__all__ = ["Announcer", "Receivers", "Worker"]
+__all__ = ["Announcer", "Receivers", "Worker", "next_upkeep"]

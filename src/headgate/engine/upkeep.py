@@ -2,18 +2,24 @@
 
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from headgate.config import Settings
 from headgate.errors import HeadgateError
+from headgate.model.resources import now_ms
 from headgate.model.runs import Run, RunState
 from headgate.sources import sweep_copies, sweep_landing_zones
 from headgate.store import Store
-from headgate.targets import Lake, Leftovers
+from headgate.targets import Lake
 from headgate.telemetry import emit
 
-__all__ = ["Upkeep"]
+if TYPE_CHECKING:
+    from headgate.targets import Leftovers
+
+__all__ = ["Upkeep", "next_upkeep"]
 
 _PAUSE = 600.0  # seconds between two looks at a table
+_RECENT = 86_400.0  # seconds after a run for which one that goes on looks at its table again
 
 
 class Upkeep:
@@ -21,14 +27,20 @@ class Upkeep:
 
     A table is looked at for as long as there is something left in it. What a run staged that ended without rows goes
     once no worker that was lost over it can still be writing, a lease after the end.
+
+    At the start, the store says which tables there are. One that goes on where another left off, `resumed`, looks at
+    those alone in which there may be something whose time had not come.
     """
 
-    def __init__(self, lake: Lake, store: Store, settings: Settings) -> None:
+    def __init__(self, lake: Lake, store: Store, settings: Settings, *, resumed: bool = False) -> None:
         self._lake = lake
         self._store = store
         self._settings = settings
         self._grace = settings.read_grace
         self._lease = settings.lease
+        self._resumed = resumed
+        self._known = False  # whether the store was asked for the tables
+        self.looked_at = 0.0  # when a table was looked at last, by the monotonic clock
         self._look_at = 0.0  # when to look for runs that ended untidily, by the monotonic clock
         self._zones_at = 0.0  # when to look for files that were in a landing zone for long enough
         self._pause = min(_PAUSE, self._grace)
@@ -54,6 +66,8 @@ class Upkeep:
 
     def _work(self) -> None:
         while not self._over.wait(min(1.0, self._pause)):
+            if not self._known:
+                self._remember()
             if time.monotonic() >= self._look_at:
                 self._look_at = time.monotonic() + self._lease
                 self._tidy_runs()
@@ -69,6 +83,21 @@ class Upkeep:
                 if self._over.is_set():
                     return
                 self._tidy(identifier)
+
+    def _remember(self) -> None:
+        """Take up the tables that runs have written to before this start."""
+        try:
+            tables = self._store.queue.tables()
+        except HeadgateError as error:
+            emit("tables.not_remembered", level="warning", reason=error.detail)
+            return
+        self._known, present = True, now_ms()
+        for identifier, last in tables.items():
+            since = (present - last) / 1000 if last is not None else _RECENT
+            if since < _RECENT or not self._resumed:
+                wait = max(self._grace - since, 0.0 if self._resumed else self._pause)
+                with self._lock:
+                    self._due.setdefault(identifier, time.monotonic() + wait)
 
     def _tidy_runs(self) -> None:
         """Delete what ended runs may have left, whichever worker had them."""
@@ -99,6 +128,8 @@ class Upkeep:
         return True
 
     def _tidy(self, identifier: tuple[str, ...]) -> None:
+        from headgate.targets import Leftovers
+
         leftovers = self._tables.get(identifier)
         if leftovers is None:
             leftovers = Leftovers(self._lake, identifier, self._store.queue.unfinished, self._grace)
@@ -109,6 +140,7 @@ class Upkeep:
         except Exception as error:  # noqa: BLE001 - one table must not keep the others from their upkeep
             emit("table.not_tidied", level="error", table=".".join(identifier), exc_info=error)
         else:
+            self.looked_at = time.monotonic()
             if gone:
                 emit("table.tidied", table=".".join(identifier), files=gone)
             if not leftovers.waiting:
@@ -116,3 +148,13 @@ class Upkeep:
                 return
         self._tables[identifier] = leftovers
         self.written(identifier)
+
+
+def next_upkeep(store: Store, grace: float) -> float:
+    """Seconds until the files have stayed for `grace` that a run just left in its table; infinite when none did.
+
+    Raises Unavailable.
+    """
+    present = now_ms()
+    waits = ((last - present) / 1000 + grace for last in store.queue.tables().values() if last is not None)
+    return min((wait for wait in waits if wait > 0), default=float("inf"))

@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from headgate.config import Settings
-from headgate.engine.attempt import Attempt
 from headgate.engine.lease import HandedBack
 from headgate.engine.upkeep import Upkeep
 from headgate.errors import HeadgateError
@@ -16,6 +17,9 @@ from headgate.model.resources import now_ms
 from headgate.store import Claim, Store
 from headgate.targets import Lake
 from headgate.telemetry import emit
+
+if TYPE_CHECKING:
+    from headgate.engine.attempt import Attempt
 
 __all__ = ["Worker"]
 
@@ -27,22 +31,25 @@ _DAY_MS = 86_400_000
 class Worker:
     """Executes runs from the queue of `store` into `lake` until it is stopped, those of scheduled flows when due.
 
-    Its name is new with every start, so that it never mistakes an earlier process's runs for its own.
+    Its name is new with every start, so that it never mistakes an earlier process's runs for its own. `resumed` says
+    that it goes on where one left off that had nothing to do.
     """
 
-    def __init__(self, store: Store, lake: Lake, settings: Settings) -> None:
+    def __init__(self, store: Store, lake: Lake, settings: Settings, *, resumed: bool = False) -> None:
         self.name = f"worker-{secrets.token_hex(4)}"
         self._store = store
         self._lake = lake
         self._settings = settings
-        self._upkeep = Upkeep(lake, store, settings)
+        self._upkeep = Upkeep(lake, store, settings, resumed=resumed)
         self._wake = threading.Event()
         self._ended = threading.Event()  # a run has, so that there is a place free or a flow
         self._stopping = threading.Event()
         self._free = threading.Semaphore(settings.parallel_runs)
         self._tidy_at = 0.0
+        self._loaded = False  # whether what runs take is
         self._look_at = 0.0  # when to look at the schedules again, by the monotonic clock
         self._attempts: set[Attempt] = set()
+        self._ended_at = time.monotonic()  # when an attempt did last
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._work, name=self.name)
 
@@ -54,6 +61,13 @@ class Worker:
     def wake(self) -> None:
         """Look at the queue now instead of at the next poll."""
         self._wake.set()
+
+    @property
+    def idle(self) -> float:
+        """Seconds for which it has had neither a run nor a table to look at."""
+        with self._lock:
+            busy = bool(self._attempts)
+        return 0.0 if busy else time.monotonic() - max(self._ended_at, self._upkeep.looked_at)
 
     def stop(self, *, grace: float = 5.0) -> None:
         """Claim nothing more, let runs finish for `grace` seconds, and hand the rest back to the queue."""
@@ -116,14 +130,24 @@ class Worker:
             return None
         claim = None
         with self._outlived("worker.claim_failed"):
-            claim = self._store.queue.claim(
-                self.name, lease=self._settings.lease, most=self._settings.org_parallel_runs
-            )
+            if self._prepared():
+                claim = self._store.queue.claim(
+                    self.name, lease=self._settings.lease, most=self._settings.org_parallel_runs
+                )
         if claim is None:
             self._free.release()
         return claim
 
+    def _prepared(self) -> bool:
+        """Load what runs take once there is one, and before it is claimed: nothing renews the lease meanwhile."""
+        if not self._loaded and self._store.queue.waits():
+            import_module("headgate.engine.attempt")
+            self._loaded = True
+        return self._loaded
+
     def _execute(self, claim: Claim) -> None:
+        from headgate.engine.attempt import Attempt
+
         attempt = Attempt(claim, self._store, self._lake, self._settings)
         with self._lock:
             self._attempts.add(attempt)
@@ -133,6 +157,7 @@ class Worker:
         finally:
             with self._lock:
                 self._attempts.discard(attempt)
+                self._ended_at = time.monotonic()
             self._upkeep.written(tuple(claim.run.frozen["target"]["table"]))
             self._free.release()
             self._ended.set()

@@ -3,9 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import duckdb
+from typing import TYPE_CHECKING, Any
 
 from headgate import dataplane
 from headgate.dataplane import quote
@@ -14,6 +12,9 @@ from headgate.mapping.faults import rejection
 from headgate.mapping.rules import EACH, Path, Rule, SourceType, Unmappable, written_path
 from headgate.mapping.shapes import ANY, Shape
 from headgate.model.lake import Column, LakeType
+
+if TYPE_CHECKING:
+    import duckdb
 
 __all__ = ["Preview", "check", "preview", "unmapped"]
 
@@ -43,6 +44,8 @@ def preview(rules: Sequence[Rule], records: Sequence[dict[str, Any]], schema: Sh
 
     Raises Unmappable for records that no table can hold, as those with members that differ by letter case only.
     """
+    import duckdb
+
     columns = _columns(records)
     optional = _optional(schema)
     failed: list[tuple[Rule, str]] = []
@@ -68,7 +71,9 @@ def preview(rules: Sequence[Rule], records: Sequence[dict[str, Any]], schema: Sh
         return Preview(made, tuple(failed))
 
 
-def _fill(connection: duckdb.DuckDBPyConnection, records: Sequence[dict[str, Any]], columns: Sequence[Column]) -> None:
+def _fill(
+    connection: "duckdb.DuckDBPyConnection", records: Sequence[dict[str, Any]], columns: Sequence[Column]
+) -> None:
     """Make the table `sample` of `records`."""
     structure = "".join(f", {quote(column.name)} {column.type.sql}" for column in columns)
     connection.execute(f"CREATE TABLE sample (_headgate_place INTEGER{structure})")
@@ -80,7 +85,9 @@ def _fill(connection: duckdb.DuckDBPyConnection, records: Sequence[dict[str, Any
         )
 
 
-def _reason(connection: duckdb.DuckDBPyConnection, rule: Rule, schema: Shape) -> str | None:
+def _reason(connection: "duckdb.DuckDBPyConnection", rule: Rule, schema: Shape) -> str | None:
+    import duckdb
+
     try:
         match rule.type:
             case SourceType.STATIC if EACH in rule.destination_path:
@@ -101,8 +108,10 @@ def _reason(connection: duckdb.DuckDBPyConnection, rule: Rule, schema: Shape) ->
 
 
 def _failure(
-    connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule], columns: Sequence[Column], schema: Shape
+    connection: "duckdb.DuckDBPyConnection", rules: Sequence[Rule], columns: Sequence[Column], schema: Shape
 ) -> str | None:
+    import duckdb
+
     try:
         _run(connection, rules, columns, schema)
     except Unmappable as error:
@@ -123,7 +132,7 @@ def _lacking(paths: Sequence[Path], shape: Shape, place: Path) -> str | None:
 
 
 def _run(
-    connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule], columns: Sequence[Column], schema: Shape
+    connection: "duckdb.DuckDBPyConnection", rules: Sequence[Rule], columns: Sequence[Column], schema: Shape
 ) -> list[dict[str, Any]]:
     made = compiled(rules, columns, schema)
     query = f"SELECT to_json(mapped) FROM (SELECT {made.sql}, _headgate_place FROM sample) AS mapped"  # noqa: S608 - quoted

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headgate.errors import RECORD_ERROR, FileNotFound, NotFound
 from headgate.model.addresses import EXPORT, ROW_ERRORS, SAMPLE
@@ -21,7 +22,10 @@ from headgate.service.catalog_wire import errors_of
 from headgate.service.datasets import dataset_of
 from headgate.service.paging import Parameters, known_parameters
 from headgate.store import CatalogStore, Store
-from headgate.targets import BroughtFile, Lake, brought_files, first_rows, reject_files, source_files
+from headgate.targets import Lake, reject_files
+
+if TYPE_CHECKING:
+    from headgate.targets import BroughtFile
 
 __all__ = ["DataAccess"]
 
@@ -71,6 +75,8 @@ class DataAccess:
     def preview(self, caller: Caller, dataset_id: str) -> Json:
         """The first 100 rows of a dataset; none before its first run. Raises DatasetNotFound."""
         dataset = dataset_of(self._store.catalog(caller), dataset_id)
+        from headgate.targets import first_rows
+
         table = self._lake.find(tuple(dataset.frozen["table"]))
         rows = first_rows(table, _PREVIEW_ROWS) if table is not None else []
         return {"data": [plain(row) for row in rows]}
@@ -121,14 +127,18 @@ class DataAccess:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _files(self, run: Run) -> Sequence[BroughtFile]:
+    def _files(self, run: Run) -> "Sequence[BroughtFile]":
         """The files of a batch, numbered as ever; none when the table no longer knows all that there were."""
+        from headgate.targets import brought_files
+
         table = self._lake.find(tuple(run.frozen["target"]["table"]))
         files = brought_files(table, run.id) if table is not None else ()
         return files if len(files) == run.metrics.get("fileSummary", {}).get("outputFileCount") else ()
 
     def _input_files(self, run: Run) -> str:
         """One line of JSON for every file that the batch's rows come from; empty when they come from a table."""
+        from headgate.targets import source_files
+
         table = self._lake.find(tuple(run.frozen["target"]["table"]))
         paths = source_files(table, run.id) if table is not None else []
         return "".join(json.dumps({"path": path}, ensure_ascii=False) + "\n" for path in paths)
@@ -160,7 +170,7 @@ class DataAccess:
                 break
         return "".join(lines[:_SAMPLED])
 
-    def _file(self, caller: Caller, file_id: str) -> BroughtFile:
+    def _file(self, caller: Caller, file_id: str) -> "BroughtFile":
         if found := _FILE_ID.fullmatch(file_id):
             files = self._files(_run(self._store.catalog(caller), found["batch"], file_id))
             if int(found["number"]) <= len(files):
@@ -182,7 +192,7 @@ def _no_file(file_id: str) -> FileNotFound:
     )
 
 
-def _file_entry(run: Run, number: int, file: BroughtFile) -> Json:
+def _file_entry(run: Run, number: int, file: "BroughtFile") -> Json:
     id_ = f"{run.id}-{number}"
     return {
         "dataSetFileId": id_,

@@ -1,13 +1,15 @@
 """What a target connection may ask of the layout of its table's files."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headgate.errors import BadParameter, TargetError
 from headgate.model.lake import PROVENANCE, Column
 from headgate.model.runs import Json
 from headgate.service.bodies import shown
-from headgate.targets import LakeTable
+
+if TYPE_CHECKING:
+    from headgate.targets import LakeTable
 
 __all__ = ["LAYOUT", "check_layout"]
 
@@ -16,7 +18,7 @@ _PARTITIONS = ("day", "month")
 _LARGEST_MB = 10_000
 
 
-def check_layout(params: Json, table: LakeTable | None) -> None:
+def check_layout(params: Json, table: "LakeTable | None") -> None:
     """See that the parameters of the layout are well formed, and fit the dataset's table if there is one yet.
 
     Raises BadParameter.
@@ -31,7 +33,7 @@ def check_layout(params: Json, table: LakeTable | None) -> None:
             raise _refused("targetFileSizeMb", size, f"send a whole number from 1 to {_LARGEST_MB}")
 
 
-def _check_partition(given: Any, table: LakeTable | None) -> None:
+def _check_partition(given: Any, table: "LakeTable | None") -> None:
     if given not in _PARTITIONS:
         raise _refused("partitionBy", given, f"send {' or '.join(_PARTITIONS)}, or leave it out")
     if table is None:

@@ -3,16 +3,17 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
-
-import duckdb
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from headgate.dataplane import Breaking, unbroken
 from headgate.errors import HeadgateError
 from headgate.model.lake import Column, LakeType
 from headgate.model.windows import Bounds, DeltaColumn, Window
 from headgate.rejects import Rejects
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
 
 __all__ = [
     "LONGEST_SHOWN",
@@ -160,7 +161,7 @@ class Reading:
     estimated_rows: int | None = None
     token: str | None = None
     rejecting: bool = False
-    arrives: pa.Schema | None = None
+    arrives: "pa.Schema | None" = None
 
 
 class Source(Protocol):
@@ -214,7 +215,7 @@ class Source(Protocol):
         the source where it can give one. Raises SourceError.
         """
 
-    def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading, split: Split) -> None:
+    def prepare(self, connection: "duckdb.DuckDBPyConnection", reading: Reading, split: Split) -> None:
         """Make a fresh DuckDB connection able to run `split` of `reading`: attach, join its snapshot.
 
         A source that registers the rows instead opens them when they are scanned, and not before. Raises SourceError.

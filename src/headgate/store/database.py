@@ -63,6 +63,10 @@ class Store:
         scope, caller = _who(where)
         return CatalogStore(self._transactions, self._vault, scope, caller, initial_load=self._initial_load)
 
+    def work_waits(self) -> bool:
+        """Whether there is something that a worker would do now. Raises Unavailable."""
+        return self.queue.waits() or self.planner.due() or self.deliveries.due()
+
     def ready(self) -> None:
         """Reach the database. Raises Unavailable."""
         with self._transactions.read() as connection:

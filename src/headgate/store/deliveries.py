@@ -93,14 +93,18 @@ class Deliveries:
         with self._transactions.read() as connection:
             return list_page(connection, _TABLE, mine, query, lambda row: _delivery(row, scope))
 
+    def due(self) -> bool:
+        """Whether a webhook is to be called."""
+        with self._transactions.read() as connection:
+            return connection.execute(_due()).first() is not None
+
     def claim(self, *, lease: float) -> ClaimedDelivery | None:
         """Take the delivery that is due longest for `lease` seconds. None when none is due.
 
         A webhook gets one delivery at a time, so that one that is slow to answer holds up its own alone.
         """
-        with self._transactions.read() as connection:
-            if connection.execute(_due()).first() is None:
-                return None
+        if not self.due():
+            return None
         with self._transactions.write() as connection:
             return _claim(connection, lease)
 

@@ -28,14 +28,18 @@ class Planner:
         self._transactions = transactions
         self._scoped = scoped
 
+    def due(self) -> bool:
+        """Whether a flow is due."""
+        with self._transactions.read() as connection:
+            return connection.execute(_due()).first() is not None
+
     def make_due(self) -> Run | None:
         """Store and enqueue the run of a flow that is due, by the database's clock. None when none is.
 
         A flow whose last scheduled run has not ended waits for it: only then is it known which window comes next.
         """
-        with self._transactions.read() as connection:
-            if connection.execute(_due()).first() is None:
-                return None
+        if not self.due():
+            return None
         with self._transactions.write() as connection:
             row = connection.execute(_due().with_for_update(of=_PLANS, skip_locked=True)).first()
             # Looked at anew once the row is ours: a transaction that had it may have ended in between.

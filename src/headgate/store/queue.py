@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from headgate.errors import AttemptLost
-from headgate.model.resources import new_etag, now_ms
+from headgate.model.resources import Kind, new_etag, now_ms
 from headgate.model.runs import Json, Run, RunState
 from headgate.model.splits import StagedFile, StagedSplit
 from headgate.store import schedules, tables, taken_files
@@ -28,6 +28,7 @@ __all__ = ["Claim", "Queue"]
 
 _RUNS = tables.runs
 _SPLITS = tables.splits
+_DATASETS = tables.resources
 _WAITING = sa.text(tables.WAITING)
 _BEFORE = sa.bindparam("before", type_=sa.Integer)
 _NTH_WAITING = sa.select(_RUNS.c.seq).where(_WAITING, _RUNS.c.org_id == sa.bindparam("org_id")).limit(1).offset(_BEFORE)
@@ -54,6 +55,28 @@ class Queue:
         """Whether `most` runs of the organisation, or more, wait for a worker."""
         with self._transactions.read() as connection:
             return connection.execute(_NTH_WAITING, {"org_id": org_id, "before": most - 1}).first() is not None
+
+    def tables(self) -> dict[tuple[str, ...], int | None]:
+        """The table of every dataset, with the time in ms at which the newest run into it last changed."""
+        last = (
+            sa.select(_RUNS.c.updated_at)
+            .where(*(_RUNS.c[name] == _DATASETS.c[name] for name in ("org_id", "sandbox_id")))
+            .where(_RUNS.c.dataset_id == _DATASETS.c.id)
+            .order_by(_RUNS.c.created_at.desc(), _RUNS.c.seq.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        chosen = sa.select(_DATASETS.c.frozen, last.label("last")).where(_DATASETS.c.kind == Kind.DATASET.value)
+        with self._transactions.read() as connection:
+            return {tuple(row.frozen["table"]): row.last for row in connection.execute(chosen)}
+
+    def waits(self) -> bool:
+        """Whether a run is due, has lost its worker, or may have left files that are to go."""
+        lost = _RUNS.c.state == RunState.IN_PROGRESS.value, _RUNS.c.lease_until < now()
+        untidy = sa.text("untidy"), _RUNS.c.state.in_(_FINAL)
+        with self._transactions.read() as connection:
+            chosen = ((_WAITING, _RUNS.c.start_at <= now()), lost, untidy)
+            return any(connection.execute(sa.select(_RUNS.c.seq).where(*each).limit(1)).first() for each in chosen)
 
     def unfinished(self, ids: Collection[str]) -> set[str]:
         """Those of the runs that are not in a final state."""

@@ -31,21 +31,22 @@ from headgate import faults
 from headgate.dataplane import Breaking, unbroken
 from headgate.errors import CommitConflict, SchemaMismatch, TargetError
 from headgate.model.lake import RUN_ID, Column
-from headgate.targets.catalog import answering, await_unlocked, metadata_location
+from headgate.targets.catalog import answering, await_unlocked, file_uri, local_path, metadata_location
 from headgate.targets.keys import Keys, Upsert, keys_of
 from headgate.targets.landed import FILES_PROPERTY, REJECTED_PROPERTY, Landed, landed_of, properties_of, snapshot_of
 from headgate.targets.layout import AS_IT_COMES, Cut, Layout, Partition, declare_order, order_id, partition_of
 from headgate.targets.removal import Replacement, brought_by
+from headgate.targets.retention import Retention
 from headgate.targets.rewriting import Rewrite, Rewriting, live_rows, singled
 from headgate.targets.schema import SchemaChange, copy_options, evolve, field_ids, fitted, lake_type, wire
-from headgate.targets.snapshots import Change, Retention, next_snapshot
+from headgate.targets.snapshots import Change, next_snapshot
 
 if TYPE_CHECKING:
     from pyiceberg.schema import Schema
     from pyiceberg.table import FileScanTask, Table
     from pyiceberg.table.metadata import TableMetadata
 
-__all__ = ["LakeTable", "Replacement", "Staged", "Upsert", "file_uri", "local_path"]
+__all__ = ["LakeTable", "Replacement", "Staged", "Upsert"]
 
 _TRIES = 20
 _LONGEST_PAUSE = 2.0  # seconds
@@ -81,6 +82,7 @@ class LakeTable:
         self, catalog: SqlCatalog, identifier: tuple[str, ...], table: "Table", retention: Retention | None
     ) -> None:
         self._catalog = catalog
+        self._database = Path(catalog.engine.url.database or "")
         self._retention = retention
         self._table = table
         self._brought: tuple[Column, ...] = ()
@@ -310,13 +312,13 @@ class LakeTable:
     ) -> Landed:
         rewriting = Rewriting(self, self.staging(run_id), prefix, breaking)
         for tried in range(_TRIES):
-            await_unlocked(self._catalog, breaking)
+            await_unlocked(self._database, breaking)
             table = self._refresh()
             if (landed := landed_of(table, run_id)) is not None:
                 return landed
             removal = bringing.replacing.removal(self.schema) if bringing.replacing is not None else None
             replaced = rewriting.without(removal) if removal is not None else ()
-            await_unlocked(self._catalog, breaking)
+            await_unlocked(self._database, breaking)
             confirm()
             try:
                 return self._try(table, run_id, bringing, replaced, summary)
@@ -448,7 +450,7 @@ class LakeTable:
 
     def _refresh(self) -> "Table":
         with answering():
-            if (location := metadata_location(self._catalog, self.identifier)) is None:
+            if (location := metadata_location(self._database, self.identifier)) is None:
                 raise TargetError(f"The table {self.name} was dropped meanwhile. The next run makes it anew.")
             if location != self._table.metadata_location:
                 known, self._table = self._table, self._catalog.load_table(self.identifier)
@@ -516,13 +518,3 @@ def _delete_old_metadata(table: "Table", metadata: "TableMetadata") -> None:
     for entry in table.metadata.metadata_log:
         if entry.metadata_file not in known:
             local_path(entry.metadata_file).unlink(missing_ok=True)
-
-
-def file_uri(path: Path) -> str:
-    """What a table's metadata calls a file."""
-    return f"file://{path}"  # not percent-encoded: PyIceberg and DuckDB take what follows as it stands
-
-
-def local_path(uri: str) -> Path:
-    """The file that a table's metadata calls `uri`."""
-    return Path(uri.removeprefix("file://"))

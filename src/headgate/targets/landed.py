@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headgate.model.runs import Json
-from headgate.targets.snapshots import RUN_PROPERTY, run_of
+from headgate.targets.retention import RUN_PROPERTY, run_of
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table

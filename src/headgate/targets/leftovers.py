@@ -9,11 +9,13 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headgate.targets.iceberg import LakeTable, local_path
+from headgate.targets.catalog import local_path
 from headgate.targets.lake import Lake
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
+
+    from headgate.targets.iceberg import LakeTable
 
 __all__ = ["Leftovers"]
 
@@ -69,7 +71,7 @@ class Leftovers:
         """Whether files are there whose time has not come."""
         return bool(self._since)
 
-    def _unlisted(self, table: LakeTable) -> Iterator[tuple[Path, bool]]:
+    def _unlisted(self, table: "LakeTable") -> Iterator[tuple[Path, bool]]:
         """The files that no snapshot lists, each with whether it is data that another engine wrote.
 
         The order matters: what is committed while we look is in the snapshots, which are read last.

@@ -1,8 +1,7 @@
-"""Reading a table back: what it holds now, the data files a run brought, and its first rows."""
+"""Reading a table back: the data files that a run brought, and its first rows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,8 @@ from pyiceberg.manifest import ManifestContent, ManifestEntryStatus
 from headgate import dataplane
 from headgate.dataplane import quote
 from headgate.model.lake import RUN_ID, SOURCE_FILE
-from headgate.targets.iceberg import LakeTable, local_path
-from headgate.targets.lake import Lake
+from headgate.targets.catalog import local_path
+from headgate.targets.iceberg import LakeTable
 from headgate.targets.landed import snapshot_of
 
 if TYPE_CHECKING:
@@ -21,21 +20,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-__all__ = ["BroughtFile", "TableState", "TableStates", "brought_files", "first_rows", "source_files", "state_of"]
-
-_REMEMBERED = 1000  # states of tables
-
-
-@dataclass(frozen=True, slots=True)
-class TableState:
-    """Where a table is, and what it holds in its present snapshot. `size` is in bytes."""
-
-    location: Path
-    metadata_file: Path
-    snapshot_id: int | None
-    rows: int
-    size: int
-    files: int
+__all__ = ["BroughtFile", "brought_files", "first_rows", "source_files"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,37 +31,6 @@ class BroughtFile:
     rows: int
     size: int
     live: bool
-
-
-def state_of(table: LakeTable) -> TableState:
-    """What the table holds, as its present snapshot's summary says."""
-    snapshot = table.iceberg.current_snapshot()
-    summary = snapshot.summary.additional_properties if snapshot and snapshot.summary else {}
-    return TableState(
-        location=table.location,
-        metadata_file=table.metadata_file,
-        snapshot_id=snapshot.snapshot_id if snapshot else None,
-        rows=int(summary.get("total-records", 0)),
-        size=int(summary.get("total-files-size", 0)),
-        files=int(summary.get("total-data-files", 0)),
-    )
-
-
-class TableStates:
-    """What the tables of a lake hold, remembered for as long as they do not change."""
-
-    def __init__(self, lake: Lake) -> None:
-        self._lake = lake
-        self._look = lru_cache(maxsize=_REMEMBERED)(self._state)
-
-    def of(self, identifier: tuple[str, ...]) -> TableState | None:
-        """What the table of this name holds now; None when there is none."""
-        version = self._lake.version(identifier)
-        return self._look(identifier, version) if version is not None else None
-
-    def _state(self, identifier: tuple[str, ...], _version: str) -> TableState | None:
-        table = self._lake.find(identifier)
-        return state_of(table) if table is not None else None
 
 
 def brought_files(table: LakeTable, run_id: str) -> tuple[BroughtFile, ...]:

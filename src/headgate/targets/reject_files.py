@@ -11,22 +11,25 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headgate.errors import TargetError
 from headgate.rejects import Reject, Rejects
-from headgate.targets.iceberg import LakeTable
+
+if TYPE_CHECKING:
+    from headgate.targets.iceberg import LakeTable
 
 __all__ = ["publish", "published", "stage", "withdraw"]
 
 
-def stage(table: LakeTable, data_file: Path, rejects: Rejects) -> None:
+def stage(table: "LakeTable", data_file: Path, rejects: Rejects) -> None:
     """Write what a split rejected next to its data file. Raises TargetError."""
     with _writing(table), data_file.with_suffix(".rejects").open("w", encoding="utf-8") as file:
         for reject in rejects.kept:
             file.write(json.dumps(asdict(reject), ensure_ascii=False) + "\n")
 
 
-def publish(table: LakeTable, run_id: str, fence: int, data_files: Iterable[Path]) -> None:
+def publish(table: "LakeTable", run_id: str, fence: int, data_files: Iterable[Path]) -> None:
     """Make readable what the splits of these data files rejected, in place of what an earlier attempt did.
 
     Raises TargetError.
@@ -50,14 +53,14 @@ def _publish(folder: Path, data_files: Iterable[Path]) -> None:
                 path.write_text("".join(lines), encoding="utf-8")
 
 
-def published(table: LakeTable, run_id: str) -> tuple[Path, ...]:
+def published(table: "LakeTable", run_id: str) -> tuple[Path, ...]:
     """The published files of a run, by name; none of a run that rejected nothing."""
     folder = _folder(table, run_id)
     fences = _fences(folder)
     return tuple(sorted((folder / str(max(fences))).iterdir())) if fences else ()
 
 
-def withdraw(table: LakeTable, run_id: str, *, fence: int | None = None) -> None:
+def withdraw(table: "LakeTable", run_id: str, *, fence: int | None = None) -> None:
     """Take away what a run published, or what it did under `fence`."""
     folder = _folder(table, run_id)
     shutil.rmtree(folder if fence is None else folder / str(fence), ignore_errors=True)
@@ -66,14 +69,14 @@ def withdraw(table: LakeTable, run_id: str, *, fence: int | None = None) -> None
 
 
 @contextmanager
-def _writing(table: LakeTable) -> Iterator[None]:
+def _writing(table: "LakeTable") -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise TargetError(f"The rejected records of the table {table.name} cannot be written: {error}") from error
 
 
-def _folder(table: LakeTable, run_id: str) -> Path:
+def _folder(table: "LakeTable", run_id: str) -> Path:
     return table.location / "rejects" / run_id
 
 

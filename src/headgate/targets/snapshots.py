@@ -5,9 +5,8 @@ are merged by their size, as a log-structured tree merges, and snapshots that ne
 same swap that brings a new one. Their files stay until `upkeep` takes them.
 """
 
-import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,14 +42,13 @@ from pyiceberg.table.update import (
 )
 
 from headgate.targets.manifests import entries_of
+from headgate.targets.retention import Retention
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.metadata import TableMetadata
 
-__all__ = ["PROPERTIES", "RUN_PROPERTY", "Change", "NextSnapshot", "Retention", "next_snapshot", "run_of"]
-
-RUN_PROPERTY = "headgate.run-id"
+__all__ = ["PROPERTIES", "Change", "NextSnapshot", "next_snapshot"]
 
 # What a table's properties say so that its metadata stays small, whichever engine commits.
 PROPERTIES = {
@@ -60,32 +58,6 @@ PROPERTIES = {
 _COMPRESSION: AvroCompressionCodec = "deflate"
 _FAN = 8  # manifests of one size that become one of the next
 _MOST_ENTRIES = 5000  # of a manifest: a commit that merges must not take long
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """Which snapshots a table keeps: at most the `newest` ones, and none older than `seconds`.
-
-    The present one, those that a branch or a tag names, and those of runs that `unfinished` returns of the ids it is
-    given, are kept whatever their number and age: the snapshot is what a run's successor knows its landing by.
-    """
-
-    newest: int
-    seconds: float
-    unfinished: Callable[[Collection[str]], Collection[str]]
-
-    def expired(self, metadata: "TableMetadata") -> list[int]:
-        """The snapshots that need not be kept when another one is added now."""
-        named = {ref.snapshot_id for ref in metadata.refs.values()}
-        oldest_ms = (time.time() - self.seconds) * 1000
-        ordered = sorted(metadata.snapshots, key=lambda snapshot: snapshot.sequence_number or 0, reverse=True)
-        runs = {
-            snapshot.snapshot_id: run_of(snapshot)
-            for place, snapshot in enumerate(ordered, start=2)
-            if (place > self.newest or snapshot.timestamp_ms < oldest_ms) and snapshot.snapshot_id not in named
-        }
-        unfinished = self.unfinished({run for run in runs.values() if run}) if any(runs.values()) else ()
-        return [id_ for id_, run in runs.items() if run not in unfinished]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +121,6 @@ def next_snapshot(
     It comes with what `change` holds already.
     """
     return _Writer(change).write(added, tuple(removed), properties, retention)
-
-
-def run_of(snapshot: Snapshot) -> str | None:
-    """The run whose rows a snapshot brought."""
-    return snapshot.summary.additional_properties.get(RUN_PROPERTY) if snapshot.summary is not None else None
 
 
 class _Writer:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import psycopg
 from psycopg import sql
 
@@ -34,6 +33,9 @@ from headgate.sources.sql.postgres_filter import comparison_sql, kind_of
 from headgate.sources.sql.postgres_types import CatalogueColumn, Field, field_of
 from headgate.sources.sql.selection import Name, choices, chosen, path_of, table_names
 from headgate.telemetry import redact
+
+if TYPE_CHECKING:
+    import duckdb
 
 __all__ = ["PostgresSource", "open_postgres"]
 
@@ -213,11 +215,13 @@ class PostgresSource:
         finally:
             session.close()
 
-    def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading, split: Split) -> None:  # noqa: ARG002
+    def prepare(self, connection: "duckdb.DuckDBPyConnection", reading: Reading, split: Split) -> None:  # noqa: ARG002
         """Attach the database read-only and join the reading's snapshot, in a transaction that stays open.
 
         Roll it back before closing the connection: DuckDB 1.5.5 ends the process when closing finds the server gone.
         """
+        import duckdb
+
         try:
             attach(connection, "postgres_scanner", self._conninfo(), "postgres")
         except duckdb.Error as error:
@@ -567,5 +571,5 @@ def _alias(at: int) -> str:
     return f"c{at}"
 
 
-def _remote(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
+def _remote(connection: "duckdb.DuckDBPyConnection", statement: str) -> None:
     connection.execute(f"CALL postgres_execute({literal(ATTACHED)}, {literal(statement)})")

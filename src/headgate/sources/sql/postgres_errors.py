@@ -2,7 +2,6 @@
 
 import re
 
-import duckdb
 import psycopg
 
 from headgate.errors import (
@@ -58,6 +57,8 @@ def translate(error: Exception) -> HeadgateError:
     """The error of our tree that `error` stands for; its text may still hold what a connection string holds."""
     if isinstance(error, HeadgateError):
         return error
+    import duckdb
+
     text = str(error).strip()
     if isinstance(error, duckdb.Error) and (reason := rejection(text)) is not None:
         return UnholdableValue(reason)

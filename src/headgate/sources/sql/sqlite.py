@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
-
-import duckdb
+from typing import TYPE_CHECKING, Any
 
 from headgate.dataplane import Breaking, literal, quote, unbroken
 from headgate.errors import (
@@ -40,6 +38,9 @@ from headgate.sources.sql.filters import Kind, condition, filter_of, typed
 from headgate.sources.sql.selection import choices, chosen, path_of, table_names
 from headgate.sources.sql.sqlite_filter import Bind, comparison_sql, kind_of
 from headgate.sources.sql.sqlite_types import Field, field_of, quoted, type_of
+
+if TYPE_CHECKING:
+    import duckdb
 
 __all__ = ["SqliteSource", "open_sqlite"]
 
@@ -166,8 +167,10 @@ class SqliteSource:
             reading = _reading(session, selection, window, delta)
         yield reading
 
-    def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading, split: Split) -> None:  # noqa: ARG002
+    def prepare(self, connection: "duckdb.DuckDBPyConnection", reading: Reading, split: Split) -> None:  # noqa: ARG002
         """Attach the file read-only."""
+        import duckdb
+
         path = self._file()
         try:
             attach(connection, "sqlite_scanner", str(path), "sqlite")

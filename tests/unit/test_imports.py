@@ -1,0 +1,21 @@
+"""What a process holds that has nothing to do yet: the parts that are large are loaded by those who need them."""
+
+import subprocess
+import sys
+
+import pytest
+
+_LARGE = ("alembic", "duckdb", "psycopg", "pyarrow", "pyiceberg")
+
+
+@pytest.mark.parametrize("module", ["headgate.api.server", "headgate.service.working", "headgate.cli"])
+def test_large_parts_are_not_loaded_before_they_are_needed(module: str) -> None:
+    code = f"import sys, {module}; print(*(name for name in {_LARGE} if name in sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []
+
+
+def test_a_source_that_is_only_opened_does_not_load_the_engine() -> None:
+    code = "import sys, headgate.sources.sql.postgres; print('duckdb' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False"]
