@@ -243,6 +243,11 @@ class Settings(BaseSettings):
     snapshot_days: float = Field(
         default=5.0, gt=0, description="Days after which a snapshot is not kept even so, unless it is the present one."
     )
+    reject_days: float = Field(
+        default=90.0,
+        gt=0,
+        description="Days that the records which a run rejected stay to be looked at; their number stays in the run.",
+    )
     webhook_timeout: float = Field(
         default=5.0, gt=0, le=60, description="Seconds that the receiver of a webhook has to answer."
     )

@@ -209,6 +209,7 @@ REFUSED: dict[str, tuple[Json, int, str]] = {
     "policy without references": ({"policy": {"enforcementRefs": []}}, 400, "FLOW-1431-400"),
     "policy with an empty reference": ({"policy": {"enforcementRefs": [""]}}, 400, "FLOW-1431-400"),
     "percentage of 0": ({"options": {"partialIngestionPercent": 0}}, 400, "CONNECTOR-1312-400"),
+    "percentage of 101": ({"options": {"partialIngestionPercent": 101}}, 400, "CONNECTOR-1312-400"),
     "diagnostics is a text": ({"options": {"errorDiagnosticsEnabled": "yes"}}, 400, "CONNECTOR-1312-400"),
     "table source in a flow on files": ({"flowSpec": {"id": FILES}}, 400, "CONNECTOR-1305-400"),
 }

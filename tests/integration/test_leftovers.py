@@ -200,15 +200,17 @@ def test_a_worker_that_begins_looks_at_the_tables_that_are_there(
     orphan = table.location / "metadata" / "left.avro"
     orphan.write_bytes(b"")
     os.utime(orphan, (0, 0))
-    worker = Worker(deployment.store, deployment.lake, deployment.settings.model_copy(update={"read_grace": 0.1}))
+    fresh, old = _rejects(table.location, age=DAY), _rejects(table.location, age=3 * DAY)
+    settings = deployment.settings.model_copy(update={"read_grace": 0.1, "reject_days": 2.0})
+    worker = Worker(deployment.store, deployment.lake, settings)
     worker.start()
     try:
         until = time.monotonic() + 20
-        while orphan.exists() and time.monotonic() < until:
+        while (orphan.exists() or old.exists()) and time.monotonic() < until:
             time.sleep(0.05)
     finally:
         worker.stop()
-    assert not orphan.exists()
+    assert (orphan.exists(), old.exists(), fresh.exists()) == (False, False, True)
     deployment.close()
 
 
@@ -235,6 +237,17 @@ def test_one_that_goes_on_looks_at_tables_when_the_time_of_their_last_run_has_co
     }
     assert 3590 < next_upkeep(deployment.store, 3600) <= 3600
     deployment.close()
+
+
+def _rejects(location: Path, *, age: float) -> Path:
+    """What a run published so long ago."""
+    folder = location / "rejects" / str(uuid.uuid4())
+    (folder / "1").mkdir(parents=True)
+    file = folder / "1" / "parsing_errors_0.json"
+    file.write_text("{}\n")
+    for path in (file, file.parent, folder):
+        os.utime(path, (time.time() - age,) * 2)
+    return folder
 
 
 def _of(ingest: Ingest, *, grace: float) -> Leftovers:

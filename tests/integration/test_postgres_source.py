@@ -1,8 +1,10 @@
 """PostgreSQL as a source, against a real server; psycopg is the oracle for every value."""
 
+import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,6 +14,7 @@ import psycopg
 import pyarrow as pa
 import pytest
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from headgate import dataplane
 from headgate.config import Settings
@@ -30,6 +33,7 @@ from headgate.model.windows import DeltaColumn, Window
 from headgate.outbound import Outbound
 from headgate.sources.interface import Reading, Selection, Split
 from headgate.sources.sql import PostgresSource
+from tests.faults.proxy import proxied
 
 ANYWHERE = Outbound(Settings(), shared=False)
 SECRET = "s3cr3t'p\\w;x"
@@ -794,6 +798,42 @@ def test_an_error_of_the_caller_passes_through_the_plan(
         source.plan(selection(server), WHOLE, DeltaColumn("at"), parallel=1),
     ):
         raise psycopg.OperationalError("the caller's")
+
+
+def test_a_plan_that_waits_for_a_silent_server_is_broken_off(
+    server: psycopg.Connection[tuple[Any, ...]], postgres: str
+) -> None:
+    server.execute("CREATE TABLE t (at timestamp)")
+    known = conninfo_to_dict(postgres)
+    with proxied(f"{known['host']}/.s.PGSQL.{known.get('port', 5432)}") as proxy:
+        through = make_conninfo(postgres, host="127.0.0.1", port=proxy.port)
+        source = PostgresSource({"connectionString": through}, ANYWHERE)
+        told: list[Exception] = []
+
+        @contextmanager
+        def breaking(break_off: Callable[[], None]) -> Iterator[None]:
+            proxy.stall()
+            breaker = threading.Timer(0.5, _quietly, (break_off, told))
+            breaker.start()
+            yield
+            breaker.join()
+
+        def plan() -> None:
+            with source.plan(selection(server), WHOLE, DeltaColumn("at"), parallel=1, breaking=breaking):
+                pass
+
+        planning = threading.Thread(target=_quietly, args=(plan, told))
+        planning.start()
+        planning.join(20)
+        assert not planning.is_alive()
+        assert [type(error) for error in told] == [SourceUnreachable, SourceUnreachable]
+
+
+def _quietly(work: Callable[[], None], told: list[Exception]) -> None:
+    try:
+        work()
+    except HeadgateError as error:
+        told.append(error)
 
 
 def test_no_session_outlives_its_plan(server: psycopg.Connection[tuple[Any, ...]], source: PostgresSource) -> None:

@@ -8,9 +8,12 @@ from uuid import UUID
 import jsonschema
 import pytest
 
+from headgate.api.schemas import TARGET_CONNECTION
 from headgate.config import Settings
 from headgate.errors import MissingExtra, SourceNotOnDemand
+from headgate.model.resources import WriteMode
 from headgate.model.scope import Tenancy
+from headgate.service.target_layout import LAYOUT
 from headgate.sources.registry import open_source
 from headgate.sources.specs import ConnectionSpec, connection_specs, flow_specs
 
@@ -280,3 +283,10 @@ def test_without_its_library_a_store_says_what_to_install(monkeypatch: pytest.Mo
     for name in ("amazon-s3", "azure-blob", "google-cloud-storage", "oracle-object-storage"):
         with pytest.raises(MissingExtra, match=r"pip install 'headgate\[cloud\]'"):
             open_source(named(name).id, {}, Settings(), Tenancy("org", shared=False))
+
+
+def test_the_lake_s_spec_tells_every_parameter_of_a_target_connection() -> None:
+    told = next(spec for spec in connection_specs() if spec.id == DATALAKE).params_schema["properties"]
+    assert {*told} == {"dataSetId", "writeMode", "primaryKey", *LAYOUT}
+    assert told["writeMode"]["enum"] == list(WriteMode)
+    assert TARGET_CONNECTION["properties"]["params"]["properties"].keys() == told.keys()

@@ -141,7 +141,7 @@ FLOW = object_of(
     options=object_of(
         "",
         errorDiagnosticsEnabled={"type": "boolean"},
-        partialIngestionPercent={"type": "number", "exclusiveMinimum": 0},
+        partialIngestionPercent={"type": "number", "exclusiveMinimum": 0, "maximum": 100},
     ),
 )
 RUN = object_of(

@@ -10,7 +10,7 @@ from headgate.model.resources import now_ms
 from headgate.model.runs import Run, RunState
 from headgate.sources import sweep_copies, sweep_landing_zones
 from headgate.store import Store
-from headgate.targets import Lake
+from headgate.targets import Lake, reject_files
 from headgate.telemetry import emit
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["Upkeep", "next_upkeep"]
 
 _PAUSE = 600.0  # seconds between two looks at a table
-_RECENT = 86_400.0  # seconds after a run for which one that goes on looks at its table again
+_DAY = 86_400.0  # seconds
+_RECENT = _DAY  # seconds after a run for which one that goes on looks at its table again
 
 
 class Upkeep:
@@ -28,8 +29,8 @@ class Upkeep:
     A table is looked at for as long as there is something left in it. What a run staged that ended without rows goes
     once no worker that was lost over it can still be writing, a lease after the end.
 
-    At the start, the store says which tables there are. One that goes on where another left off, `resumed`, looks at
-    those alone in which there may be something whose time had not come.
+    At the start, and every day, the store says which tables there are. One that goes on where another left off,
+    `resumed`, looks first at those alone in which there may be something whose time had not come.
     """
 
     def __init__(self, lake: Lake, store: Store, settings: Settings, *, resumed: bool = False) -> None:
@@ -39,7 +40,7 @@ class Upkeep:
         self._grace = settings.read_grace
         self._lease = settings.lease
         self._resumed = resumed
-        self._known = False  # whether the store was asked for the tables
+        self._ask_at = 0.0  # when to ask the store for all tables, by the monotonic clock
         self.looked_at = 0.0  # when a table was looked at last, by the monotonic clock
         self._look_at = 0.0  # when to look for runs that ended untidily, by the monotonic clock
         self._zones_at = 0.0  # when to look for files that were in a landing zone for long enough
@@ -66,7 +67,7 @@ class Upkeep:
 
     def _work(self) -> None:
         while not self._over.wait(min(1.0, self._pause)):
-            if not self._known:
+            if time.monotonic() >= self._ask_at:
                 self._remember()
             if time.monotonic() >= self._look_at:
                 self._look_at = time.monotonic() + self._lease
@@ -91,11 +92,12 @@ class Upkeep:
         except HeadgateError as error:
             emit("tables.not_remembered", level="warning", reason=error.detail)
             return
-        self._known, present = True, now_ms()
+        present, resumed = now_ms(), self._resumed
+        self._ask_at, self._resumed = time.monotonic() + _DAY, False
         for identifier, last in tables.items():
             since = (present - last) / 1000 if last is not None else _RECENT
-            if since < _RECENT or not self._resumed:
-                wait = max(self._grace - since, 0.0 if self._resumed else self._pause)
+            if since < _RECENT or not resumed:
+                wait = max(self._grace - since, 0.0 if resumed else self._pause)
                 with self._lock:
                     self._due.setdefault(identifier, time.monotonic() + wait)
 
@@ -135,6 +137,7 @@ class Upkeep:
             leftovers = Leftovers(self._lake, identifier, self._store.queue.unfinished, self._grace)
         try:
             gone = leftovers.sweep()
+            self._expire_rejects(identifier)
         except HeadgateError as error:
             emit("table.not_tidied", level="warning", table=".".join(identifier), reason=error.detail)
         except Exception as error:  # noqa: BLE001 - one table must not keep the others from their upkeep
@@ -148,6 +151,11 @@ class Upkeep:
                 return
         self._tables[identifier] = leftovers
         self.written(identifier)
+
+    def _expire_rejects(self, identifier: tuple[str, ...]) -> None:
+        table = self._lake.find(identifier)
+        if table is not None and (runs := reject_files.expire(table, self._settings.reject_days * _DAY)):
+            emit("rejects.expired", table=table.name, runs=runs)
 
 
 def next_upkeep(store: Store, grace: float) -> float:

@@ -34,7 +34,7 @@ _Worker = BaseProcess | subprocess.Popen[bytes]
 _END_SECONDS = 60.0  # how long a worker may take to finish or hand back its runs
 _LONGEST_PAUSE = 30.0  # seconds between a worker's death and the next one's start
 _STEADY_SECONDS = 60.0  # a worker that has lived so long did not die of its start
-_LONGEST_REST = 86_400.0  # then one is started to see what has become too old to be kept
+_DAY = 86_400.0  # seconds after which one looks at all tables again, and at what is too old to be kept
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def _keep(
     worker: _Worker, settings: Settings, wakes: Connection, over: threading.Event, stored: threading.Event
 ) -> None:
     """Start another worker when one has ended, once there is something to do, until the service ends."""
-    pause = 1.0
+    pause, whole = 1.0, time.monotonic() + _DAY
     while True:
         born = time.monotonic()
         exit_code = _end_of(worker)
@@ -87,7 +87,7 @@ def _keep(
             return
         if rested := exit_code == RESTED:
             emit("worker.rested", pid=worker.pid)
-            _await_work(settings, over, stored)
+            _await_work(settings, over, stored, whole)
         else:
             if time.monotonic() - born > _STEADY_SECONDS:
                 pause = 1.0
@@ -96,7 +96,10 @@ def _keep(
             pause = min(pause * 2, _LONGEST_PAUSE)
         if over.is_set():
             return
-        worker = _start(settings, wakes, resumed=rested)
+        resumed = rested and time.monotonic() < whole
+        if not resumed:
+            whole = time.monotonic() + _DAY
+        worker = _start(settings, wakes, resumed=resumed)
 
 
 def _end_of(worker: _Worker) -> int | None:
@@ -106,11 +109,11 @@ def _end_of(worker: _Worker) -> int | None:
     return worker.exitcode
 
 
-def _await_work(settings: Settings, over: threading.Event, stored: threading.Event) -> None:
-    """Wait until there is something for a worker to do, or the service ends."""
+def _await_work(settings: Settings, over: threading.Event, stored: threading.Event, latest: float) -> None:
+    """Wait until there is something for a worker to do, at most to `latest`, or the service ends."""
     try:
         with closing(open_store(settings)) as store:
-            latest = time.monotonic() + min(next_upkeep(store, settings.read_grace), _LONGEST_REST)
+            latest = min(latest, time.monotonic() + next_upkeep(store, settings.read_grace))
             while not over.is_set() and time.monotonic() < latest:
                 stored.clear()  # before the look: what is stored after it is heard of
                 if store.work_waits():

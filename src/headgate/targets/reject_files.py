@@ -7,6 +7,7 @@ and kind. No table lists them; the newest fence's are those of the attempt that 
 
 import json
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -19,7 +20,7 @@ from headgate.rejects import Reject, Rejects
 if TYPE_CHECKING:
     from headgate.targets.iceberg import LakeTable
 
-__all__ = ["publish", "published", "stage", "withdraw"]
+__all__ = ["expire", "publish", "published", "stage", "withdraw"]
 
 
 def stage(table: "LakeTable", data_file: Path, rejects: Rejects) -> None:
@@ -58,6 +59,19 @@ def published(table: "LakeTable", run_id: str) -> tuple[Path, ...]:
     folder = _folder(table, run_id)
     fences = _fences(folder)
     return tuple(sorted((folder / str(max(fences))).iterdir())) if fences else ()
+
+
+def expire(table: "LakeTable", seconds: float) -> int:
+    """Delete what runs published longer ago than `seconds`; of how many runs that was. Raises TargetError."""
+    expired = 0
+    with _writing(table):
+        folders = [*(table.location / "rejects").iterdir()] if (table.location / "rejects").exists() else []
+        for folder in folders:
+            newest = max((path.stat().st_mtime for path in (folder, *folder.rglob("*"))), default=0.0)
+            if newest < time.time() - seconds:
+                shutil.rmtree(folder)
+                expired += 1
+    return expired
 
 
 def withdraw(table: "LakeTable", run_id: str, *, fence: int | None = None) -> None:

@@ -1,7 +1,9 @@
 """PostgreSQL as a source: one exact SQL text per split, all splits in one exported snapshot."""
 
 import json
+import os
 import re
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -42,7 +44,7 @@ __all__ = ["PostgresSource", "open_postgres"]
 PAGES_FROM_BYTES = 64 << 20
 """A table that is read whole is worth splitting by pages from this size on."""
 
-_CANCEL_SECONDS = 2
+_CANCEL_SECONDS = 1.0  # a server that has not taken a request to stop by then is not waited for
 
 _TABLE = """
 SELECT c.oid, n.nspname, c.relname,
@@ -249,10 +251,17 @@ class PostgresSource:
             )
 
     def _cancel(self, session: psycopg.Connection[tuple[Any, ...]]) -> None:
-        """Have the server stop what it is doing for `session`. Raises SourceError."""
+        """Have the server stop what it is doing for `session`; one that does not answer is left by ending the session.
+
+        Raises SourceError.
+        """
         try:
             session.cancel_safe(timeout=_CANCEL_SECONDS)
         except psycopg.Error as error:
+            with suppress(psycopg.Error, OSError):  # it has ended by itself
+                line = socket.socket(fileno=os.dup(session.fileno()))
+                with line:
+                    line.shutdown(socket.SHUT_RDWR)
             raise self.translate(error) from None
 
     def verify(self, split: Split) -> None:
