@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from typing import IO
 
 from headgate.errors import SourceObjectMissing, UnreadableRecord
@@ -67,7 +67,7 @@ def plain(
 @contextmanager
 def _reading(path: str, name: str, packing: Packing) -> Iterator[None]:
     """Turns what goes wrong with the file at `path`, called `name`, into errors of our tree."""
-    with opening(path), damage(name, packing.archive or packing.stream or "readable"):
+    with opening(path), damage(name, packing.archive or packing.stream) if packing else nullcontext():
         yield
 
 
@@ -135,7 +135,7 @@ def _rewritten(file: FileRef, form: Form, name: str, copies: Copies, most: int |
             pieces = orc_files.decoded(file.path, name, most=most)
         else:
             pieces = avro_files.decoded(content, file, name, copies, most=most)
-        return copies.write(file, pieces, suffix=".parquet")
+        return copies.write(file, _guarded(pieces, file.path, name, Packing()), suffix=".parquet")
 
 
 @contextmanager
