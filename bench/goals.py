@@ -17,6 +17,7 @@ from rich.table import Table
 import accept
 import csv_window
 import idle
+import large_file
 import list_runs
 import memory
 import pg_window
@@ -39,6 +40,7 @@ def main() -> None:
         "windows": lambda: pg_window.measure(console, 3 if quick else 5, others=asked.peers),
         "small": lambda: small_window.measure(console, 20 if quick else 60),
         "memory": lambda: memory.measure(console, (1,) if quick else (1, 10)),
+        "large": lambda: large_file.measure(console, (0.1,) if quick else (0.3, 2.7)),
         "csv": lambda: csv_window.measure(console, *((2, 0.1) if quick else (5, 1))),
         "accept": lambda: accept.measure(console, 15 if quick else 60),
         "listings": lambda: list_runs.measure(console, *((10_000, 20) if quick else (1_000_000, 40))),

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from headgate.errors import SourceError
@@ -27,28 +27,41 @@ def each_of(items: Sequence[T], work: Callable[[T], Sequence[FileRef]], broken: 
     The first failure breaks the others off, as does `broken`, which then is set. Work that does not notice in time is
     left alone. Raises SourceError.
     """
+    failures: list[BaseException] = []
+
+    def tried(item: T) -> Sequence[FileRef]:
+        try:
+            return work(item)
+        except BaseException as error:
+            failures.append(error)
+            raise
+
     pool = ThreadPoolExecutor(_AT_ONCE, "fetch")
-    made = [pool.submit(work, item) for item in items]
-    pending = set(made)
+    made = [pool.submit(tried, item) for item in items]
     try:
-        while pending:
-            done, pending = wait(pending, timeout=_LOOK, return_when=FIRST_EXCEPTION)
-            for each in done:
-                each.result()
-            go_on(broken)
+        for each in made:
+            while not wait([each], timeout=_LOOK).done:
+                _check(failures, broken)
+            _check(failures, broken)
         return [file for each in made for file in each.result()]
     except BaseException:
         broken.set()
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-        wait([each for each in pending if not each.cancelled()], timeout=_PATIENCE)
+        wait([each for each in made if each.running()], timeout=_PATIENCE)
 
 
 def go_on(broken: threading.Event) -> None:
     """Raises SourceError once the work is broken off."""
     if broken.is_set():
         raise SourceError("Reading the files was broken off.")
+
+
+def _check(failures: Sequence[BaseException], broken: threading.Event) -> None:
+    if failures:
+        raise failures[0]
+    go_on(broken)
 
 
 def fetched(store: Store, file: FileRef, copies: Copies, broken: threading.Event, *, suffix: str = "") -> FileRef:
