@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import pyarrow as pa
-from pyarrow import dataset, fs, orc
 
 from headgate.errors import UnreadableRecord, UnsupportedType
 from headgate.sources.files.rewriting import as_parquet
@@ -19,6 +18,8 @@ def decoded(path: str, name: str, *, most: int | None = None) -> Iterator[bytes]
 
     `name` is what errors call it. Raises UnreadableRecord, UnsupportedType, OSError.
     """
+    from pyarrow import orc  # both imports take 40 MB of memory: only for such files
+
     try:
         schema = orc.ORCFile(path).schema
     except (pa.ArrowException, OSError) as error:
@@ -32,6 +33,8 @@ def decoded(path: str, name: str, *, most: int | None = None) -> Iterator[bytes]
 
 
 def _batches(path: str, name: str, most: int | None) -> Iterator[pa.RecordBatch]:
+    from pyarrow import dataset, fs
+
     seen = 0
     try:
         fragment = dataset.OrcFileFormat().make_fragment(path, fs.LocalFileSystem())
