@@ -118,17 +118,27 @@ TYPES: list[tuple[str, str, list[str], list[Any] | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("declared", "kind", "stored", "expected"), TYPES, ids=[row[0] for row in TYPES])
-def test_a_type_keeps_every_value(
-    write: Write, source: SqlSource, declared: str, kind: str, stored: list[str], expected: list[Any] | None
-) -> None:
-    write(f'CREATE TABLE t ("at" DATE, v {declared})', *(f"INSERT INTO t VALUES ('2013-01-01', {v})" for v in stored))
-    write("INSERT INTO t VALUES ('2013-01-01', NULL)")
-    assert str(source.describe(selection()).columns[1].type) == kind
-    found = [row[1] for row in read(source)]
+@pytest.fixture(scope="module")
+def typed(tmp_path_factory: pytest.TempPathFactory) -> SqlSource:
+    """One file with a table for each of the types."""
+    folder = tmp_path_factory.mktemp("types")
+    with closing(duckdb.connect(str(folder / "types.duckdb"))) as file:
+        for at, (declared, _, stored, _) in enumerate(TYPES):
+            file.execute(f'CREATE TABLE t{at} ("at" DATE, v {declared})')
+            for value in [*stored, "NULL"]:
+                file.execute(f"INSERT INTO t{at} VALUES ('2013-01-01', {value})")
+    return SqlSource(DuckdbFile("types.duckdb", Roots((folder,))), DuckdbDialect())
+
+
+@pytest.mark.parametrize("at", range(len(TYPES)), ids=[row[0] for row in TYPES])
+def test_a_type_keeps_every_value(typed: SqlSource, at: int) -> None:
+    _, kind, stored, expected = TYPES[at]
+    table = selection(f"t{at}")
+    assert str(typed.describe(table).columns[1].type) == kind
+    found = [row[1] for row in read(typed, table)]
     wanted = [*(expected if expected is not None else [Decimal(v) for v in stored]), None]
     assert sorted(map(shown, found)) == sorted(map(shown, wanted))
-    assert len(source.preview(selection(), 100).rows) == len(stored) + 1
+    assert len(typed.preview(table, 100).rows) == len(stored) + 1
 
 
 REFUSED = [

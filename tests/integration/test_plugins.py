@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from headgate import dataplane
@@ -320,6 +322,40 @@ def test_a_reader_that_waits_is_stopped() -> None:
         thread.join(10)
         assert not thread.is_alive()
         assert isinstance(source.translate(errors[0]), SourceUnreachable)  # and not as if that were all
+
+
+def test_readers_that_wait_keep_nobody_else_waiting(tmp_path: Path) -> None:
+    """More of them than PyArrow has threads for what it reads: other streams and files are read all the same."""
+
+    class Waiting(_Batches):
+        def read(self, *asked: Any) -> Iterator[Any]:
+            waiting.release()
+            self.stopped.wait(60)
+            yield pa.record_batch({"at": TIMES})
+
+    def scan(connection: duckdb.DuckDBPyConnection, relation: str) -> None:
+        connection.execute(f'SELECT count("at") FROM ({relation})').fetchall()
+
+    waiting, several = threading.Semaphore(0), 12
+    reader = Waiting([AT], [], [str(at) for at in range(several)])
+    source, file = BatchSource(reader), tmp_path / "some.parquet"
+    pq.write_table(pa.table({"a": [1]}), file)
+    with source.plan(selection(), WHOLE, DeltaColumn("at"), parallel=several) as reading, ExitStack() as opened:
+        threads = []
+        for split in reading.splits:
+            connection = opened.enter_context(dataplane.opened())
+            source.prepare(connection, reading, split)
+            threads.append(threading.Thread(target=scan, args=(connection, split.relation), daemon=True))
+            threads[-1].start()
+        assert all(waiting.acquire(timeout=30) for _ in threads)
+        beside = threading.Thread(target=pq.read_table, args=(file,), daemon=True)
+        beside.start()
+        beside.join(30)
+        assert not beside.is_alive()
+        reader.stopped.set()
+        for thread in threads:
+            thread.join(30)
+            assert not thread.is_alive()
 
 
 def test_nested_values_come_as_batches() -> None:

@@ -35,6 +35,7 @@ from headgate.model.windows import DeltaColumn, Window
 from headgate.sources import open_source
 from headgate.sources.interface import Source
 from headgate.sources.sql.reader import SqlSource
+from tests.conftest import empty_database
 from tests.deployment import Deployment
 from tests.sql_tables import WHOLE, milliseconds, read, read_rejecting, selection, window
 
@@ -65,17 +66,26 @@ def _run(execute: Callable[[str], object]) -> Write:
     return write
 
 
+@pytest.fixture(scope="module")
+def shared(postgres: str) -> Iterator[str]:
+    """A database of PostgreSQL for all tests, each of which finds it empty."""
+    with empty_database(postgres) as address:
+        yield address
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Write, str]]:
     """Runs statements on a database, and its address for SQLAlchemy."""
     if request.param == "sqlite":
         with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as file:
+            file.execute("PRAGMA synchronous = OFF")
             yield _run(file.execute), "sqlite:///a.db"
         return
-    address = request.getfixturevalue("database")
+    address = request.getfixturevalue("shared")
     parts = urlsplit(address)
     folder = parse_qs(parts.query)["host"][0]
     with psycopg.connect(address, autocommit=True) as server:
+        server.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
         url = f"postgresql+psycopg://{parts.username}@{parts.path}?host={folder}"
         yield _run(lambda part: server.execute(part.encode())), url
 

@@ -414,6 +414,11 @@ def test_only_files_under_the_roots_are_read(file: sqlite3.Connection, path: Pat
         SqliteSource({"path": "x", "mode": "rw"}, Roots((inside,)))
 
 
+def test_a_relative_path_is_below_the_first_root(file: sqlite3.Connection, path: Path, tmp_path: Path) -> None:
+    file.execute("CREATE TABLE t (at DATE)")
+    SqliteSource({"path": path.name}, Roots((tmp_path,))).check()
+
+
 def test_a_file_that_is_not_sqlite_says_so(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_text("not a database at all, but long enough to have a header" * 20)
     with pytest.raises(SourceError, match="not a database"):

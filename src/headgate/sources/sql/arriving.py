@@ -2,6 +2,7 @@
 
 import re
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from uuid import uuid4
 
@@ -12,6 +13,10 @@ from headgate.sources.sql.driver import Driver, Session
 
 __all__ = ["Arrivals", "Arriving", "conformed"]
 
+_SPARE_THREADS = 8
+# PyArrow pulls each stream in a thread of the pool that it reads files with, too. One that waits for a slow database
+# must not keep another stream, or the reading of a file, waiting: there is a thread for every answer that may be late.
+_alive: "weakref.WeakSet[Arriving]" = weakref.WeakSet()
 _TOLD = re.compile(r"headgate-arrival<([0-9a-f]{32})>")
 
 
@@ -24,6 +29,9 @@ class Arriving:
         self._query = query
         self._schema = schema
         self._names = names
+        _alive.add(self)
+        if pa.io_thread_count() < len(_alive) + _SPARE_THREADS:
+            pa.set_io_thread_count(len(_alive) + _SPARE_THREADS)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """The stream that Arrow's C interface asks for."""

@@ -210,7 +210,7 @@ class DuckdbFile:
         return kind(f"DuckDB: {words}")
 
     def _real(self) -> str:
-        real = self._roots.real(self._path)
+        real = self._roots.real(str(self._roots.first / self._path))
         self._roots.real(f"{real}.wal")  # which DuckDB reads as well
         return real
 

@@ -205,7 +205,7 @@ class SqliteSource:
         return path
 
     def _real(self) -> Path:
-        return Path(self._roots.real(self._path))
+        return Path(self._roots.real(str(self._roots.first / self._path)))
 
     @contextmanager
     def _session(self) -> Iterator[sqlite3.Connection]:
