@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from headgate import faults
+from headgate.engine.reuse import Earlier
 from headgate.errors import AttemptLost
 from headgate.model.files import FileVersion, TakenFile
 from headgate.model.lake import SOURCE_FILE, SOURCE_MODIFIED
@@ -230,6 +232,39 @@ def test_a_worker_that_dies_leaves_each_file_counted_as_it_landed(
     days(deployment, flow_id, 3, 2)
     second = "anew" if change == "replaced" else "second"
     assert landed(deployment) == sorted(["first", "late", second, *(["later"] if change == "more" else [])])
+
+
+def test_files_count_that_landed_though_another_worker_ends_the_run(
+    deployment: Deployment, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow_id = flow(deployment)
+    put(folder, "first", "2024-01-01")
+    days(deployment, flow_id, 1)
+    put(folder, "late", "2024-01-01 12:00")
+    run = deployment.enqueue(flow_id, "2024-01-02", "2024-01-03")
+    slow = threading.Thread(target=deployment.attempt().execute)
+    committing, planned = threading.Event(), threading.Event()
+
+    def reached(name: str) -> None:
+        if name == "commit.before" and threading.current_thread() is slow:
+            committing.set()
+            planned.wait(30)
+        elif name == "staged.recorded" and threading.current_thread() is not slow:
+            planned.set()
+            slow.join(30)
+
+    monkeypatch.setattr(faults, "point", reached)
+    monkeypatch.setattr(Earlier, "reading", lambda *_: None)  # or what the slow one staged would count for both
+    slow.start()
+    assert committing.wait(30)
+    put(folder, "later", "2024-01-01 13:00")
+    deployment.abandon(run)
+    deployment.attempt().execute()
+    done = deployment.scoped.run(run.id)
+    assert (done.state, done.attempt, late(done)) == (RunState.SUCCESS, 2, 1)
+    assert landed(deployment) == noted(deployment) == ["first", "late"]
+    assert late(days(deployment, flow_id, 3)) == 1
+    assert landed(deployment) == ["first", "late", "later"]
 
 
 def test_a_worker_that_is_killed_between_commit_and_end_is_taken_over(
