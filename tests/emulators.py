@@ -226,7 +226,8 @@ def answer(handler: BaseHTTPRequestHandler, status: int, body: bytes = b"", **he
         handler.send_header(name, value)
     handler.end_headers()
     if handler.command != "HEAD":
-        handler.wfile.write(body)
+        with suppress(BrokenPipeError, ConnectionResetError):  # a client may leave as soon as it knows enough
+            handler.wfile.write(body)
     return True
 
 

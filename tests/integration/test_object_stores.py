@@ -304,6 +304,23 @@ def test_hosts_are_judged_before_they_are_reached(small: SmallS3, tmp_path: Path
     assert not small.asked
 
 
+def test_a_name_that_means_something_else_by_now_leads_nowhere(
+    small: SmallS3, outbound: Outbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = small.address.rpartition(":")[2]
+    found = ["127.0.0.1"]
+    monkeypatch.setattr("headgate.outbound._resolve", lambda _: tuple(found))
+    store = s3(small, outbound, serviceUrl=f"http://store.test:{port}")
+    small.objects["data/a.csv"] = b"n\n"
+    found[:] = ["169.254.169.254"]
+    assert content(store, "s3://data/a.csv") == b"n\n"  # at the address that was judged
+    found[:] = ["127.0.0.1"]
+    store = s3(small, outbound, serviceUrl="http://store.test:1")
+    found[:] = ["169.254.169.254"]
+    with pytest.raises(SourceError, match="metadata"):  # which did not answer, so that it is judged anew
+        store.pin("s3://data/a.csv")
+
+
 def test_the_proxy_serves_its_store_alone(small: SmallS3, outbound: Outbound) -> None:
     account = AmazonAccount(AmazonKeys.of("amazon", small.params()), outbound)
     ours = account.tunnel.url

@@ -19,7 +19,7 @@ from headgate.sources.interface import FileRef
 __all__ = ["Account", "ObjectStore"]
 
 _PER_CHUNK = 10_000  # objects of a listing that are turned into our own at a time
-_PIECE = 8 << 20  # bytes of one request for a part of a large object
+_PIECE = 4 << 20  # bytes of one request for a part of a large object, held until those before it are written
 _AHEAD = 4  # requests for parts that are under way at the same time
 _SHOWN = 1 << 20  # bytes that are handed on at a time
 _CLIENT_ENCRYPTED = ("x-amz-key", "x-amz-key-v2", "x-amz-3", "encryptiondata")  # what their clients note beside it

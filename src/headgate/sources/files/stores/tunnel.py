@@ -31,6 +31,7 @@ class Tunnel:
 
     def __init__(self, outbound: Outbound) -> None:
         self._hosts: dict[tuple[str, int], tuple[str, ...]] = {}
+        self._admitted: set[str] = set()
         self._outbound = outbound
         self._word = secrets.token_urlsafe(24)
         self._lock = threading.Lock()
@@ -39,8 +40,10 @@ class Tunnel:
 
     def admit(self, url: str) -> None:
         """Let connections through to the host and port of `url`. Raises HostNotAllowed."""
-        endpoint = self._outbound.judge_url(url)
-        self._hosts[endpoint.host, endpoint.port] = endpoint.addresses
+        if url not in self._admitted:
+            endpoint = self._outbound.judge_url(url)
+            self._hosts[endpoint.host, endpoint.port] = endpoint.addresses
+            self._admitted.add(url)
 
     @property
     def url(self) -> str:
@@ -77,7 +80,8 @@ class Tunnel:
                 f"The store sends its reader on to {host[:80]!r}, which is not followed.", host=host[:80]
             )
         failure = OSError(f"the host {host!r} is not known")
-        for addresses in (self._hosts[host, port], self._outbound.judge(host, port)):
+        for anew in (False, True):
+            addresses = self._outbound.judge(host, port) if anew else self._hosts[host, port]
             for address in addresses:
                 try:
                     reached = socket.create_connection((address, port), _CONNECT_SECONDS)
