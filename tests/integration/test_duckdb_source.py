@@ -332,6 +332,9 @@ def _pql(operator: str, column: str, *values: object) -> dict[str, Any]:
     ("row_filter", "count"),
     [
         (_pql("=", "n", 1), 1),
+        (_pql("<", "n", 1.5), 1),
+        (_pql("=", "n", 1.4), 0),
+        (_pql("<", "d", "0.49000000000000000001"), 1),
         (_pql(">=", "d", "0.50"), 1),
         (_pql("like", "s", "a\\%%"), 1),
         (_pql("in", "s", ["a%b", "é'"]), 2),

@@ -189,6 +189,14 @@ def test_values_of_filters_are_constants(write: Write, source: SqlSource, value:
     assert read(source, chosen) == [(date(2013, 1, 1), value)]
 
 
+def test_a_filter_rounds_no_number(write: Write, source: SqlSource) -> None:
+    write("CREATE TABLE t (at DATE, v BIGINT);; INSERT INTO t VALUES ('2013-01-01', 1), ('2013-01-01', 2)")
+    literal = {"nodeType": "literal", "value": 1.5}
+    node = {"nodeType": "fnApply", "fnName": "<", "params": [{"nodeType": "fieldLookup", "fieldName": "v"}, literal]}
+    chosen = selection(filters={"type": "PQL", "format": "pql/json", "value": node})
+    assert read(source, chosen) == [(date(2013, 1, 1), 1)]
+
+
 @pytest.mark.parametrize("declared", ["TIMESTAMP", "VARCHAR(40)"])
 def test_rows_on_the_edges_of_a_window(write: Write, source: SqlSource, declared: str) -> None:
     inside = ["10:00:00", "10:00:00.000001", "10:00:01.999999"]

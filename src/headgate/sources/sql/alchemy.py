@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -70,7 +71,8 @@ class AlchemyDialect(Dialect):
 
     def constant(self, value: Value, kind: Kind, column: CatalogueColumn) -> str:  # noqa: ARG002 - as every dialect
         """`value` as a constant that the system reads in the type of what it is compared with."""
-        return self._compiled(sa.literal(value, _CONSTANTS[kind]))
+        # An integer is compared with a number that has decimals as it is, not rounded.
+        return self._compiled(sa.literal(value, _CONSTANTS["decimal" if isinstance(value, Decimal) else kind]))
 
     def fold(self, name: str) -> str:
         """SQLAlchemy speaks of names that are not quoted in lower case, whatever the system does."""

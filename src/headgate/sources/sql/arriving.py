@@ -4,6 +4,7 @@ import re
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from uuid import uuid4
 
 import pyarrow as pa
@@ -90,8 +91,9 @@ class Arrivals:
             session.cancel()
 
     def end(self, token: str) -> None:
-        """Forget a reading, and stop what is left of it."""
-        self.cancel(token)
+        """Forget a reading, and stop what is left of it, if it can be stopped."""
+        with suppress(*self._errors):  # a session that has just ended may refuse
+            self.cancel(token)
         with self._lock:
             self._open.pop(token, None)
             self._failures = {id_: kept for id_, kept in self._failures.items() if kept[0] != token}

@@ -192,7 +192,8 @@ class Dialect:
     def constant(self, value: Value, kind: Kind, column: CatalogueColumn) -> str:  # noqa: ARG002 - dialects do
         """`value` as a constant to compare `column` with, exact to the microsecond."""
         written = self.written(value)
-        cast = self.casts.get(kind)
+        whole = not (kind == "integer" and isinstance(value, Decimal))  # a number with decimals would be rounded
+        cast = self.casts.get(kind) if whole else None
         return f"CAST({written} AS {cast})" if cast else written
 
     def written(self, value: Value) -> str:

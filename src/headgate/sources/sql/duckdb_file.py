@@ -112,7 +112,7 @@ class DuckdbDialect(Dialect):
         "timestamp_ns": _NANOSECONDS,
         "timestamp with time zone": rule_of("timestamptz"),
     }
-    casts: ClassVar[Mapping[Kind, str]] = {**Dialect.casts, "decimal": "DECIMAL(38,10)", "uuid": "UUID"}
+    casts: ClassVar[Mapping[Kind, str]] = {**Dialect.casts, "uuid": "UUID"}
 
     def named(self, name: Name) -> str:
         """The table's name, with the one that the file is attached under."""
