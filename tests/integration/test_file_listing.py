@@ -347,3 +347,11 @@ def test_what_files_do_not_offer_is_not_ignored(
     (tmp_path / "a.csv").write_text("id\n1\n")
     with pytest.raises(error, match=next(iter(params))):
         land(tmp_path, "a.csv", params=params)
+
+
+def test_exploring_says_what_may_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Refusing by hand, because the superuser may read everything.
+    monkeypatch.setattr(os, "access", lambda path, _mode: not str(path).endswith("b.csv"))
+    found = {entry.name: (entry.readable, entry.described) for entry in local_files(root).explore(None)}
+    assert found["a.csv"] == (True, True)
+    assert found["b.csv"] == found["sub"] == (False, False)
