@@ -11,6 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from joserfc import jwt
+from joserfc.jwk import RSAKey
 
 from headgate.config import Settings
 from headgate.errors import (
@@ -27,6 +31,7 @@ from headgate.outbound import Outbound
 from headgate.sources.files.stores import amazon, asking, objects
 from headgate.sources.files.stores.amazon import AmazonAccount, AmazonKeys
 from headgate.sources.files.stores.azure import AzureAccount, AzureKeys
+from headgate.sources.files.stores.google import GoogleAccount, GoogleKey
 from headgate.sources.files.stores.objects import ObjectStore
 from tests.emulators import (
     ACCOUNT,
@@ -429,3 +434,42 @@ def test_a_bucket_may_be_part_of_the_hosts_name(
     store = s3(small, outbound, serviceUrl=f"http://store.test:{port}", virtualHosted="true")
     assert content(store, "s3://data/a.csv") == b"n\n"
     assert small.asked[0][2]["host"] == f"data.store.test:{port}"
+
+
+@pytest.mark.parametrize("vendor", ["google", "oracle"])
+def test_others_are_read_through_the_same_protocol(s3_address: str, outbound: Outbound, vendor: Any) -> None:
+    bucket = s3_bucket(s3_address, f"b{os.urandom(6).hex()}")
+    bucket.put("in/a.csv", b"n\n1\n")
+    names = {"google": ("accessKeyId", "secretAccessKey", "gs"), "oracle": ("accessKey", "secretKey", "oci")}
+    key, secret, scheme = names[vendor]
+    params = {key: "own", secret: "canary-secret", "serviceUrl": s3_address}
+    store = ObjectStore(AmazonAccount(AmazonKeys.of(vendor, params), outbound))
+    assert bucket.name in {entry.name for entry in store.listed(store.address(""))}
+    [(name, file)] = store.below(store.address(bucket.name))
+    assert (name, file.path) == ("in/a.csv", f"{scheme}://{bucket.name}/in/a.csv")
+    assert b"".join(store.read(file)) == b"n\n1\n"
+
+
+def test_a_service_account_of_google_lists_and_reads(small: SmallS3, outbound: Outbound) -> None:
+    private = rsa.generate_private_key(65537, 2048)
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    key = {"client_email": "own@example.com", "private_key": private.private_bytes(*form).decode()}
+    params = {"serviceAccountKey": key, "bucketName": "data", "folderPath": "in", "serviceUrl": small.address}
+    small.objects = {"data/in/a.csv": b"n\n1\n", "data/other.csv": b"n\n"}
+    store = ObjectStore(GoogleAccount(GoogleKey.of(params), outbound))
+    store.check()
+    [(name, file)] = store.below(store.address(""))
+    assert (name, file.path) == ("a.csv", "gs://data/in/a.csv")
+    assert b"".join(store.read(file)) == b"n\n1\n"
+    token = small.asked[0][2]["authorization"].removeprefix("Bearer ")
+    claims = jwt.decode(
+        token,
+        RSAKey.import_key(
+            private.public_key().public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        ),
+    ).claims
+    assert claims["iss"] == claims["sub"] == "own@example.com"
+    assert claims["scope"].endswith("devstorage.read_only")
+    assert 0 < claims["exp"] - claims["iat"] <= 3600
