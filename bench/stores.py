@@ -1,21 +1,32 @@
-"""Rows a second of one CSV and one Parquet file, from each kind of store on this machine: python bench/stores.py"""
+"""Files of stores on this machine: rows a second of a CSV and a Parquet file, and how long a long listing takes.
+
+python bench/stores.py
+"""
 
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import duckdb
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.deployment import Deployment
-from tests.emulators import azurite, blob_container, moto, s3_bucket
+from tests.emulators import answer, azurite, blob_container, moto, s3_bucket
+
+from headgate.config import Settings
+from headgate.outbound import Outbound
+from headgate.sources.files.stores.amazon import AmazonAccount, AmazonKeys
+from headgate.sources.files.stores.objects import ObjectStore
 
 LOCAL, S3, BLOB = (
     "c3a1b7e4-5d92-4f86-8e0b-2a6d91f47c52",
@@ -27,6 +38,10 @@ ROUNDS = 3
 
 
 def main() -> None:
+    if sys.argv[1:] == ["--listing"]:
+        _give_out_a_listing()
+        return
+    _list()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         _make(folder)
@@ -39,6 +54,52 @@ def main() -> None:
                     best[place] = min(best.get(place, (9e9, 9e9)), took)
             for place, (wall, cpu) in best.items():
                 print(f"{format_:10} {place:6} {ROWS / wall:12,.0f} rows/s {ROWS / cpu:12,.0f} rows per CPU second")
+
+
+def _list() -> None:
+    """List 100,000 objects; the server is another process, whose answers are ready."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        subprocess.Popen([sys.executable, __file__, "--listing"], stdout=subprocess.PIPE, text=True) as server,
+    ):
+        assert server.stdout is not None
+        address = f"http://127.0.0.1:{int(server.stdout.readline())}"
+        keys = AmazonKeys.of("amazon", {"s3AccessKey": "k", "s3SecretKey": "s", "serviceUrl": address})
+        store = ObjectStore(AmazonAccount(keys, Outbound(Settings(data=Path(name)), shared=False)))
+        for _ in range(ROUNDS):
+            start, cpu = time.perf_counter(), time.process_time()
+            found = sum(1 for _ in store.below("s3://bench/in"))
+            took, used = time.perf_counter() - start, time.process_time() - cpu
+            print(f"{found:,} objects listed in {took:.2f} s, {used:.2f} s CPU")
+        server.kill()
+
+
+def _give_out_a_listing() -> None:
+    pages = []
+    for page in range(100):
+        items = "".join(
+            f"<Contents><Key>in/part-{page:04}-{n:04}.csv</Key><LastModified>2026-01-01T10:00:00.000Z</LastModified>"
+            f"<ETag>&quot;{n:032x}&quot;</ETag><Size>{n + 1}</Size></Contents>"
+            for n in range(1000)
+        )
+        more = "true" if page < 99 else "false"
+        token = f"<NextContinuationToken>{page + 1}</NextContinuationToken>" if page < 99 else ""
+        pages.append(f"<ListBucketResult><IsTruncated>{more}</IsTruncated>{token}{items}</ListBucketResult>".encode())
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:
+            asked = parse_qs(urlsplit(self.path).query).get("continuation-token", ["0"])
+            answer(self, 200, pages[int(asked[0])])
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    print(server.server_port, flush=True)
+    server.serve_forever()
 
 
 def _make(folder: Path) -> None:
