@@ -185,6 +185,11 @@ class Settings(BaseSettings):
         "with :port if only that is meant, and folders of Unix sockets. Default: everything but the addresses that "
         "are refused always while there is one organisation, nothing when there are several.",
     )
+    odbc_drivers: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Names of installed ODBC drivers that connections may use, by commas. List none that reads files. "
+        "Default: none.",
+    )
     audit_days: int = Field(
         default=0,
         ge=0,
@@ -307,6 +312,13 @@ class Settings(BaseSettings):
     def _split_roots(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(Path(part) for part in value.split(os.pathsep) if part)
+        return value
+
+    @field_validator("odbc_drivers", mode="before")
+    @classmethod
+    def _split_drivers(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
     @field_validator("allowed_hosts", mode="before")

@@ -15,7 +15,7 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import duckdb
 import psycopg
@@ -29,26 +29,38 @@ from tests.file_servers import PASSWORD, USER
 from tests.mariadb import SECRET, Mariadb
 
 __all__ = [
+    "ODBC_DRIVER",
     "AlchemyKit",
     "BucketKit",
     "DuckdbKit",
     "FolderKit",
     "MariadbKit",
+    "OdbcKit",
     "PostgresKit",
     "ServerKit",
     "ShareKit",
     "SqliteKit",
     "ZoneKit",
+    "installed",
     "opened",
     "unused_port",
 ]
 
 
-def opened(spec: str, auth: Mapping[str, Any], folder: Path) -> Source:
+def opened(spec: str, auth: Mapping[str, Any], folder: Path, **more: Any) -> Source:
     """The source of the connection spec with that name, for the one organisation of a deployment in `folder`."""
     found = next(each for each in connection_specs() if each.name == spec)
-    settings = Settings(data=folder / "data", file_roots=(folder,))
+    settings = Settings(data=folder / "data", file_roots=(folder,), **more)
     return open_source(found.id, auth, settings, Tenancy("org", shared=False))
+
+
+ODBC_DRIVER = "PostgreSQL Unicode"
+
+
+def installed(driver: str) -> bool:
+    """Whether there is an ODBC driver of that name."""
+    listing = Path("/etc/odbcinst.ini")
+    return listing.exists() and f"[{driver}]" in listing.read_text()
 
 
 def _backquoted(name: str) -> str:
@@ -124,6 +136,22 @@ class AlchemyKit(PostgresKit):
     def broken(self) -> Source:
         address = f"postgresql+psycopg://u:{self.secrets[0]}@127.0.0.1:{unused_port()}/d"
         return opened("sqlalchemy", {"url": address}, self._folder)
+
+
+class OdbcKit(PostgresKit):
+    """The same database, by its ODBC driver."""
+
+    def open(self) -> Source:
+        parts = urlsplit(self._address)
+        folder, database = parse_qs(parts.query)["host"][0], parts.path[1:]
+        return self._opened(f"Server={folder};Port=5432;Database={database};UID={parts.username}")
+
+    def broken(self) -> Source:
+        return self._opened(f"Server=127.0.0.1;Port={unused_port()};Database=d;UID=u;PWD={self.secrets[0]}")
+
+    def _opened(self, where: str) -> Source:
+        auth = {"connectionString": f"Driver={ODBC_DRIVER};{where}"}
+        return opened("odbc", auth, self._folder, odbc_drivers=(ODBC_DRIVER,))
 
 
 class MariadbKit:

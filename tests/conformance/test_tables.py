@@ -5,7 +5,17 @@ from pathlib import Path
 import pytest
 
 from headgate.testing.source_suite import TableKit, TableSuite
-from tests.conformance.kits import AlchemyKit, DuckdbKit, MariadbKit, PostgresKit, SqliteKit
+from tests.conformance.kits import (
+    ODBC_DRIVER,
+    AlchemyKit,
+    DuckdbKit,
+    MariadbKit,
+    OdbcKit,
+    PostgresKit,
+    SqliteKit,
+    installed,
+)
+from tests.emulators import absent
 from tests.mariadb import Mariadb
 
 
@@ -23,6 +33,17 @@ class TestSqlalchemy(TableSuite):
     @pytest.fixture
     def kit(self, database: str, tmp_path: Path) -> TableKit:
         return AlchemyKit(database, tmp_path)
+
+
+class TestOdbc(TableSuite):
+    spec = "odbc"
+    names = ('we"ird', "Ünïcode 🚪 it's", "back`tick\\")  # every session is a process
+
+    @pytest.fixture
+    def kit(self, database: str, tmp_path: Path) -> TableKit:
+        if not installed(ODBC_DRIVER):
+            absent("PostgreSQL's ODBC driver is not installed: apt-get install odbc-postgresql")
+        return OdbcKit(database, tmp_path)
 
 
 class TestMariadb(TableSuite):

@@ -13,6 +13,7 @@ from headgate.config import Settings
 from headgate.service.service import Service
 from headgate.sources.sql import duckdb_file, postgres_types, postgres_wire, sqlite_types
 from headgate.sources.sql.mysql import dialect as mysql_dialect
+from headgate.sources.sql.odbc import dialect as odbc_dialect
 
 BASES = (  # of the services whose addresses docs/reference/api.md gives without them
     "/data/foundation/flowservice",
@@ -37,7 +38,7 @@ def test_every_setting_is_documented(name: str) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    [duckdb_file, mysql_dialect, postgres_types, postgres_wire, sqlite_types],
+    [duckdb_file, mysql_dialect, odbc_dialect, postgres_types, postgres_wire, sqlite_types],
     ids=lambda module: module.__name__.split(".")[-1],
 )
 def test_the_type_tables_are_those_of_the_code(module: object) -> None:

@@ -73,6 +73,7 @@ OUR_OWN = {
     "local-file-upload",
     "local-files",
     "merkury-identity-resolution",
+    "odbc",
     "pathfactory",
     "sqlalchemy",
     "sqlite",

@@ -33,6 +33,7 @@ _FACTORIES: Mapping[str, str] = {
     "sqlalchemy": "headgate.sources.sql.alchemy:open_sqlalchemy",
     "mysql": "headgate.sources.sql.mysql:open_mysql",
     "mariadb": "headgate.sources.sql.mysql:open_mariadb",
+    "odbc": "headgate.sources.sql.odbc:open_odbc",
     "local-files": "headgate.sources.files:open_local_files",
     "landing-zone": "headgate.sources.files.landing_zone:open_landing_zone",
     "ftp": "headgate.sources.files:open_ftp",
