@@ -192,6 +192,8 @@ def test_ordinary_oddities(tmp_path: Path, content: str, rows: list[tuple[Any, .
         (b'[[{"a":1}]]', SourceError, r"x\.json holds a record that is not an object"),
         (b'{"a":' * 200 + b"1" + b"}" * 200, UnsupportedType, "nested deeper than 64"),
         (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, HeadgateError, "nested|malformed"),
+        (b'{"a":1}\n{"a":' + b"[" * 400_000 + b"]" * 400_000 + b"}\n", UnsupportedType, r"x\.json .*nested too deep"),
+        (b'[{"a":' + b'{"a":' * 200_000 + b"1" + b"}" * 200_001 + b"]", UnsupportedType, r"x\.json .* nested too deep"),
         (b'{"a":"' + b"x" * 20_000_000 + b'"}', SourceError, "x.json"),
     ],
 )  # fmt: skip
@@ -199,6 +201,12 @@ def test_broken_files_are_named(tmp_path: Path, content: bytes, error: type[Head
     (tmp_path / "x.json").write_bytes(content)
     with pytest.raises(error, match=says):
         land(tmp_path, format_="json")
+
+
+def test_many_brackets_that_lie_flat_are_read(tmp_path: Path) -> None:
+    pairs = [{"n": i} for i in range(10_000)]
+    landed = read(tmp_path, {"id": 1, "pairs": []}, {"id": 2, "pairs": pairs}, {"id": 3, "pairs": [{"n": 1}]})
+    assert landed.data == [(1, []), (2, pairs), (3, [{"n": 1}])]
 
 
 def test_json_is_utf8(tmp_path: Path) -> None:

@@ -261,6 +261,11 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes], str]] = {
         "is not a complete tar file",
     ),
     "tar, header of 1 GB": ("x.tar", lambda: evil_tar(type=b"x", size=1 << 30), "is not a complete tar file"),
+    "tar, a header of a header of a header": (
+        "x.tar",
+        lambda: evil_tar(type=b"x")[:512] * 2000,
+        "its headers never end",
+    ),
     "tar in gzip, cut off": ("x.tgz", lambda: gzip.compress(tarred(a_csv=NOISE))[:-9], "is not a complete"),
     "tar in gzip, damaged": (
         "x.tgz",

@@ -55,6 +55,13 @@ _HEAD = 1024 * 1024  # characters of the first records that tell how they follow
 # What DuckDB's summary of a record cannot tell apart: integers a double changes, numbers beyond a double, and
 # empty objects or mixed arrays. Such records are looked at one by one.
 _TELLING = r"[0-9]{16}|[eE]\+?[0-9]{3}"
+# DuckDB descends into a record by recursion, and one that is nested some ten thousand times ends the process. So it
+# is given none that opens so many brackets before Python has seen how deep they lie.
+_MOST_BRACKETS = 4000
+_BRACKETED = (
+    f"(strlen(json::VARCHAR) > {_MOST_BRACKETS} AND "
+    f"strlen(json::VARCHAR) - strlen(translate(json::VARCHAR, '[{{', '')) > {_MOST_BRACKETS})"
+)
 
 
 def inspect(
@@ -161,19 +168,22 @@ def _observe(
 ) -> None:
     """Widen `shape` by every record of `source`."""
     telling = f"regexp_matches(json::VARCHAR, {literal(_TELLING)})"
-    unclear = "contains(json_structure(json)::VARCHAR, '\"JSON\"')"
+    structure = f"json_structure(CASE WHEN {_BRACKETED} THEN NULL ELSE json END)::VARCHAR"
+    unclear = f"contains({structure}, '\"JSON\"')"
     summary = connection.execute(
-        f"SELECT structure, telling, min(file_index) FROM (SELECT json_structure(json)::VARCHAR AS structure, "
+        f"SELECT structure, telling, min(file_index) FROM (SELECT {structure} AS structure, "
         f"{telling} AS telling, file_index FROM {source}) GROUP BY ALL ORDER BY 3, 1"
     )
     closer = set()
     while rows := summary.fetchmany(1000):
         for text, tells, index in rows:
-            if tells or '"JSON"' in text:
+            if text is None:
+                closer.add(_BRACKETED)
+            elif tells or '"JSON"' in text:
                 closer.add(telling if tells else unclear)
             else:
-                structure = _fields(text, files[index].path)
-                _widen(shape, {k: _of_structure(v) for k, v in structure.items()}, declared)
+                fields = _fields(text, files[index].path)
+                _widen(shape, {k: _of_structure(v) for k, v in fields.items()}, declared)
     if not closer:
         return
     told = connection.sql(f"SELECT json::VARCHAR, file_index FROM {source} WHERE {' OR '.join(sorted(closer))}")

@@ -291,6 +291,8 @@ def damage(name: str, form: str) -> Iterator[None]:
         yield
     except NotImplementedError as error:  # of zip
         raise UnreadableRecord(f"{name} is packed in a way that is not read: {error}.", path=name) from None
+    except RecursionError:  # tarfile reads a header that belongs to another one inside of it
+        raise UnreadableRecord(f"{name} is not a complete {form} file: its headers never end.", path=name) from None
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the system's own; what the decoders raise has no number
