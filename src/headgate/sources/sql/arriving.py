@@ -1,5 +1,6 @@
 """Rows on their way from a system's session into DuckDB: asked for when they are scanned, stopped when unwanted."""
 
+import queue
 import re
 import threading
 import weakref
@@ -14,6 +15,8 @@ from headgate.sources.sql.driver import Driver, Session
 
 __all__ = ["Arrivals", "Arriving", "conformed"]
 
+_AHEAD = 2  # batches that are read before they are wanted, beside those that PyArrow holds
+_LOOK = 0.2  # seconds between two looks at whether an answer is still wanted
 _SPARE_THREADS = 8
 # PyArrow pulls each stream in a thread of the pool that it reads files with, too. One that waits for a slow database
 # must not keep another stream, or the reading of a file, waiting: there is a thread for every answer that may be late.
@@ -56,25 +59,45 @@ class Arrivals:
         self._lock = threading.Lock()
 
     def batches(self, token: str, query: str, schema: pa.Schema, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """The answer to `query`, exactly in `schema`; a failure ends it with a text that `failure()` understands."""
-        id_ = uuid4().hex
+        """The answer to `query`, exactly in `schema`; a failure ends it with a text that `failure()` understands.
+
+        A thread of its own reads it: a driver that cannot be stopped keeps nobody who waits for it, and no process.
+        """
+        id_, answer = uuid4().hex, _Answer()
+        reading = (id_, token, query, schema, names, answer)
+        threading.Thread(target=self._read, args=reading, name="answer", daemon=True).start()
+        try:
+            while (batch := answer.next(lambda: self._check(token))) is not None:
+                yield batch
+        except self._errors as error:
+            with self._lock:
+                self._failures[id_] = token, self._translate(error)
+            raise RuntimeError(f"headgate-arrival<{id_}>") from None
+        finally:
+            answer.unwanted.set()
+
+    def _read(
+        self, id_: str, token: str, query: str, schema: pa.Schema, names: Sequence[str], answer: "_Answer"
+    ) -> None:
         try:
             session = self._driver.connect()
             try:
                 with self._lock:
                     self._open.setdefault(token, {})[id_] = session
+                self._check(token)
                 for batch in session.batches(query, schema):
                     self._check(token)
-                    yield conformed(batch, schema, names)
+                    if not answer.put(conformed(batch, schema, names)):
+                        return
                 self._check(token)  # a driver that is stopped may end as if that were all
             finally:
                 with self._lock:
                     self._open.get(token, {}).pop(id_, None)
                 session.close()
-        except self._errors as error:
-            with self._lock:
-                self._failures[id_] = token, self._translate(error)
-            raise RuntimeError(f"headgate-arrival<{id_}>") from None
+        except Exception as error:  # noqa: BLE001 - raised again where somebody waits for the answer
+            answer.put(error)
+        else:
+            answer.put(None)
 
     def failure(self, text: str) -> HeadgateError | None:
         """What went wrong in the answer to a query, when `text` is the message of DuckDB's error about that."""
@@ -101,6 +124,36 @@ class Arrivals:
     def _check(self, token: str) -> None:
         if token in self._stopped:
             raise SourceUnreachable("The read was stopped.")
+
+
+class _Answer:
+    """The batches of one query between the thread that reads them and the one that wants them; None is the end."""
+
+    def __init__(self) -> None:
+        self.unwanted = threading.Event()
+        self._queue: queue.Queue[pa.RecordBatch | Exception | None] = queue.Queue(_AHEAD)
+
+    def put(self, part: "pa.RecordBatch | Exception | None") -> bool:
+        """Wait until there is room; whether anybody still wants it."""
+        while not self.unwanted.is_set():
+            try:
+                self._queue.put(part, timeout=_LOOK)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def next(self, check: Callable[[], None]) -> "pa.RecordBatch | None":
+        """The next part, once it is there; `check` is called again and again meanwhile, and may raise."""
+        while True:
+            try:
+                part = self._queue.get(timeout=_LOOK)
+            except queue.Empty:
+                check()
+                continue
+            if isinstance(part, Exception):
+                raise part
+            return part
 
 
 def conformed(batch: pa.RecordBatch, schema: pa.Schema, names: Sequence[str]) -> pa.RecordBatch:
