@@ -11,6 +11,7 @@ from tests.conformance.kits import (
     DuckdbKit,
     FolderKit,
     MariadbKit,
+    OdbcKit,
     PostgresKit,
     ServerKit,
     ShareKit,
@@ -52,6 +53,7 @@ def _azure(folder: Path, stack: ExitStack) -> FileKit:
 SYSTEMS: dict[str, Callable[[Path, ExitStack], TableKit | FileKit]] = {
     "postgresql": _postgres(PostgresKit),
     "sqlalchemy": _postgres(AlchemyKit),
+    "odbc": _postgres(OdbcKit),
     "mariadb": lambda folder, stack: MariadbKit(stack.enter_context(running_mariadb()), folder),
     "sqlite": lambda folder, _: SqliteKit(folder),
     "duckdb": lambda folder, _: DuckdbKit(folder),
