@@ -3,6 +3,7 @@
 from headgate.sources import connection_specs
 from headgate.testing.source_suite import FileSuite, TableSuite
 from tests.conformance import test_files, test_tables
+from tests.conformance.reference import PAGE, page
 
 # What the suite asks for and a system does not have; its own tests read it from a real one.
 _OTHERWISE = {"http-files": "a web server lists nothing"}
@@ -21,3 +22,7 @@ def test_a_source_is_verified_by_a_server_when_it_passes_the_suite_on_one() -> N
 def test_a_source_that_can_be_read_says_how_far_that_is_tested() -> None:
     for spec in connection_specs():
         assert (spec.verified is not None) == (spec.runnable and spec.is_source), spec.name
+
+
+def test_the_reference_says_what_the_catalogue_says() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m tests.conformance.reference"
