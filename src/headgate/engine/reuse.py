@@ -46,7 +46,7 @@ def digest_of_split(split: Split, reading: str) -> str | None:
     """Stands for the rows of `split` as a reading with that digest lands them; None where its source cannot tell."""
     if split.state is None:
         return None
-    return _digest(reading, split.id, split.relation, split.query or "", split.state)
+    return _digest(reading, split.id, split.meaning or split.relation, split.query or "", split.state)
 
 
 class Earlier:

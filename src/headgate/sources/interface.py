@@ -130,7 +130,8 @@ class Split:
     in type; run it on a connection that `Source.prepare()` has made ready. `id` is the same for the same plan.
     A value that its column cannot hold makes the SELECT fail; `Source.translate()` says which. Of a selection that
     is `rejecting`, the record is left out, and whoever is `listening()` is told. `query` is what the system itself is
-    asked, in its own words, where DuckDB does not ask it. `state` tells the state of the
+    asked, in its own words, where DuckDB does not ask it. `meaning` stands for the SELECT where its text differs from
+    plan to plan and its rows do not. `state` tells the state of the
     source that it is read in from every other: with equal ones, the same SELECT yields the same rows at any time. None
     where the source cannot tell.
     """
@@ -140,6 +141,7 @@ class Split:
     files: tuple[FileRef, ...] = ()
     state: str | None = None
     query: str | None = None
+    meaning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

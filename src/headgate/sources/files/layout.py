@@ -115,8 +115,8 @@ def _split(layout: Layout, files: Sequence[FileRef]) -> Split:
         f"ON read.{FILE} = planned.path"
     )
     pinned = "\n".join("\0".join(map(str, (file.original or file.path, *file.state))) for file in files)
-    named = relation  # by the files' own names, so that the id is the same for another copy
-    for file in files:
-        named = named.replace(literal(file.path), literal(file.original)) if file.original else named
-    digest = hashlib.sha256(f"{named}\n{pinned}".encode()).hexdigest()
-    return Split(f"files-{digest[:20]}", relation, tuple(files), pinned)
+    # The same for other copies of the files, and however much of the types was known before they were looked at.
+    scans = (layout.scans.get(file.path) for file in files)
+    meaning = repr((layout.columns, [scan and (scan.function, scan.options) for scan in scans]))
+    digest = hashlib.sha256(f"{meaning}\n{pinned}".encode()).hexdigest()
+    return Split(f"files-{digest[:20]}", relation, tuple(files), pinned, meaning=meaning)
