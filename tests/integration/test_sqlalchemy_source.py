@@ -309,6 +309,7 @@ REFUSED: list[tuple[str, type[Exception]]] = [
     ("postgresql+psycopg://u:p@a,b/db", HostNotAllowed),
     ("postgresql+psycopg_async://u:p@127.0.0.1/db", BadParameter),
     ("mssql+pyodbc://u:p@dsn/db", BadParameter),
+    ("oracle+oracledb://u:p@127.0.0.1:1/x)(HOST=127.0.0.2)", (BadParameter, MissingExtra)),  # type: ignore[list-item]
     ("sqlite:///../../etc/passwd", SourcePathForbidden),
     ("sqlite:////etc/passwd", SourcePathForbidden),
     ("sqlite://", ParameterMissing),
@@ -339,6 +340,15 @@ def test_no_secret_is_in_an_error(postgres: str, tmp_path: Path) -> None:
     for error in (failure.value, denied.value):
         assert "s3cr3t/?" not in str(error)
         assert "s3cr3t%2F" not in str(error)
+
+
+def test_what_a_dialect_does_not_offer_is_its_error(source: SqlSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(type(source._dialect._own), "get_view_names", missing)  # type: ignore[attr-defined]
+    with pytest.raises(SourceError, match="NotImplementedError"):
+        source.explore(None)
 
 
 def test_a_flow_lands_a_window_once(write: Write, system: tuple[Write, str], tmp_path: Path) -> None:

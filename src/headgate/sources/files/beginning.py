@@ -153,12 +153,12 @@ def _of_avro(file: FileRef, found: Beginning, name: str, copies: Copies) -> Sequ
 
 def _records(text: bytes) -> bytes | None:
     """The whole records of delimited text that was cut off."""
-    end = len(text)
-    for number, part in reversed([*enumerate(text.split(b'"'))]):
-        end -= len(part)
-        if number % 2 == 0 and b"\n" in part:  # outside of quotes
-            return text[: end + part.rfind(b"\n") + 1]
-        end -= 1
+    end, quotes = len(text), text.count(b'"')
+    while end >= 0:
+        quote = text.rfind(b'"', 0, end)
+        if quotes % 2 == 0 and (line := text.rfind(b"\n", quote + 1, end)) >= 0:  # outside of quotes
+            return text[: line + 1]
+        end, quotes = quote, quotes - 1
     return None
 
 

@@ -185,7 +185,7 @@ class AlchemyDialect(Dialect):
 class AlchemyDriver:
     """Connections of one SQLAlchemy engine."""
 
-    errors = (sa.exc.SQLAlchemyError,)
+    errors = (Exception,)  # what a dialect does not offer, or its driver lets through, may be any
 
     def __init__(self, address: AlchemyAddress) -> None:
         self._address = address
@@ -208,8 +208,10 @@ class AlchemyDriver:
 
     def translate(self, error: Exception) -> HeadgateError:
         """The error of our tree, with the driver's words and not the statement."""
+        if isinstance(error, HeadgateError):
+            return error
         cause = getattr(error, "orig", None) or error
-        words = " ".join(str(cause).split())
+        words = " ".join(str(cause).split()) or type(cause).__name__
         return kind_of_refusal(words)(f"{self._address.dialect}: {words}")
 
 

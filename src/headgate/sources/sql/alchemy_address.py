@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from headgate.errors import BadParameter, MissingExtra, ParameterMissing, SourceObjectMissing, SourceUnreachable
 from headgate.sources.context import Context
+from headgate.telemetry import redact
 
 __all__ = ["AlchemyAddress"]
 
@@ -90,13 +91,17 @@ class AlchemyAddress:
         return tuple({self.password, quote(self.password), quote_plus(self.password)} - {""})
 
     def engine(self) -> sa.Engine:
-        """An engine whose every connection is a new one."""
+        """An engine whose every connection is a new one. Raises BadParameter."""
         if (file := self._file) is not None:
             return sa.create_engine(self._url, poolclass=NullPool, creator=lambda: self._opened(file()))
         safe = dict(_SAFE.get(self._url.get_driver_name(), {}))
         if self._url.host and self._url.get_driver_name() in ("psycopg", "psycopg2"):
             safe["hostaddr"] = ",".join(self._reached[:1])
-        return sa.create_engine(self._url, poolclass=NullPool, connect_args=safe)
+        try:
+            return sa.create_engine(self._url, poolclass=NullPool, connect_args=safe)
+        except Exception as error:  # noqa: BLE001 - a dialect's own code, and its driver's, read the url
+            words = redact(" ".join(str(error).split()), self.secrets)
+            raise BadParameter(f"The url cannot be used with {self.dialect}: {words}", field="url") from None
 
     def reachable(self) -> None:
         """Raises SourceUnreachable when the host was not known."""
