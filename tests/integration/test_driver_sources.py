@@ -271,6 +271,21 @@ def test_a_session_begins_as_it_should() -> None:
     assert set(databricks.paths) == {"/sql/1.0/warehouses/0123456789abcdef"}
 
 
+def test_sql_server_is_waited_for_without_holding_the_interpreter() -> None:
+    # The stand-in is in this process: were the lock held, it could not send what is waited for, and this would not end.
+    system, count = SYSTEMS["sqlserver"], 20_000
+    moments = ["2024-02-29 10:30:00.0000000"] * count
+    many = pa.table({"c0": ["x" * 200] * count, "c1": moments})
+
+    def answer(statement: str) -> pa.Table:
+        return many if system.data in statement else system.answer(statement)
+
+    with serving(Tds(answer)) as wire:
+        source = system.source(wire.port, "s3cret")
+        with source.plan(selection(system, columns=only("k8", "at")), DAY, DeltaColumn("at"), parallel=1) as reading:
+            assert len(fetched(source, reading)) == count
+
+
 def test_oracle_reads_in_one_transaction_and_learns_nothing_of_this_machine() -> None:
     with serving(Oracle(SYSTEMS["oracle"].answer)) as wire:
         SYSTEMS["oracle"].source(wire.port, "s3cret").check()

@@ -1,4 +1,8 @@
-"""Reaches SQL Server through mssql-python, whose results come as Arrow."""
+"""Reaches SQL Server through mssql-python.
+
+Its results are read as rows: version 1.16 has them as Arrow too, but holds the interpreter's lock while it waits for
+them, so that a server which thinks between two rows would stop all else that this process does, heartbeats first.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -15,9 +19,9 @@ from headgate.errors import (
     SourceUnreachable,
 )
 from headgate.sources.sql.address import CONNECT_SECONDS
-from headgate.sources.sql.batches import asked_for
 from headgate.sources.sql.libraries import library, needed
 from headgate.sources.sql.reach import first_listening
+from headgate.sources.sql.rows import batches_of
 from headgate.sources.sql.sqlserver.address import Address
 
 __all__ = ["SqlServerDriver"]
@@ -60,10 +64,10 @@ class SqlServerSession:
         self._cursor.execute(query)
         return [tuple(row) for row in self._cursor.fetchall()]
 
-    def batches(self, query: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:  # noqa: ARG002 - the driver's own
+    def batches(self, query: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         """The answer as it is fetched."""
         self._cursor.execute(query)
-        yield from asked_for(self._cursor.arrow_batch)
+        yield from batches_of(self._cursor.fetchmany, schema)
 
     def cancel(self) -> None:
         """Have the server stop the statement."""
