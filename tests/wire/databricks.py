@@ -24,6 +24,7 @@ class Databricks(HttpWire):
         self.token = token
         self.paths: list[str] = []
         self.sessions: list[dict[str, str]] = []
+        self.asked_after = threading.Event()  # from then on the driver has a name for what it waits for
         self._results: dict[bytes, pa.Table] = {}
         self._refusals: dict[bytes, Refusal] = {}
         self._running: dict[bytes, threading.Thread] = {}
@@ -96,6 +97,7 @@ class Databricks(HttpWire):
         return ttypes.TGetOperationStatusResp(status=_OK, operationState=state)
 
     def GetOperationStatus(self, req: Any) -> Any:
+        self.asked_after.set()
         self._running[req.operationHandle.operationId.guid].join(0.1)
         return self._state(req.operationHandle.operationId.guid)
 
