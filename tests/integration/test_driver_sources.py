@@ -27,6 +27,7 @@ from headgate.errors import (
     HostNotAllowed,
     MissingExtra,
     SourceAccessDenied,
+    SourceError,
     SourceObjectMissing,
     SourceUnreachable,
     UnholdableValue,
@@ -308,6 +309,27 @@ def test_trino_is_followed_nowhere_else() -> None:
     with serving(Trino(SYSTEMS["trino"].answer, elsewhere="http://169.254.169.254")) as wire:
         SYSTEMS["trino"].source(wire.port, "s3cret").check()
     assert {headers["x-trino-catalog"] for headers in wire.headers} == {"hive"}
+
+
+class _Stray(Trino):
+    """Something else that listens there, and gives one answer to everything."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(None)
+        self._body = body
+
+    def respond(self, *_: object) -> tuple[int, dict[str, str], bytes]:
+        return 200, {}, self._body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{}", b"[]", b"null", b'{"data":[[1]]}', b'{"id":"q","stats":{},"data":1}', b"[" * 100_000, b" " * (257 << 20)],
+    ids=["empty", "list", "null", "no id", "no rows", "deep", "257 MB"],
+)
+def test_an_answer_that_is_none_of_trinos_is_no_empty_one(body: bytes) -> None:
+    with serving(_Stray(body)) as wire, pytest.raises(SourceError, match=r"none of Trino's|a page has more than"):
+        SYSTEMS["trino"].source(wire.port, "s3cret").check()
 
 
 def test_snowflake_is_let_in_by_a_key() -> None:

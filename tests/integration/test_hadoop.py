@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from headgate.config import Settings
-from headgate.errors import BadParameter, HostNotAllowed, SourceAccessDenied, SourceObjectMissing, SourceUnreachable
+from headgate.errors import (
+    BadParameter,
+    HostNotAllowed,
+    SourceAccessDenied,
+    SourceError,
+    SourceObjectMissing,
+    SourceUnreachable,
+)
 from headgate.outbound import Outbound
 from headgate.sources import Source
 from headgate.sources.files.stores.hdfs import hdfs
@@ -74,3 +81,15 @@ def test_a_name_node_leads_only_where_connections_may_reach(running: Cluster, tm
     assert pinned is not None
     with pytest.raises(HostNotAllowed):  # the data node has another port
         list(store.read(pinned))
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", b"null", b'{"FileStatus":1}', b"[" * 100_000], ids=["list", "null", "1", "deep"]
+)
+def test_an_answer_that_is_none_of_webhdfs_is_told(
+    running: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    monkeypatch.setattr("tests.hadoop.json.dumps", lambda _: body.decode())
+    store = hdfs({"url": running.url}, _outbound(tmp_path))
+    with pytest.raises(SourceError, match="none of WebHDFS"):
+        store.check()

@@ -1,6 +1,7 @@
 """The catalogue of connection specs and flow specs."""
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,12 @@ from headgate.config import Settings
 from headgate.errors import MissingExtra, SourceNotOnDemand
 from headgate.model.resources import WriteMode
 from headgate.model.scope import Tenancy
+from headgate.outbound import Outbound
 from headgate.service.target_layout import LAYOUT
+from headgate.sources.files.stores.ftp import ftp
+from headgate.sources.files.stores.hdfs import hdfs
+from headgate.sources.files.stores.sftp import sftp
+from headgate.sources.files.stores.smb import smb
 from headgate.sources.registry import open_source
 from headgate.sources.specs import ConnectionSpec, connection_specs, flow_specs
 
@@ -120,6 +126,36 @@ def test_every_source_has_its_own_params(name: str, names: set[str], required: l
     assert names <= set(schema["properties"])
     assert list(schema.get("required", ())) == required
     assert "cdcEnabled" not in named("mysql").params_schema["properties"]
+
+
+class _Asked(dict[str, Any]):
+    """Params that remember which of them were looked for."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        super().__init__(params)
+        self.names = set[str]()
+
+    def get(self, name: str, default: Any = None, /) -> Any:
+        self.names.add(name)
+        return super().get(name, default)
+
+
+@pytest.mark.parametrize(
+    ("name", "open_", "params"),
+    [
+        ("hdfs", hdfs, {"url": "http://127.0.0.1:1"}),
+        ("azure-file-storage", smb, {"host": r"\\127.0.0.1\x", "userId": "u", "password": "p"}),
+        ("ftp", ftp, {"host": "127.0.0.1", "userName": "u", "password": "p"}),
+        ("sftp", sftp, {"host": "127.0.0.1", "userName": "u", "password": "p"}),
+    ],
+)
+def test_every_param_that_a_file_server_takes_is_published(
+    name: str, open_: Callable[[Mapping[str, Any], Outbound], object], params: dict[str, Any], tmp_path: Path
+) -> None:
+    asked = _Asked(params)
+    open_(asked, Outbound(Settings(data=tmp_path), shared=False))
+    published = {p for auth in named(name).wire["authSpec"] for p in auth["spec"]["properties"]}
+    assert {"folderPath"} <= asked.names <= published
 
 
 def test_what_runs_comes_first_and_says_what_it_is_tested_against() -> None:

@@ -74,7 +74,7 @@ def hdfs(auth_params: Mapping[str, Any], outbound: Outbound) -> FileServer:
         held=bool(folder),
         sessions=SESSIONS,
         connect=partial(_Session, cluster),
-        errors=(httpx.HTTPError, _Refused, ValueError, KeyError),
+        errors=(httpx.HTTPError, _Refused, ValueError, KeyError, TypeError, RecursionError),
         translate=partial(_translate, cluster),
     )
     return FileServer(server)

@@ -23,6 +23,7 @@ from headgate.sources.sql.trino.address import Address
 __all__ = ["TrinoDriver"]
 
 _BUSY = (429, 502, 503, 504)
+_LONGEST_PAGE = 256 << 20  # Trino makes pages of some 16 MB
 _PATIENCE = 6  # times that a busy coordinator is asked again, each after a longer pause
 _BY_NAME: Mapping[str, type[SourceError]] = {
     **dict.fromkeys(("PERMISSION_DENIED", "ACCESS_DENIED"), SourceAccessDenied),
@@ -89,10 +90,9 @@ class TrinoSession:
     def _said(self, method: str, path: str, body: str = "") -> dict[str, Any]:
         for attempt in range(_PATIENCE):
             with self._call(method, path, body) as answer:
-                text = answer.read()
+                text = _body(answer)
                 if answer.status_code == 200:
-                    found: dict[str, Any] = json.loads(text)
-                    return found
+                    return _page(text)
                 if answer.status_code in (401, 403):
                     raise QueryFailed(text[:400].decode(errors="replace") or "not let in", "ACCESS_DENIED")
                 if answer.status_code not in _BUSY:
@@ -113,6 +113,34 @@ class TrinoSession:
             headers["X-Trino-Schema"] = address.schema
         auth = (address.user, address.password) if address.password else None
         return self._calls.call(method, path, headers=headers, body=body, auth=auth)
+
+
+def _body(answer: httpx.Response) -> bytes:
+    """The whole of `answer`, unpacked. Raises QueryFailed for what no page of Trino's comes to."""
+    parts, size = list[bytes](), 0
+    for part in answer.iter_bytes():
+        parts.append(part)
+        size += len(part)
+        if size > _LONGEST_PAGE:
+            raise QueryFailed(f"a page has more than {_LONGEST_PAGE} bytes")
+    return b"".join(parts)
+
+
+def _page(text: bytes) -> dict[str, Any]:
+    """One page of an answer. Raises QueryFailed for what is none, so that it is not taken for an empty last one."""
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        found = None
+    if (
+        not isinstance(found, dict)
+        or not {"id", "stats"} <= found.keys()
+        or not isinstance(found.get("nextUri"), str | None)
+        or not isinstance(found.get("data"), list | None)
+        or not isinstance(found.get("error"), dict | None)
+    ):
+        raise QueryFailed(f"it gives an answer that is none of Trino's: {text[:200]!r}")
+    return found
 
 
 class TrinoDriver:
