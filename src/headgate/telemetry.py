@@ -14,7 +14,10 @@ import structlog
 __all__ = ["configure", "emit", "redact"]
 
 _MASK = "xxxx"
-_IN_TEXT = re.compile(r"(?i)\b(password|passwd|pwd|secret|token)(\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s;&\"']+)")
+_USED = r"password: (?:yes|no)\)"  # so servers of MySQL tell whether one was sent
+_IN_TEXT = re.compile(
+    rf"(?i)\b(?!{_USED})(password|passwd|pwd|secret|token)(\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s;&\"']+)"
+)
 _IN_URL = re.compile(r"(?<=://)([^\s:/@]*):([^\s@/]+)@")
 
 _log = structlog.get_logger("headgate")

@@ -116,6 +116,7 @@ SCHEMA = {
         "port": {"type": ["integer", "string"], "maximum": 65535},
         "mode": {"enum": ["a", "b"]},
         "share": {"exclusiveMinimum": 0},
+        "times": {"type": ["integer", "string"], "minimum": 1, "maximum": 9, "pattern": "^[1-9]$"},
     },
     "required": ["host", "port"],
 }
@@ -147,6 +148,11 @@ SCHEMA = {
             {"host": "h", "port": 1, "share": 0},
             BadParameter,
             "auth.params.share is 0, which is not allowed: send more than 0.",
+        ),
+        (
+            {"host": "h", "port": 1, "times": "ten"},
+            BadParameter,
+            "auth.params.times is 'ten', which is not allowed: send 1 to 9.",
         ),
     ],
 )

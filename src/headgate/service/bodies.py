@@ -148,5 +148,7 @@ def _rule(error: ValidationError) -> str:
         case "minimum" | "maximum" | "exclusiveMinimum" as rule:
             words = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than"}
             return f"send {words[rule]} {error.validator_value}"
+        case "pattern" if isinstance(error.schema, dict) and {"minimum", "maximum"} <= error.schema.keys():
+            return f"send {error.schema['minimum']} to {error.schema['maximum']}"  # a number written as text
         case rule:
             return f"it must have {rule} {error.validator_value}"

@@ -84,7 +84,8 @@ def _unclosed(found: re.Match[str]) -> HeadgateError:
 def not_utf8(path: str) -> SourceError:
     """What to say of a file whose bytes are not UTF-8."""
     place = _place(path, _undecodable(path))
-    return UnreadableRecord(f"{place}: the text is not utf-8; name the file's `encoding`.", path=path)
+    advice = "Name the `encoding` of delimited text; JSON must be UTF-8."
+    return UnreadableRecord(f"{place}: the text is not utf-8. {advice}", path=path)
 
 
 def _not_latin1(files: Iterable[FileRef]) -> SourceError:

@@ -223,7 +223,8 @@ def _fingerprint(value: str) -> str:
 def _translate(login: _Login, error: Exception, what: str) -> HeadgateError:
     match error:
         case paramiko.AuthenticationException():
-            return SourceAccessDenied(f"SFTP: {login.host} refuses the login of {login.user}.")
+            advice = "Correct userName, or its password or key."
+            return SourceAccessDenied(f"SFTP: {login.host} refuses the login of {login.user}. {advice}")
         case FileNotFoundError():
             return SourceObjectMissing(f"There is no {what}.", path=what)
         case PermissionError():

@@ -163,7 +163,8 @@ def _translate(login: _Login, error: Exception, what: str) -> HeadgateError:
         case exceptions.SMBOSError(errno=2 | 20):
             return SourceObjectMissing(f"There is no {what}.", path=what)
         case exceptions.LogonFailure():
-            return SourceAccessDenied(f"SMB: {login.host} refuses the login of {login.user}.")
+            advice = "Correct userId or password."
+            return SourceAccessDenied(f"SMB: {login.host} refuses the login of {login.user}. {advice}")
         case PermissionError() | exceptions.AccessDenied() | exceptions.SMBOSError(errno=13):
             return SourceAccessDenied(f"SMB: {login.user} may not read {what}.", path=what)
         case TimeoutError():
