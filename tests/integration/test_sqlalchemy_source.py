@@ -37,6 +37,7 @@ from headgate.sources.interface import Source
 from headgate.sources.sql.reader import SqlSource
 from tests.conftest import empty_database
 from tests.deployment import Deployment
+from tests.mariadb import Mariadb
 from tests.sql_tables import WHOLE, milliseconds, read, read_rejecting, selection, window
 
 SQLALCHEMY = "5e0f1a52-9c2b-4b6e-8a67-1d3c9f7e2b40"
@@ -187,6 +188,34 @@ def test_values_of_filters_are_constants(write: Write, source: SqlSource, value:
     node = {"nodeType": "fnApply", "fnName": "=", "params": [{"nodeType": "fieldLookup", "fieldName": "v"}, literal]}
     chosen = selection(filters={"type": "PQL", "format": "pql/json", "value": node})
     assert read(source, chosen) == [(date(2013, 1, 1), value)]
+
+
+@pytest.mark.parametrize("mode", ["STRICT_TRANS_TABLES", "NO_BACKSLASH_ESCAPES,ANSI_QUOTES"])
+def test_a_backslash_is_one_whatever_the_server_takes_it_for(mariadb: Mariadb, tmp_path: Path, mode: str) -> None:
+    [(before,)] = mariadb.ask("SELECT @@GLOBAL.sql_mode")
+    mariadb.ask(
+        "CREATE OR REPLACE TABLE backslash (v VARCHAR(9))",
+        "INSERT INTO backslash VALUES (CONCAT('a', CHAR(92), 'b'))",
+        "CREATE OR REPLACE USER plain@'%' IDENTIFIED BY 'plain-secret'",
+        "GRANT SELECT ON test.* TO plain@'%'",
+        f"SET GLOBAL sql_mode = '{mode}'",
+        database="test",
+    )
+    try:
+        port = urlsplit(mariadb.url["connectionString"]).port
+        maria = opened(f"mysql+pymysql://plain:plain-secret@127.0.0.1:{port}/test", tmp_path)
+        node = {"nodeType": "fnApply", "fnName": "=", "params": [_FIELD, {"nodeType": "literal", "value": "a\\b"}]}
+        chosen = selection("backslash", filters={"type": "PQL", "format": "pql/json", "value": node})
+        assert read(maria, chosen, delta=None) == [("a\\b",)]
+        wrong = opened(f"mysql+pymysql://plain:s%E2%9C%93@127.0.0.1:{port}/test", tmp_path)
+        with pytest.raises(SourceError) as failure:
+            wrong.check()
+        assert "2713" not in str(failure.value)
+    finally:
+        mariadb.ask(f"SET GLOBAL sql_mode = '{before}'")
+
+
+_FIELD = {"nodeType": "fieldLookup", "fieldName": "v"}
 
 
 def test_a_filter_rounds_no_number(write: Write, source: SqlSource) -> None:

@@ -190,6 +190,9 @@ class AlchemyDriver:
     def __init__(self, address: AlchemyAddress) -> None:
         self._address = address
         self.engine = address.engine()
+        if address.dialect in ("mysql", "mariadb"):
+            # Before SQLAlchemy asks for it, too.
+            sa.event.listen(self.engine, "connect", _in_plain_mode, insert=True)
 
     @property
     def secrets(self) -> Sequence[str]:
@@ -211,7 +214,10 @@ class AlchemyDriver:
         if isinstance(error, HeadgateError):
             return error
         cause = getattr(error, "orig", None) or error
-        words = " ".join(str(cause).split()) or type(cause).__name__
+        if isinstance(cause, UnicodeEncodeError):  # whose words hold a character of what may be the password
+            words = f"a text of the connection or the query has a character that {cause.encoding} has not"
+        else:
+            words = " ".join(str(cause).split()) or type(cause).__name__
         return kind_of_refusal(words)(f"{self._address.dialect}: {words}")
 
 
@@ -271,6 +277,13 @@ def open_sqlalchemy(auth_params: Mapping[str, Any], context: Context) -> SqlSour
     """The source of the spec `sqlalchemy`."""
     driver = AlchemyDriver(AlchemyAddress.of(auth_params, context))
     return SqlSource(driver, AlchemyDialect(driver.engine.dialect))
+
+
+def _in_plain_mode(connection: Any, _: object) -> None:
+    """Have MySQL take backslashes and quotes as the constants have them that are sent, whatever the server's mode."""
+    cursor = connection.cursor()
+    cursor.execute("SET SESSION sql_mode = ''")
+    cursor.close()
 
 
 def _inspector(session: Session) -> sa.Inspector:
