@@ -29,10 +29,10 @@ serve: setup ## Start the service (DATA=folder PORT=8080)
 	$(BIN)/headgate serve --data $(DATA) --port $(PORT)
 
 test: setup ## Run the tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 faults: setup ## Make every fault of the matrix (15 minutes; TABLE=file keeps what was seen)
-	FAULT_TABLE=$(TABLE) $(BIN)/python -m pytest tests/faults -m fault --numprocesses 2 --dist loadfile
+	FAULT_TABLE=$(TABLE) $(BIN)/python -m pytest tests/faults -m fault --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 MINUTES ?= 10
 soak: setup ## Take random steps and make random faults (MINUTES=10; SEED=n repeats one)

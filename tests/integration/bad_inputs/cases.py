@@ -12,7 +12,7 @@ from tests.integration.bad_inputs.bodies import SCHEDULE
 from tests.integration.face import Face, Json
 
 ODATA = "8e6b41a8-d998-4545-ad7d-c6a9fff406c3"
-S3 = "ecadc60c-7455-4d87-84dc-2a0e293d997b"
+CASSANDRA = "a8f4d393-1a6b-43f3-931f-91a16ed857f4"
 
 
 @dataclass
@@ -117,12 +117,11 @@ def made_world(face: Face, other: Face) -> World:
     copy = [{"name": "Copy", "params": {"deltaColumn": {"name": "updated_at"}}}]
     ids["scheduled"] = face.flow(scheduleParams=SCHEDULE, transformations=copy, **shared)
     ids["draft"] = face.made("/flows?mode=draft", face.flow_body(**shared))
-    listed = {"name": "bucket", "connectionSpec": {"id": S3}}
-    keys = {"specName": "Access Key", "params": {"s3AccessKey": "a", "s3SecretKey": "b"}}
-    bucket = face.made("/connections", {**listed, "auth": keys})
+    listed = {"name": "ring", "connectionSpec": {"id": CASSANDRA}}
+    known = {"host": "h", "port": 9042, "username": "u", "password": "p"}
+    ring = face.made("/connections", {**listed, "auth": {"specName": "Basic Authentication", "params": known}})
     ids["listed source"] = face.made(
-        "/sourceConnections",
-        {**listed, "baseConnectionId": bucket, "data": {"format": "json"}, "params": {"path": "/x"}},
+        "/sourceConnections", {**listed, "baseConnectionId": ring, "params": {"tableName": "x"}}
     )
     rest = {"name": "rest", "connectionSpec": {"id": ODATA}}
     [odata] = face.get(f"/connectionSpecs/{ODATA}").json()["items"]

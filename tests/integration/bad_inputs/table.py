@@ -48,7 +48,7 @@ from tests.integration.bad_inputs.bodies import (
     with_password,
 )
 from tests.integration.bad_inputs.cases import Deployment, Files, Procedure, Request, every
-from tests.integration.face import DATALAKE, FILES, NOBODY, SQLITE, TABLES, WINDOW, Face
+from tests.integration.face import DATALAKE, NOBODY, SQLITE, TABLES, WINDOW, Face
 
 
 def forged(row: int, *names: str) -> list[Request]:
@@ -538,7 +538,6 @@ TABLE: list[Request | Files | Procedure | Deployment] = [
         "POST /flows",
         "400 CONNECTOR-1385-400",
         flow(
-            flowSpec={"id": FILES},
             sourceConnectionIds=["{listed source}"],
         ),
     ),
