@@ -338,6 +338,8 @@ REFUSED: list[tuple[str, type[Exception]]] = [
     ("postgresql+psycopg://u:p@a,b/db", HostNotAllowed),
     ("postgresql+psycopg_async://u:p@127.0.0.1/db", BadParameter),
     ("mssql+pyodbc://u:p@dsn/db", BadParameter),
+    ("duckdb://h:1//etc/passwd", BadParameter),
+    ("shillelagh+safe://h:1/", BadParameter),
     ("oracle+oracledb://u:p@127.0.0.1:1/x)(HOST=127.0.0.2)", (BadParameter, MissingExtra)),  # type: ignore[list-item]
     ("sqlite:///../../etc/passwd", SourcePathForbidden),
     ("sqlite:////etc/passwd", SourcePathForbidden),

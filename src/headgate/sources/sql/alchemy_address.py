@@ -38,7 +38,12 @@ _SAFE: Mapping[str, Mapping[str, Any]] = {
     "mysqlconnector": {"allow_local_infile": False, "connection_timeout": _SECONDS},
     "mariadbconnector": {"local_infile": False, "connect_timeout": _SECONDS},
 }
+_IN_PROCESS = "it reads files and addresses by itself, wherever its host is said to be"
 _REFUSED = {
+    "duckdb": "DuckDB files have a connection spec of their own",
+    "shillelagh": _IN_PROCESS,
+    "gsheets": _IN_PROCESS,
+    "access": _IN_PROCESS,
     "pyodbc": "its address may name a file of this machine; use the connection spec of the system itself",
     "aioodbc": "its address may name a file of this machine; use the connection spec of the system itself",
 }
@@ -137,6 +142,9 @@ def _parsed(auth_params: Mapping[str, Any]) -> URL:
 
 def _dialect_of(url: URL) -> tuple[str, str]:
     """The system's name and the driver's. Raises BadParameter, MissingExtra."""
+    for name in url.drivername.split("+"):
+        if name in _REFUSED:
+            raise BadParameter(f"{name!r} is refused in a url: {_REFUSED[name]}.", field="url")
     try:
         dialect = url.get_dialect()
     except sa.exc.NoSuchModuleError:
