@@ -31,7 +31,7 @@ serve: setup ## Start the service (DATA=folder PORT=8080)
 test: setup ## Run the tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-faults: setup ## Make every fault of the matrix (15 minutes; TABLE=file keeps what was seen)
+faults: setup ## Make every fault of the matrix (10 minutes; TABLE=file keeps what was seen)
 	FAULT_TABLE=$(TABLE) $(BIN)/python -m pytest tests/faults -m fault --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 MINUTES ?= 10
