@@ -88,8 +88,8 @@ def receiving(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Rece
 
 
 def verified(secret: str, headers: dict[str, str], body: bytes) -> bool:
-    """Whether a post is signed as docs/webhooks.md says, by the code that it says."""
-    page = (Path(__file__).parents[1] / "docs/webhooks.md").read_text()
+    """Whether a post is signed as docs/how-to/webhooks.md says, by the code that it says."""
+    page = (Path(__file__).parents[1] / "docs/how-to/webhooks.md").read_text()
     names: dict[str, Any] = {}
     exec(page.partition("```python\n")[2].partition("```")[0], names)  # noqa: S102 - the example is our own
     return bool(names["verified"](secret, headers, body))

@@ -1,8 +1,8 @@
 """Named places at which a process can be made to fail on purpose, for the tests of what survives it.
 
 `point()` does nothing unless the process was started with faults: `arm()` reads them once, from the environment,
-and nothing that comes in later can. docs/faults.md tells the grammar and where the points are. It stands above the
-log, which records each fault, and below everything that has points.
+and nothing that comes in later can. docs/explanation/faults.md tells the grammar and where the points are. It stands
+above the log, which records each fault, and below everything that has points.
 """
 
 import os

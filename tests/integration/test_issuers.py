@@ -466,7 +466,7 @@ def test_issuers_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_issuers_come_from_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The example of the documentation, word for word."""
-    page = (Path(__file__).parents[2] / "docs/settings.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/reference/settings.md").read_text()
     (tmp_path / "headgate.toml").write_text(page.split("```toml\n")[1].split("```")[0])
     monkeypatch.chdir(tmp_path)
     [issuer] = Settings().issuers
@@ -476,5 +476,5 @@ def test_issuers_come_from_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 @pytest.mark.parametrize("member", IssuerSettings.model_fields)
 def test_every_setting_of_an_issuer_is_documented(member: str) -> None:
-    page = (Path(__file__).parents[2] / "docs/settings.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/reference/settings.md").read_text()
     assert f"`{member}`" in page.split("## Issuers")[1]

@@ -75,7 +75,7 @@ def _forget() -> None:
 
 
 def _example() -> str:
-    found = re.search(r"```python\n(.*?)```", (ROOT / "docs/plugins.md").read_text(), re.DOTALL)
+    found = re.search(r"```python\n(.*?)```", (ROOT / "docs/how-to/plugins.md").read_text(), re.DOTALL)
     assert found is not None
     return found[1]
 

@@ -114,7 +114,7 @@ def test_every_point_stands_in_one_place_and_in_the_documents() -> None:
     sources = [path.read_text() for path in ROOT.glob("src/headgate/**/*.py")]
     placed = [name for text in sources for name in re.findall(r"faults\.point\(\"([^\"]+)\"\)", text)]
     assert sorted(placed) == sorted(faults.POINTS)
-    page = (ROOT / "docs/faults.md").read_text()
+    page = (ROOT / "docs/explanation/faults.md").read_text()
     assert re.findall(r"^\| `([a-z._-]+)", page, re.MULTILINE) == [*faults._ACTIONS, *faults.POINTS]
 
 

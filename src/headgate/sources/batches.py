@@ -2,8 +2,8 @@
 
 Write a `StreamReader`, which gives record batches, or records as mappings; `BatchSource` makes a `Source` of it, with
 everything that a run needs and a reader should not have to know: the window is enforced after the reader, records are
-cast and refused or left out as those of every source, rows are shown, a read can be stopped. docs/plugins.md has an
-example; `headgate.testing.source_suite` tests one.
+cast and refused or left out as those of every source, rows are shown, a read can be stopped. docs/how-to/plugins.md has
+an example; `headgate.testing.source_suite` tests one.
 """
 
 import json
