@@ -98,6 +98,45 @@ def test_listed_spec_can_be_connected(face: Face) -> None:
         assert value == ("xxxx" if secret else params[name])
 
 
+def test_no_source_passes_over_a_parameter_of_an_account(face: Face) -> None:
+    for spec in face.get("/connectionSpecs").json()["items"]:
+        if not spec["attributes"]["isSource"] or spec["attributes"]["status"] != "runnable":
+            continue
+        for auth in spec["authSpec"]:
+            known = list(auth["spec"]["properties"])
+            sent = {"specName": auth["name"], "params": {f"{known[-1]}s": "private"}}
+            body = connection_body(connectionSpec={"id": spec["id"]}, auth=sent)
+            said = refused(face.post("/connections", body), 400, "CONNECTOR-1312-400")
+            assert said == f"auth.params has no '{known[-1]}s'. Did you mean {known[-1]}? Known: {', '.join(known)}."
+
+
+def test_parameter_that_was_misspelled_is_not_passed_over_in_a_patch_and_in_a_draft(face: Face) -> None:
+    files = {"connectionSpec": {"id": LOCAL_FILES}}
+    body = connection_body(**files, auth={"specName": "Folder", "params": {"folder": "a"}})
+    id_ = face.made("/connections", body)
+    etag = face.get(f"/connections/{id_}").json()["items"][0]["etag"]
+    replaced = [{"op": "replace", "path": "/auth/params", "value": {"Folder": "a"}}]
+    said = refused(face.patch(f"/connections/{id_}", replaced, etag), 400, "CONNECTOR-1312-400")
+    assert said == "auth.params has no 'Folder'. Did you mean folder? Known: folder."
+    draft = connection_body(**files, auth={"specName": "Folder", "params": {"foldr": "a"}})
+    id_ = face.made("/connections?mode=draft", draft)
+    refused(face.post(f"/connections/{id_}/action?op=publish", {}), 400, "CONNECTOR-1312-400")
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"filter": {}}, "params has no 'filter'. Did you mean filters?"),
+        ({"Columns": []}, "params has no 'Columns'. Did you mean columns?"),
+        ({"encoding": "UTF-16"}, "params.encoding is not looked at; send it as data.encoding."),
+    ],
+)
+def test_param_that_would_change_what_is_read_is_not_passed_over(face: Face, params: Json, said: str) -> None:
+    body = {"name": "orders", "connectionSpec": {"id": SQLITE}, "baseConnectionId": face.connection()}
+    body["params"] = {"tableName": "orders", **params}
+    assert refused(face.post("/sourceConnections", body), 400, "CONNECTOR-1312-400").startswith(said)
+
+
 REFUSED_CONNECTIONS: dict[str, tuple[Json, str]] = {
     "no name": ({"name": None}, "CONNECTOR-1304-400"),
     "empty name": ({"name": " "}, "CONNECTOR-1304-400"),

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from jsonschema import Draft7Validator
@@ -14,6 +15,7 @@ from headgate.model.runs import Json
 
 __all__ = [
     "check_id",
+    "check_known",
     "check_schema",
     "kept",
     "objects",
@@ -117,11 +119,35 @@ def check_schema(params: Json, schema: Mapping[str, Any], where: str, *, hidden:
         raise BadParameter(f"{place}{value} is not allowed: {_rule(error)}.", parameter=place)
 
 
+def check_known(params: Json, schema: Mapping[str, Any], where: str, *, free: bool = False) -> None:
+    """See that each of `params` is declared in `schema`, which may say that it takes others (`additionalProperties`).
+
+    With `free`, others are taken too, but for a misspelling of a declared one. Raises BadParameter naming the first
+    that is wrong and the one that was probably meant; no value is repeated.
+    """
+    declared = schema.get("properties", {})
+    if schema.get("additionalProperties"):
+        return
+    # Without regard to case and signs: folder_path and FolderPath are meant for folderPath.
+    spelled = {_bare(known): known for known in declared}
+    for name in params:
+        near = get_close_matches(_bare(name), spelled, n=1, cutoff=0.7)
+        if name in declared or (free and not near):
+            continue
+        meant = f" Did you mean {spelled[near[0]]}?" if near else ""
+        known = ", ".join(declared) or "none"
+        raise BadParameter(f"{where} has no {shown(name)}.{meant} Known: {known}.", parameter=f"{where}.{name[:80]}")
+
+
 def check_id(id_: str, kind: str) -> str:
     """`id_`, when it has the form of an id. Raises the NotFound of an unknown one."""
     if not _UUID.fullmatch(id_):
         raise NotFound(f"No {kind} entry {shown(id_)} exists in this sandbox.", id=id_[:80], type=kind)
     return id_
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _list_of(type_: type[T], what: str, holder: Mapping[str, Any], name: str, where: str, most: int | None) -> list[T]:

@@ -29,6 +29,7 @@ from headgate.model.row_filter import parse_filter
 from headgate.model.runs import Json
 from headgate.service.bodies import (
     check_id,
+    check_known,
     check_schema,
     kept,
     optional_object,
@@ -50,6 +51,8 @@ __all__ = ["MASK", "Connections", "SourceConnections", "TargetConnections"]
 
 MASK = "xxxx"  # what every answer shows in place of a secret
 _FORMATS = {"table": ("tabular",), "file": ("delimited", "json", "parquet", "avro", "orc"), "rest": ("json",)}
+
+_OF_DATA = ("columnDelimiter", "compressionType", "encoding", "format")
 
 _ON_CONNECTION = {
     "baseConnectionId": Field("body.baseConnectionId"),
@@ -146,6 +149,7 @@ class SourceConnections(Collection):
         """See that what is selected can be read, as far as that can be seen now."""
         _check_asked(spec, params)
         if spec.runnable:
+            _check_placed(spec, params)
             secret = store.secret(base.id) if base is not None else {}
             with answering(spec, secret):
                 tenancy = self._store.tenants.tenancy(store.scope)
@@ -258,6 +262,13 @@ def _check_asked(spec: ConnectionSpec, params: Json) -> None:
         )
 
 
+def _check_placed(spec: ConnectionSpec, params: Json) -> None:
+    """See that no parameter is one that would be passed over although it was to change what is read."""
+    check_known(params, spec.params_schema, "params", free=True)
+    for name in params.keys() & set(_OF_DATA) - spec.params_schema["properties"].keys():
+        raise BadParameter(f"params.{name} is not looked at; send it as data.{name}.", parameter=f"params.{name}")
+
+
 def _auth_name(body: Json) -> str | None:
     name: str | None = (body.get("auth") or {}).get("specName")
     return name
@@ -346,6 +357,9 @@ def _auth_params(body: Json, spec: ConnectionSpec) -> Json | None:
     if not isinstance(params, dict):
         raise BadParameter("auth.params is not an object.", parameter="auth.params")
     if spec.kind != "custom":
+        # First, for a name that is not known may be the misspelling of one that is missing.
+        if spec.runnable:
+            check_known(params, found.schema, "auth.params")
         check_schema(params, found.schema, "auth.params", hidden=True)
     return params
 

@@ -29,7 +29,8 @@ class SourcePlugin:
     `spec` is what an entry of `catalog/connections/*.json` is, with its `category`: `id` (a UUID of its own), `name`,
     `title`, `description` (a sentence), `kind` (table or file), `auth` (a list of `name`, `type`, `properties`,
     `required`; empty when no account is needed), and, if it is so, `authOptional`, `filtersRows`, `params`, and
-    `verified` (`server` or `interface`; else the latter).
+    `verified` (`server` or `interface`; else the latter). A parameter that is not declared is refused before the
+    factory sees it, unless an `auth`, or `params`, says `"additionalProperties": true`.
     """
 
     spec: Mapping[str, Any]

@@ -308,6 +308,7 @@ def _connection_spec(entry: Mapping[str, Any], category: str, shape: Mapping[str
                     "type": "object",
                     "properties": auth["properties"],
                     "required": auth["required"],
+                    **({"additionalProperties": True} if auth.get("additionalProperties") else {}),
                 },
             )
             for auth in entry["auth"]
@@ -328,6 +329,7 @@ def _with_params(shape: Mapping[str, Any], params: Mapping[str, Any]) -> dict[st
         **source["spec"],
         "properties": {**source["spec"]["properties"], **params["properties"]},
         "required": [*source["spec"].get("required", ()), *params.get("required", ())],
+        **({"additionalProperties": True} if params.get("additionalProperties") else {}),
     }
     return {**shape, "sourceSpec": {**source, "spec": schema}}
 
