@@ -7,7 +7,7 @@ DATA   ?= headgate-data
 PORT   ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test faults soak check format bench lock clean
+.PHONY: help setup demo serve test faults soak check format bench docs lock clean
 
 help: ## List the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,10 +53,19 @@ bench: setup ## Measure every goal of speed and size, beside other tools (QUICK=
 	$(BIN)/python bench/peers.py
 	$(BIN)/python bench/goals.py $(if $(QUICK),--quick)
 
+$(VENV)/docs/.ready: requirements/docs.txt
+	$(PYTHON) -m venv $(VENV)/docs
+	$(VENV)/docs/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/docs.txt
+	@touch $@
+
+docs: $(VENV)/docs/.ready ## Build the documentation into site/; a link that leads nowhere fails it
+	$(VENV)/docs/bin/zensical build --clean --strict
+
 lock: setup ## Renew the hashed locks
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --group dev pyproject.toml requirements/build.in -o requirements/dev.txt $(UPGRADE)
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-deps --group demo -o requirements/demo.txt $(UPGRADE)
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-deps --group bench -o requirements/bench.txt $(UPGRADE)
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --group docs -o requirements/docs.txt $(UPGRADE)
 
 clean: ## Remove the environment and the demo's data
-	rm -rf $(VENV) headgate-demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) site .cache headgate-demo .pytest_cache .mypy_cache .ruff_cache

@@ -63,10 +63,13 @@ def test_commands_that_a_page_names_exist(page: Path) -> None:
                 assert command is not None, f"headgate {line}"
 
 
-def test_every_page_is_linked_from_the_first() -> None:
-    linked = set(re.findall(r"\]\(([^)#:]+)", (ROOT / "README.md").read_text()))
-    pages = {str(page.relative_to(ROOT)) for page in PAGES if page.parent.name != "adr"} - {"README.md"}
-    assert pages - linked == set()
+def test_every_page_is_in_the_navigation() -> None:
+    order = (ROOT / "docs/SUMMARY.md").read_text()
+    listed = re.findall(r"^ *\* (?:\[[^]]*\]\()?([^)\s]+\.md)\)?$", order, re.MULTILINE)
+    named = {str(path.relative_to(ROOT / "docs")) for entry in listed for path in (ROOT / "docs").glob(entry)}
+    pages = {str(page.relative_to(ROOT / "docs")) for page in PAGES if page.is_relative_to(ROOT / "docs")}
+    assert pages - named - {"SUMMARY.md"} == set(), "docs/SUMMARY.md leads to none of these: name it or its folder"
+    assert [entry for entry in listed if "*" not in entry and entry not in pages] == []
 
 
 def test_every_decision_fits_on_a_page() -> None:
