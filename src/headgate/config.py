@@ -159,14 +159,33 @@ class Settings(BaseSettings):
         "stands for the organisation's id. Default: the working directory and the data folder while there is one "
         "organisation, none when there are several.",
     )
-    landing_zone: Path | None = Field(
-        default=None,
-        description="Folder that the Data Landing Zone of every sandbox lies in. Default: landing in the data folder.",
+    landing_zone: str = Field(
+        default="",
+        description="Where the Data Landing Zone of every sandbox lies: a folder, or s3://BUCKET/PREFIX. Default: "
+        "landing in the data folder.",
+    )
+    landing_zone_mode: str = Field(
+        default="0700",
+        pattern=r"^[0-7]{3,4}$",
+        description="Permissions of the folders that are made for zones, in octal; 2770 lets their group drop files.",
+    )
+    landing_zone_endpoint: str = Field(
+        default="",
+        description="Address of the service that an s3:// landing zone is on, such as https://minio.example.com:9000. "
+        "Default: Amazon's.",
+    )
+    landing_zone_region: str = Field(
+        default="", description="Region of the bucket of an s3:// landing zone. Default: the bucket's, as Amazon tells."
+    )
+    landing_zone_access_key: str = Field(default="", description="Access key that reads an s3:// landing zone.")
+    landing_zone_secret_key: SecretStr | None = Field(
+        default=None, description="Secret of that key. It is given to nobody who asks for the credentials of a zone."
     )
     landing_zone_url: str = Field(
         default="",
-        description="Where others reach that folder, such as sftp://files.example.com/drop; those who ask for the "
-        "credentials of a zone are told. Default: its path on this machine while there is one organisation.",
+        description="Where others reach the folder of the zones, such as sftp://files.example.com/drop; those who ask "
+        "for the credentials of a zone are told. Default: its path on this machine while there is one organisation, "
+        "or the s3:// address.",
     )
     landing_zone_days: int = Field(
         default=0, ge=0, description="Days that files stay in a landing zone before a worker deletes them; 0: always."
@@ -330,6 +349,23 @@ class Settings(BaseSettings):
             return tuple(AllowedHost.of(part.strip()) if isinstance(part, str) else part for part in value if part)
         return value
 
+    @field_validator("landing_zone", mode="before")
+    @classmethod
+    def _zones_as_text(cls, value: object) -> object:
+        return str(value) if isinstance(value, Path) else value
+
+    @model_validator(mode="after")
+    def _see_zones(self) -> Self:
+        scheme, found, rest = self.landing_zone.partition("://")
+        if not found:
+            return self
+        bucket, *folder = rest.rstrip("/").split("/")
+        if scheme != "s3" or not bucket or any(part in ("", ".", "..") for part in folder):
+            raise ValueError("landing_zone must be a folder, or s3://BUCKET or s3://BUCKET/PREFIX")
+        if not self.landing_zone_access_key or self.landing_zone_secret_key is None:
+            raise ValueError("a landing_zone on s3:// needs landing_zone_access_key and landing_zone_secret_key")
+        return self
+
     def roots(self, org: str, *, shared: bool) -> tuple[Path, ...]:
         """The folders that an organisation's local sources may be read from, resolved.
 
@@ -343,7 +379,9 @@ class Settings(BaseSettings):
     def private(self) -> tuple[Path, ...]:
         """The service's own files, and those that hold secrets: no source may read them wherever the roots are."""
         own = [self.data.resolve() / name for name in ("keys", "warehouse", "service.json")]
-        own += [self.scratch_folder, self.landing_folder]
+        own.append(self.scratch_folder)
+        if self.landing_folder is not None:
+            own.append(self.landing_folder)
         if self.metadata.startswith("sqlite"):
             database = Path(self.metadata.partition("///")[2].partition("?")[0]).resolve()
             own += [database.with_name(database.name + end) for end in ("", "-wal", "-shm", "-journal")]
@@ -367,9 +405,15 @@ class Settings(BaseSettings):
         return self.data.resolve() / "warehouse"
 
     @property
-    def landing_folder(self) -> Path:
-        """Folder of the landing zones."""
-        return (self.landing_zone or self.data / "landing").expanduser().resolve()
+    def landing_bucket(self) -> tuple[str, ...]:
+        """The bucket and folder in it that the landing zones lie in; empty where they are folders of this machine."""
+        scheme, found, rest = self.landing_zone.partition("://")
+        return tuple(rest.rstrip("/").split("/")) if found and scheme == "s3" else ()
+
+    @property
+    def landing_folder(self) -> Path | None:
+        """Folder of the landing zones; None where they lie in a bucket."""
+        return None if self.landing_bucket else Path(self.landing_zone or self.data / "landing").expanduser().resolve()
 
     @property
     def scratch_folder(self) -> Path:

@@ -312,7 +312,7 @@ class ZoneKit(FolderKit):
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.root = Settings(data=folder / "data").landing_folder / "org" / "prod"
+        self.root = folder / "data" / "landing" / "org" / "prod"
 
     def open(self) -> Source:
         return opened("landing-zone", {}, self._folder)

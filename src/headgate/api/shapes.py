@@ -261,7 +261,9 @@ ANSWERS: dict[str, Schema] = {
         },
         addresses.CONNECTORS: {
             "GET /landingzone": object_of("dlzProvider containerName containerTTL", containerTTL=TEXT),
-            "GET /landingzone/credentials": object_of("containerName SASUri", SASUri=TEXT, SASToken=TEXT),
+            "GET /landingzone/credentials": object_of(
+                "containerName SASUri", SASUri=TEXT, SASToken=TEXT, expiryTime=_COUNT
+            ),
         },
         addresses.INSIGHTS: {"POST /metrics": object_of("metricResponses", metricResponses=list_of(MAP))},
     }.items()

@@ -74,8 +74,7 @@ class Upkeep:
                 self._tidy_runs()
             if time.monotonic() >= self._zones_at:
                 self._zones_at = time.monotonic() + _PAUSE
-                if files := sweep_landing_zones(self._settings):
-                    emit("landing_zones.tidied", files=files)
+                self._tidy_zones()
             with self._lock:
                 due = [identifier for identifier, moment in self._due.items() if moment <= time.monotonic()]
                 for identifier in due:
@@ -100,6 +99,15 @@ class Upkeep:
                 wait = max(self._grace - since, 0.0 if resumed else self._pause)
                 with self._lock:
                     self._due.setdefault(identifier, time.monotonic() + wait)
+
+    def _tidy_zones(self) -> None:
+        try:
+            if files := sweep_landing_zones(self._settings):
+                emit("landing_zones.tidied", files=files)
+        except HeadgateError as error:
+            emit("landing_zones.not_tidied", level="warning", reason=error.detail)
+        except Exception as error:  # noqa: BLE001 - upkeep must go on
+            emit("landing_zones.not_tidied", level="error", exc_info=error)
 
     def _tidy_runs(self) -> None:
         """Delete what ended runs may have left, whichever worker had them."""

@@ -17,7 +17,7 @@ from headgate.sources.interface import (
     Split,
 )
 from headgate.sources.references import is_reference
-from headgate.sources.registry import open_source, sweep_copies, sweep_landing_zones
+from headgate.sources.registry import landing_upload, open_source, sweep_copies, sweep_landing_zones
 from headgate.sources.specs import ConnectionSpec, FlowSpec, connection_specs, flow_specs
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "connection_specs",
     "flow_specs",
     "is_reference",
+    "landing_upload",
     "open_source",
     "sweep_copies",
     "sweep_landing_zones",

@@ -12,7 +12,7 @@ from headgate.sources.interface import Source
 from headgate.sources.references import resolved
 from headgate.sources.specs import ConnectionSpec, connection_specs, plugged
 
-__all__ = ["open_source", "sweep_copies", "sweep_landing_zones"]
+__all__ = ["landing_upload", "open_source", "sweep_copies", "sweep_landing_zones"]
 
 # By the name of the spec, where the factory is. It is imported when it is needed, so that a source costs nothing to
 # those who use another.
@@ -87,10 +87,26 @@ def sweep_copies(settings: Settings) -> int:
     return Scratch.of(settings).sweep()
 
 
+def landing_upload(path: str, settings: Settings, tenancy: Tenancy) -> tuple[str, int]:
+    """An address that one file may be PUT to in a sandbox's zone, which lies in a bucket; and until when, in seconds.
+
+    Nothing is reached. Raises MissingExtra, BadParameter, SourcePathForbidden, SourceError.
+    """
+    from headgate.sources.files.clouds import see_installed
+
+    see_installed()
+    from headgate.sources.files.landing_bucket import zone
+
+    return zone(settings, tenancy).upload(path)
+
+
 def sweep_landing_zones(settings: Settings) -> int:
-    """Delete the files of landing zones that have been there for as many days as the settings say; how many."""
+    """Delete the files of landing zones that have been there for as many days as the settings say; how many.
+
+    Raises SourceError where the zones lie in a bucket, and MissingExtra.
+    """
     if not settings.landing_zone_days:
         return 0
     from headgate.sources.files.landing_zone import sweep
 
-    return sweep(settings.landing_folder, settings.landing_zone_days)
+    return sweep(settings)

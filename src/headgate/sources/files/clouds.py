@@ -9,7 +9,7 @@ from headgate.sources.context import Context
 from headgate.sources.files.copies import Scratch
 from headgate.sources.files.source import Files
 
-__all__ = ["open_amazon", "open_azure", "open_google", "open_oracle", "open_web"]
+__all__ = ["open_amazon", "open_azure", "open_google", "open_oracle", "open_web", "see_installed"]
 
 
 def open_amazon(auth_params: Mapping[str, Any], context: Context) -> Files:
@@ -26,7 +26,7 @@ def open_google(auth_params: Mapping[str, Any], context: Context) -> Files:
     """The source of the spec `google-cloud-storage`: by interoperability keys, or by a service account's key."""
     if not auth_params.get("serviceAccountKey"):
         return _speaking_s3("google", auth_params, context)
-    _see_installed()
+    see_installed()
     from headgate.sources.files.stores.google import GoogleAccount, GoogleKey
     from headgate.sources.files.stores.objects import ObjectStore
 
@@ -36,7 +36,7 @@ def open_google(auth_params: Mapping[str, Any], context: Context) -> Files:
 
 def open_azure(auth_params: Mapping[str, Any], context: Context) -> Files:
     """The source of the specs `azure-blob` and `azure-data-lake-storage-gen2`."""
-    _see_installed()
+    see_installed()
     from headgate.sources.files.stores.azure import AzureAccount, AzureKeys
     from headgate.sources.files.stores.objects import ObjectStore
 
@@ -52,7 +52,7 @@ def open_web(auth_params: Mapping[str, Any], context: Context) -> Files:
 
 
 def _speaking_s3(vendor: Literal["amazon", "google", "oracle"], params: Mapping[str, Any], context: Context) -> Files:
-    _see_installed()
+    see_installed()
     from headgate.sources.files.stores.amazon import AmazonAccount, AmazonKeys
     from headgate.sources.files.stores.objects import ObjectStore
 
@@ -60,7 +60,8 @@ def _speaking_s3(vendor: Literal["amazon", "google", "oracle"], params: Mapping[
     return Files(ObjectStore(account), Scratch.of(context.settings))
 
 
-def _see_installed() -> None:
+def see_installed() -> None:
+    """Raises MissingExtra where the library that reads object stores is not."""
     if find_spec("obstore") is None or find_spec("arro3") is None:
         raise MissingExtra(
             "Object stores are read by obstore, which is not installed. Run: pip install 'headgate[cloud]'"
