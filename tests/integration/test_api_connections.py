@@ -137,6 +137,16 @@ def test_param_that_would_change_what_is_read_is_not_passed_over(face: Face, par
     assert refused(face.post("/sourceConnections", body), 400, "CONNECTOR-1312-400").startswith(said)
 
 
+def test_web_addresses_are_shown_unless_they_may_be_signed(face: Face) -> None:
+    spec = "6b0f5a3c-7d21-4e58-9c4f-1a83e2d7b096"
+    for urls, shown in (("https://a.example/x.csv", "https://a.example/x.csv"), ("https://a.example/x?sig=s", "xxxx")):
+        body = connection_body(
+            connectionSpec={"id": spec}, auth={"specName": "No Authentication", "params": {"urls": urls}}
+        )
+        item = face.get(f"/connections/{face.made('/connections', body)}").json()["items"][0]
+        assert item["auth"]["params"] == {"urls": shown}
+
+
 REFUSED_CONNECTIONS: dict[str, tuple[Json, str]] = {
     "no name": ({"name": None}, "CONNECTOR-1304-400"),
     "empty name": ({"name": " "}, "CONNECTOR-1304-400"),

@@ -103,7 +103,7 @@ def test_the_files_are_those_that_the_connection_names(server: Server, outbound:
     assert set(listed) == {"a b.csv", "in"}
     assert listed["in"].folder == folder
     assert [name for name, _ in store.below("")] == ["a b.csv"]
-    assert store.address("a b.csv") == store.address(one) == one
+    assert store.address("a b.csv") == store.address(one) == one.removesuffix("?x=1")
     assert store.address("c.csv") == f"{folder}c.csv"
     assert store.pin(folder) is None
     file = store.pin(store.address("c.csv"))
@@ -117,6 +117,44 @@ def test_the_files_are_those_that_the_connection_names(server: Server, outbound:
     for path in (f"{server.address}/other.csv", f"{folder}../x", f"{folder}%2e%2e/x", "http://elsewhere/in/c.csv"):
         with pytest.raises(SourcePathForbidden):
             store.address(path)
+
+
+def test_what_may_be_a_signature_is_asked_with_and_told_nobody(server: Server, outbound: Outbound) -> None:
+    server.files = {"/a.csv?sig=canary": b"n\n1\n", "/get?id=1": b"n\n2\n", "/get?id=2": b"n\n3\n"}
+    urls = [server.address + path for path in (*server.files, "/gone.csv?sig=canary")]
+    folder = f"{server.address}/"
+    store = opened(outbound, *urls, folder)
+    store.check()
+    [signed, one, two] = [store.pin(store.address(url)) for url in urls[:3]]
+    assert signed is not None
+    assert one is not None
+    assert two is not None
+    assert (signed.path, store.address(signed.path)) == (f"{server.address}/a.csv", f"{server.address}/a.csv")
+    assert b"".join(store.read(signed)) == b"n\n1\n"
+    assert one.path != two.path  # nothing but the query tells them apart
+    assert [b"".join(store.read(file)) for file in (one, two)] == [b"n\n2\n", b"n\n3\n"]
+    assert store.address(one.path) == one.path
+    assert {found.path for _, found in [("", signed), ("", one), ("", two)]}.isdisjoint(urls)
+    server.files["/below.csv?sig=canary"] = b"n\n4\n"
+    below = store.pin(store.address("below.csv?sig=canary"))
+    assert below is not None
+    assert below.path == f"{server.address}/below.csv"
+    with pytest.raises(SourceObjectMissing, match=r"gone\.csv \(404\)") as told:
+        store.pin(store.address(urls[3]))
+    others = [str(told.value), str(told.value.report)]
+    server.acts = [lambda request: answer(request, 302, Location="http://elsewhere/?sig=canary")]
+    with pytest.raises(SourceError, match="leads on") as led:
+        store.pin(signed.path)
+    with pytest.raises(SourcePathForbidden) as outside:
+        store.address("http://elsewhere/a.csv?sig=canary")
+    server.acts = [lambda request: answer(request, 500)]
+    with pytest.raises(SourceUnreachable) as failed:
+        store.pin(signed.path)
+    with pytest.raises(BadParameter) as bad:
+        WebAddresses.of({"urls": ["ftp://a/b?sig=canary"]})
+    for error in (led, outside, failed, bad):
+        others += [str(error.value), str(error.value.report)]
+    assert not [text for text in others if "canary" in text]
 
 
 @pytest.mark.parametrize("ranges", [True, False])

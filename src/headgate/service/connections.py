@@ -1,5 +1,6 @@
 """Connections, and the source and target connections that choose what is read and written through them."""
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -372,9 +373,14 @@ def _masked(params: Json, spec: ConnectionSpec, auth_name: str) -> Json:
     shown = {
         name
         for name, value in params.items()
-        if is_reference(value) or (name not in secrets and not isinstance(value, dict | list))
+        if is_reference(value) or (name not in secrets and not isinstance(value, dict | list) and not _signed(value))
     }
     return {name: value if name in declared and name in shown else MASK for name, value in params.items()}
+
+
+def _signed(value: object) -> bool:
+    """Whether a text holds an address with something behind its `?`, which may be a signature."""
+    return isinstance(value, str) and re.search(r"://[^?\s]*\?", value) is not None
 
 
 def _base_connection(store: ScopedStore, body: Json, spec: ConnectionSpec) -> Resource | None:

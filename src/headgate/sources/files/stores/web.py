@@ -1,6 +1,8 @@
 """Files that an HTTP server gives out by their addresses. There is no list of them but the connection's own."""
 
+import hashlib
 import weakref
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -55,7 +57,9 @@ class WebAddresses:
             raise BadParameter(f"urls holds {len(urls)} addresses; {_MOST} are the most.", field="urls")
         for url in urls:
             if not isinstance(url, str) or not url.startswith(_SCHEMES) or not url.isprintable() or "#" in url:
-                raise BadParameter(f"urls holds {str(url)[:200]!r}; send addresses with http or https.", field="urls")
+                raise BadParameter(
+                    f"urls holds {_bare(str(url))[:200]!r}; send addresses with http or https.", field="urls"
+                )
         user = text(params, "userName")
         return cls(
             tuple(dict.fromkeys(urls)),
@@ -69,6 +73,9 @@ class WebFiles:
 
     A server must say when a file was last modified and how large it is, else no window could be told and no change
     be noticed. Redirects are followed nowhere: they would lead past the addresses that the connection names.
+
+    What stands behind a `?` may be a signature that opens the file to whoever reads it. It is asked with, and is no
+    part of the address that rows and errors tell; of addresses that differ in nothing else, a digest of it is.
     """
 
     local = False
@@ -77,13 +84,19 @@ class WebFiles:
         """Raises HostNotAllowed."""
         self._named = named
         self._tunnel = Tunnel(outbound)
+        alike = Counter(map(_bare, named.addresses))
+        self._urls: dict[str, str] = {}  # what is asked for, by address
         for url in named.addresses:
             self._tunnel.admit(url)
+            address = _bare(url)
+            if alike[address] > 1:
+                address += f"#{hashlib.sha256(url.encode()).hexdigest()[:12]}"
+            self._urls[address] = url
         self._open: httpx.Client | None = None
 
     def check(self) -> None:
         """Ask for the first of the files; of a folder, see that its server answers. Raises SourceError."""
-        first = self._named.addresses[0]
+        first = next(iter(self._urls))
         if not first.endswith("/"):
             self.pin(first)
             return
@@ -93,20 +106,27 @@ class WebFiles:
 
     def address(self, path: str) -> str:
         """The address that `path` is, or is relative to. Raises SourcePathForbidden for any other."""
-        addresses, folders = self._named.addresses, [url for url in self._named.addresses if url.endswith("/")]
+        folders = [address for address, url in self._urls.items() if url.endswith("/")]
         if not path.strip("/"):
             return ""
+        if path in self._urls:
+            return path
         if not path.startswith(_SCHEMES):
-            named = [url for url in addresses if _name(url) == path.lstrip("/")]
+            named = [address for address in self._urls if _name(address) == path.lstrip("/")]
             if len(named) == 1:
                 return named[0]
             path = f"{folders[0]}{path.lstrip('/')}" if len(folders) == 1 else path
         if f"{path}/" in folders:
             return f"{path}/"
-        inside = path in addresses or any(path.startswith(url) for url in folders)
+        if named := [address for address, url in self._urls.items() if url == path]:
+            return named[0]
+        address = _bare(path)
+        inside = any(path.startswith(url) for url in folders)
         if not inside or ".." in unquote(urlsplit(path).path).split("/") or not path.isprintable() or "#" in path:
-            raise SourcePathForbidden(f"{path} is not, or not below, an address that this connection names (urls).")
-        return path
+            raise SourcePathForbidden(f"{address} is not, or not below, an address that this connection names (urls).")
+        if path != address:
+            self._urls[address] = path
+        return address
 
     def pin(self, address: str) -> FileRef | None:
         """The file at the address, as its server describes it."""
@@ -122,11 +142,11 @@ class WebFiles:
         """The files that the connection names; a folder of a server has no list. Raises SourceError."""
         if folder:
             raise SourceError(f"{folder} cannot be listed: HTTP has no folders. Name the file.", path=folder)
-        for url in self._named.addresses:
+        for address, url in [*self._urls.items()]:
             if url.endswith("/"):
-                yield Listed(_name(url), folder=url, readable=False)
-            else:
-                yield Listed(_name(url), self.pin(url))
+                yield Listed(_name(address), folder=address, readable=False)
+            elif url in self._named.addresses:
+                yield Listed(_name(address), self.pin(address))
 
     def below(self, folder: str) -> Iterator[tuple[str, FileRef]]:
         """The files that the connection names."""
@@ -171,24 +191,26 @@ class WebFiles:
                     return
 
     @contextmanager
-    def _asking(self, method: str, url: str, headers: Mapping[str, str] | None = None) -> Iterator[httpx.Response]:
+    def _asking(self, method: str, address: str, headers: Mapping[str, str] | None = None) -> Iterator[httpx.Response]:
+        url = self._urls.get(address, address)
         try:
             with self._client.stream(method, url, headers=dict(headers or {})) as answer:
                 if self._tunnel.trouble is not None and answer.status_code in (403, 502):
-                    raise SourceUnreachable(f"{url} cannot be reached: {self._tunnel.trouble}.", path=url)
+                    raise SourceUnreachable(f"{address} cannot be reached: {self._tunnel.trouble}.", path=address)
                 yield answer
         except (HeadgateError, GeneratorExit):
             raise
         except httpx.HTTPError as error:
             match self._tunnel.trouble:
                 case HeadgateError() as refused:
-                    raise SourceError(refused.detail, path=url) from None
+                    raise SourceError(refused.detail, path=address) from None
                 case OSError() as failure:
                     raise SourceUnreachable(
-                        f"{url} cannot be reached: {failure.strerror or failure}.", path=url
+                        f"{address} cannot be reached: {failure.strerror or failure}.", path=address
                     ) from None
             kind = SourceError if "CERTIFICATE" in str(error) else SourceUnreachable
-            raise kind(f"{url} cannot be read: {str(error) or type(error).__name__}.", path=url) from None
+            said = str(error).replace(url, address) or type(error).__name__
+            raise kind(f"{address} cannot be read: {said}.", path=address) from None
 
     @property
     def _client(self) -> httpx.Client:
@@ -236,9 +258,14 @@ def _refused(answer: httpx.Response, url: str) -> SourceError:
     if status in (408, 429) or status >= 500:
         return SourceUnreachable(f"The server cannot answer just now for {url} ({status}).", path=url)
     if 300 <= status < 400:
-        to = answer.headers.get("Location", "elsewhere")[:200]
+        to = _bare(answer.headers.get("Location", "elsewhere"))[:200]
         return SourceError(f"{url} leads on to {to}, which is not followed. Name that address instead.", path=url)
     return SourceError(f"The server answers {status} for {url}.", path=url)
+
+
+def _bare(url: str) -> str:
+    """An address without what stands behind its `?`."""
+    return url.partition("?")[0]
 
 
 def _name(url: str) -> str:
