@@ -229,6 +229,9 @@ class Settings(BaseSettings):
     waiting_runs: int = Field(
         default=10_000, gt=0, description="Runs of one organisation that may wait for a worker at the same time."
     )
+    event_streams: int = Field(
+        default=20, gt=0, description="Runs that one principal may watch at one process at the same time."
+    )
     lease: float = Field(
         default=15.0,
         ge=0.5,

@@ -94,7 +94,7 @@ def _operations(document: Schema) -> Iterator[tuple[str, Schema]]:
 def _give_shape(responses: dict[str, Schema], route: str) -> None:
     """Put what the route answers with into the success among `responses`. Raises KeyError for an unknown route."""
     status = next(status for status in responses if status.startswith("2"))
-    if status != "204":
+    if status != "204" and "text/event-stream" not in responses[status].get("content", ()):
         responses[status].setdefault("content", {}).setdefault("application/json", {})["schema"] = ANSWERS[route]
 
 

@@ -44,6 +44,12 @@ def get_run(id: str, service: Serving, caller: Calling) -> Response:
     return found(service.runs.get(caller, id))
 
 
+@router.get("/runs/{id}/details", dependencies=[view, Bare])
+def get_details_of_run(id: str, service: Serving, caller: Calling) -> Response:
+    """What is known of a run besides: its window, attempts, splits, snapshot and log."""
+    return JSONResponse(service.runs.details(caller, id))
+
+
 @router.put("/runs/{id}", dependencies=[manage, Bare], openapi_extra=schemas.versioned_body(schemas.PROVIDED_RUN))
 def update_run(id: str, request: Request, service: Serving, caller: Calling, body: Body) -> Response:
     """Replace what a source provider says of a run. Only service tokens may; what the engine says is read-only."""

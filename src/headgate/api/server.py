@@ -48,7 +48,7 @@ def serve(settings: Settings, *, host: str, port: int, with_worker: bool, ready:
             signal.signal(stop, lambda _number, _frame: None)  # uvicorn raises it again once it has stopped
         gc.collect()
         gc.freeze()  # what is there now stays: a full collection would look at all of it and hold up an answer
-        _Server(config, answering).run([sock])
+        _Server(config, answering, service.run_events.stop).run([sock])
 
 
 def _nobody() -> None:
@@ -68,14 +68,20 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, which says when it answers."""
+    """uvicorn's server, which says when it answers and when it stops."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], stopping: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
+        self._stopping = stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer, then say so."""
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the answers that have no end of their own, then wait for the others."""
+        self._stopping()
+        await super().shutdown(sockets)

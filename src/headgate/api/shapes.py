@@ -43,6 +43,27 @@ _RUN = object_of(
     metrics=object_of("statusSummary", statusSummary=object_of("status", status=_STATUS)),
     activities=list_of(_ACTIVITY),
 )
+_LINE = object_of("id at level text", id=_COUNT, at=_TIME, level={"enum": ["info", "warning", "error"]}, text=TEXT)
+_SPLIT = object_of(
+    "id attempt startedAtUTC completedAtUTC recordCount outputBytes",
+    id=TEXT,
+    attempt=_COUNT,
+    startedAtUTC=_TIME,
+    completedAtUTC=_TIME,
+    recordCount=_COUNT,
+    outputBytes=_COUNT,
+)
+_DETAILS = object_of(
+    "id window writeMode attempts splits log",
+    id=TEXT,
+    window=object_of("windowStartTime windowEndTime", windowStartTime=_COUNT, windowEndTime=_COUNT),
+    deltaColumn=MAP,
+    writeMode={"type": ["string", "null"]},
+    attempts=list_of(object_of("attempt", attempt=_COUNT, state=_STATUS, error=MAP, worker=TEXT, progress=MAP)),
+    splits=list_of(_SPLIT),
+    snapshotId=TEXT,
+    log=list_of(_LINE),
+)
 _WEBHOOK = object_of(
     f"{_WHOLE} name url eventTypes secret state version",
     **_AUDIT,
@@ -162,6 +183,7 @@ _FLOW_SERVICE = {
     "GET /flows/{id}/runs": _page(_RUN),
     "POST /runs": object_of(f"{_WHOLE} items", **_RUN["properties"], items=_REFERENCES),
     "GET /runs/{id}": _one(_RUN),
+    "GET /runs/{id}/details": _DETAILS,
     "PUT /runs/{id}": _RUN,
     "POST /runs/{id}/action": object_of(f"{_WHOLE} items", **_RUN["properties"], items=_REFERENCES),
 }

@@ -57,7 +57,8 @@ class Attempt:
                 self._run_to_its_end()
             except HandedBack:
                 self._leave()
-                self._store.queue.hand_back(self.run, undecided=self._undecided)
+                self.lease.tell("The worker stops; the run waits for another, which goes on with what is staged.")
+                self._store.queue.hand_back(self.run, undecided=self._undecided, lines=self.lease.untold())
                 emit("attempt.handed_back", run=self.run.id, attempt=self.run.attempt)
             except RunCancelled:
                 self._end(RunState.CANCELLED)
@@ -66,7 +67,10 @@ class Attempt:
                     self._leave()
                     pause = 2.0 ** (self.run.attempt - 1)
                     told = {"code": error.code, "message": error.detail}
-                    self._store.queue.retry(self.run, pause=pause, error=told, undecided=self._undecided)
+                    words = f"Attempt {self.run.attempt} failed, the next follows in {pause:g} s: {error.detail}"
+                    self.lease.tell(words, "warning")
+                    lines = self.lease.untold()
+                    self._store.queue.retry(self.run, pause=pause, error=told, undecided=self._undecided, lines=lines)
                     emit("attempt.retried", run=self.run.id, code=error.code, reason=error.detail, pause=pause)
                 elif isinstance(error, AttemptLost):
                     raise
@@ -117,6 +121,7 @@ class Attempt:
         with plan as reading:
             faults.point("plan.after")
             self._report.planned(reading, files=self._intake is not None)
+            self.lease.tell(self._report.plan_in_words)
             if self._intake is not None:
                 self._intake.note()
             landing = landing.onto(reading)
@@ -157,6 +162,7 @@ class Attempt:
     def _commit(self, table: LakeTable, staged: list[Staged], reading: Reading, landing: Landing) -> None:
         run = self.run
         self._committing, self._report.promoting = table, now_ms()
+        self.lease.tell(f"{self._report.rows:,} records are staged; the commit begins.")
         landed = table.commit(
             run.id,
             staged,
@@ -248,6 +254,7 @@ class Attempt:
             snapshot_id=self._report.snapshot_id,
             tidy=swept and not self.run.untidy,
             files_fence=self._files_fence if state is RunState.SUCCESS else None,
+            lines=[*self.lease.untold(), self._report.last_line(state, error)],
         )
         faults.point("commit.after_record")
         if state is not RunState.SUCCESS:

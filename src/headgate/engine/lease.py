@@ -14,6 +14,7 @@ from typing import Self
 
 from headgate import faults
 from headgate.errors import AttemptLost, HeadgateError, RunCancelled
+from headgate.model.run_log import Level, LogLine
 from headgate.model.runs import Json, Run
 from headgate.model.splits import StagedSplit
 from headgate.store import Queue
@@ -40,6 +41,7 @@ class Lease(AbstractContextManager["Lease"]):
         self._reason: HeadgateError | None = None
         self._breaks: list[Callable[[], None]] = []
         self._noted: list[StagedSplit] = []
+        self._told: list[LogLine] = []
         self._shown = -_BEAT  # when the progress was stored last, by the monotonic clock
         self._lock = threading.Lock()
         self._renewing = threading.Lock()
@@ -77,6 +79,17 @@ class Lease(AbstractContextManager["Lease"]):
         """Have the store record a staged split, with the next heartbeat."""
         with self._lock:
             self._noted.append(split)
+
+    def tell(self, text: str, level: Level = "info") -> None:
+        """Have a line stand in the run's log, with the next heartbeat."""
+        with self._lock:
+            self._told.append(LogLine.now(text, level))
+
+    def untold(self) -> list[LogLine]:
+        """The lines that no heartbeat took, for whoever stores how the attempt ended."""
+        with self._lock:
+            lines, self._told = self._told, []
+        return lines
 
     def flush(self) -> None:
         """Have the store record now what was noted. Raises AttemptLost."""
@@ -139,11 +152,12 @@ class Lease(AbstractContextManager["Lease"]):
         with self._renewing:
             asked = time.monotonic()
             metrics = self._progress() if asked - self._shown >= _BEAT else None
-            noted = tuple(self._noted)
-            cancelled = self._queue.heartbeat(self._run, lease=self._seconds, metrics=metrics, staged=noted)
+            noted, told = tuple(self._noted), tuple(self._told)
+            cancelled = self._queue.heartbeat(self._run, lease=self._seconds, metrics=metrics, staged=noted, lines=told)
             self._expires = asked + self._seconds
             with self._lock:
                 del self._noted[: len(noted)]
+                del self._told[: len(told)]
             if metrics is not None:
                 self._shown = asked
         if cancelled:

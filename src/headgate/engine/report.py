@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from headgate.errors import RECORD_ERROR, REJECTED, HeadgateError
 from headgate.model.addresses import EXPORT, ROW_ERRORS, SAMPLE
 from headgate.model.resources import now_ms
+from headgate.model.run_log import LogLine
 from headgate.model.runs import Json, Run, RunState
 from headgate.model.splits import StagedSplit
 from headgate.rejects import Rejects
@@ -18,6 +19,7 @@ from headgate.sources import Reading
 __all__ = ["Report"]
 
 _SAMPLED = 10
+_SHOWN = 200  # splits whose times stay with the run
 
 
 @dataclass(slots=True)
@@ -28,7 +30,7 @@ class Report:
     staged column data before compression. `staged_bytes` are those of finished splits, `written_bytes` of all so far.
     `rows` are those read, `kept_rows` of them by an earlier attempt, of which `landed_rows` are in the table;
     `replaced_rows` went from there, `updated_rows` of them because a row with their key came. With `diagnostics`, some
-    of the `rejects`, which were read too and left out, are shown.
+    of the `rejects`, which were read too and left out, are shown. `staged` are the first of its splits.
     """
 
     run: Run
@@ -53,6 +55,7 @@ class Report:
     replaced_rows: int = 0
     updated_rows: int = 0
     rejects: Rejects = field(default_factory=Rejects)
+    staged: list[StagedSplit] = field(default_factory=list)
     schema_changes: tuple[Json, ...] = ()
     snapshot_id: str | None = None
 
@@ -63,6 +66,24 @@ class Report:
         self.estimated_rows = reading.estimated_rows
         if files:
             self.input_files = sum(len(split.files) for split in reading.splits)
+
+    @property
+    def plan_in_words(self) -> str:
+        """What is about to be read."""
+        splits = f"{self.splits:,} {'split' if self.splits == 1 else 'splits'}"
+        files = f" of {self.input_files:,} files" if self.input_files is not None else ""
+        rows = f", about {self.estimated_rows:,} records" if self.estimated_rows is not None else ""
+        return f"Planned: {splits}{files}{rows}."
+
+    def last_line(self, state: RunState, error: HeadgateError | None) -> LogLine:
+        """How the run ended, for its log."""
+        if error is not None:
+            return LogLine.now(f"Failed with {error.code}: {error.detail}", "error")
+        if state is RunState.CANCELLED:
+            return LogLine.now("Cancelled; nothing was changed in the table.", "warning")
+        where = f" in snapshot {self.snapshot_id}" if self.snapshot_id else "; there was nothing to commit"
+        rejected = f" {self.rejects.count:,} were rejected." if self.rejects.count else ""
+        return LogLine.now(f"Done: {self.landed_rows:,} records landed{where}.{rejected}")
 
     def replanned(self, splits: Sequence[StagedSplit]) -> None:
         """Take up that an earlier attempt's reading, of these splits, takes the place of the planned one."""
@@ -78,6 +99,8 @@ class Report:
         self.staged_files += len(split.files)
         self.input_bytes += split.uncompressed if self.input_files is None else split.input_bytes
         self.splits_done += 1
+        if len(self.staged) < _SHOWN:
+            self.staged.append(split)
         if rejects is not None:
             self.rejects.merge(rejects)
 
@@ -153,6 +176,8 @@ class Report:
     def _copy(self, state: RunState, error: HeadgateError | None) -> Json:
         extensions: Json = {"type": "one-time", "attempt": self.run.attempt}
         extensions |= self._diagnostics(error if state is not RunState.SUCCESS else None)
+        if self.splits > 1:
+            extensions |= {"splitsTotal": self.splits, "splits": [split.wire for split in self.staged]}
         return {
             "id": "copyActivity",
             "name": "Copy from the source to staged files",

@@ -92,6 +92,8 @@ class Splits:
             for copied in all_copied:
                 about = self._about(missing[copied.split_id], copied, reading, digest)
                 self._report.count(about, copied.rejects)
+                if len(reading.splits) > 1:
+                    self._lease.tell(f"Split {about.split_id} is staged: {about.rows:,} records, {about.size:,} bytes.")
                 if copied.rejects.count:  # what they are is no part of what is recorded, so that they are read again
                     self.rejected.append(copied.path)
                 else:
@@ -111,7 +113,9 @@ class Splits:
         for each in kept:
             self._report.count(each.split, kept=True)
         if kept:
-            emit("splits.reused", run=self._run.id, splits=len(kept), rows=sum(each.split.rows for each in kept))
+            rows = sum(each.split.rows for each in kept)
+            self._lease.tell(f"{len(kept)} splits of an earlier attempt are still exact: {rows:,} records are kept.")
+            emit("splits.reused", run=self._run.id, splits=len(kept), rows=rows)
         return [file for each in kept for file in each.files]
 
     def _ours(self, kept: Kept, total: int) -> Kept:
@@ -180,6 +184,8 @@ class Splits:
                 if not error.passing or tried == _TRIES - 1:
                     raise
                 pause = _PAUSE * 2**tried
+                words = f"Split {split.id} is tried again in {pause:g} s: {error.detail}"
+                self._lease.tell(words, "warning")
                 emit(
                     "split.retried", level="warning", run=self._run.id, split=split.id, reason=error.detail, pause=pause
                 )

@@ -1,6 +1,7 @@
 """Splits that an attempt has staged: what a later attempt needs to take them over."""
 
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["StagedFile", "StagedSplit"]
 
@@ -47,3 +48,15 @@ class StagedSplit:
     def size(self) -> int:
         """The bytes of its data files."""
         return sum(file.size for file in self.files)
+
+    @property
+    def wire(self) -> dict[str, Any]:
+        """As the API shows it."""
+        return {
+            "id": self.split_id,
+            "attempt": self.attempt,
+            "startedAtUTC": self.started_at,
+            "completedAtUTC": self.staged_at,
+            "recordCount": self.rows,
+            "outputBytes": self.size,
+        }

@@ -21,6 +21,7 @@ __all__ = [
     "sortable_pattern",
     "text_format",
     "text_regex",
+    "wire_time",
 ]
 
 _LATEST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last instant a timestamp column holds
@@ -50,6 +51,11 @@ def parse_instant(value: object, name: str) -> int:
     return milliseconds
 
 
+def wire_time(milliseconds: int) -> int:
+    """A wire time: whole seconds where it is one, else milliseconds; `parse_instant()` reads either."""
+    return milliseconds // 1000 if milliseconds % 1000 == 0 else milliseconds
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """The half-open span `[start_ms, end_ms)` in milliseconds since the epoch."""
@@ -61,6 +67,11 @@ class Window:
     def empty(self) -> bool:
         """Whether no instant lies in it."""
         return self.end_ms <= self.start_ms
+
+    @property
+    def wire(self) -> dict[str, int]:
+        """As the `params` of a run name it."""
+        return {"windowStartTime": wire_time(self.start_ms), "windowEndTime": wire_time(self.end_ms)}
 
     def __str__(self) -> str:
         start, end = (_instant(ms).strftime("%Y-%m-%dT%H:%M:%S.%fZ") for ms in (self.start_ms, self.end_ms))

@@ -141,6 +141,31 @@ class Runs:
         [item] = _shown(store, [store.run(check_id(id_, "runs"))])
         return item
 
+    def details(self, caller: Caller, id_: str) -> Json:
+        """What is known of a run besides: its window, attempts, splits, snapshot and log. Raises NotFound."""
+        store = self._store.scoped(caller)
+        run = store.run(check_id(id_, "runs"))
+        delta = run.delta_column
+        about = {"name": delta.name, "dateFormat": delta.date_format, "timezone": delta.timezone} if delta else {}
+        last = [{"attempt": run.attempt, "state": run.state.value}] if run.fence else []
+        return {
+            "id": run.id,
+            "window": run.window.wire,
+            "writeMode": run.frozen["target"].get("writeMode"),
+            "attempts": [*run.past_attempts, *last],
+            "splits": self._splits(run),
+            "log": [line.wire for line in store.log(run.id)],
+            **({"deltaColumn": {name: value for name, value in about.items() if value is not None}} if delta else {}),
+            **({"snapshotId": run.snapshot_id} if run.snapshot_id else {}),
+        }
+
+    def _splits(self, run: Run) -> list[Json]:
+        """The splits that were read, as far as they are known: of the attempt under way, or of the last one."""
+        if run.state.final:
+            return [split for each in run.activities for split in _kept_splits(each)]
+        staged = [split for split in self._store.queue.staged(run) if split.fence == run.fence]
+        return [split.wire for split in sorted(staged, key=lambda split: split.staged_at)]
+
     def put(self, caller: Caller, id_: str, body: Json, *, etag: str | None) -> Json:
         """Store what a source provider says of a run, in place of what it said before; the run.
 
@@ -386,6 +411,11 @@ def _flow_to_retrigger(store: ScopedStore, run: Run) -> Resource:
     if not spec.runnable:
         raise ActionUnsupported(f"{spec.title} is only listed in the catalogue; it is not read.", id=spec.id)
     return flow
+
+
+def _kept_splits(activity: Json) -> list[Json]:
+    splits: list[Json] = activity.get("statusSummary", {}).get("extensions", {}).get("splits", [])
+    return splits
 
 
 def _superset(store: ScopedStore, run: Run) -> Json:

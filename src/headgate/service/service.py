@@ -19,6 +19,7 @@ from headgate.service.limits import Limits
 from headgate.service.mapping_sets import MappingSets
 from headgate.service.paging import Listings
 from headgate.service.registry import Registry
+from headgate.service.run_events import RunEvents
 from headgate.service.runs import Runs
 from headgate.service.sandboxes import Sandboxes
 from headgate.service.schema_import import SchemaImport
@@ -50,6 +51,7 @@ class Service:
         self.webhooks = Webhooks(store, listings, settings)
         self._limits = Limits(settings)
         self.runs = Runs(settings, store, listings, self._limits, wake)
+        self.run_events = RunEvents(store, settings)
         self.registry = Registry(store)
         self.mapping_sets = MappingSets(store)
         self.datasets = Datasets(store, self._lake)

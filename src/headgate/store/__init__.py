@@ -12,6 +12,7 @@ from headgate.store.deliveries import ClaimedDelivery, Deliveries
 from headgate.store.listing import Page
 from headgate.store.queue import Claim, Queue
 from headgate.store.rotation import KeyUse, Rotation, SecretsAdmin
+from headgate.store.run_log import News, RunFeed, Seen
 from headgate.store.sandboxes import Sandboxes
 from headgate.store.scoped import InUse, NameTaken, ScopedStore
 from headgate.store.taken_files import TakenFiles
@@ -28,12 +29,15 @@ __all__ = [
     "InUse",
     "KeyUse",
     "NameTaken",
+    "News",
     "Page",
     "Queue",
     "Rotation",
+    "RunFeed",
     "Sandboxes",
     "ScopedStore",
     "SecretsAdmin",
+    "Seen",
     "Slice",
     "Store",
     "Taken",

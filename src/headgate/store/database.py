@@ -17,6 +17,7 @@ from headgate.store.keyring import Keyring, keyring_of
 from headgate.store.planner import Planner
 from headgate.store.queue import Queue
 from headgate.store.rotation import SecretsAdmin
+from headgate.store.run_log import RunFeed
 from headgate.store.sandboxes import Sandboxes
 from headgate.store.scoped import ScopedStore
 from headgate.store.taken_files import TakenFiles
@@ -46,6 +47,7 @@ class Store:
         self._transactions = Transactions(engine)
         self.queue = Queue(self._transactions)
         self.taken_files = TakenFiles(self._transactions)
+        self.run_feed = RunFeed(self._transactions)
         self.deliveries = Deliveries(self._transactions)
         self.planner = Planner(self._transactions, self.scoped)
         self.tenants = Tenants(self._transactions)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from headgate.model.resources import Resource, new_run
 from headgate.model.runs import Json, Run, RunState
 from headgate.model.scope import Scope
-from headgate.model.windows import DeltaColumn, Window
+from headgate.model.windows import DeltaColumn, Window, wire_time
 from headgate.store import tables
 from headgate.store.rows import resource_of
 from headgate.store.schedules import plan_of, values_of
@@ -81,17 +81,12 @@ def _due(flow_id: str | None = None) -> sa.Select[Any]:
 def _run(flow: Resource, window: Window, delta: DeltaColumn | None, present: int) -> Run:
     """The run of a due time, made in the name of the flow's owner, with the params that an ad hoc run would have."""
     params: Json = {
-        "startTime": _seconds(window.end_ms),
-        "windowStartTime": _seconds(window.start_ms),
-        "windowEndTime": _seconds(window.end_ms),
+        "startTime": wire_time(window.end_ms),
+        "windowStartTime": wire_time(window.start_ms),
+        "windowEndTime": wire_time(window.end_ms),
     }
     if delta is not None:
         given = {"name": delta.name, "dateFormat": delta.date_format, "timezone": delta.timezone}
         params["deltaColumn"] = {name: value for name, value in given.items() if value is not None}
     by = flow.created_by, flow.created_client
     return new_run(flow, params, window, delta, start_ms=window.end_ms, present=present, by=by, due_ms=window.end_ms)
-
-
-def _seconds(instant_ms: int) -> int:
-    """A wire time: whole seconds, or milliseconds where a start time was given in such."""
-    return instant_ms // 1000 if instant_ms % 1000 == 0 else instant_ms

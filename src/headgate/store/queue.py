@@ -17,11 +17,13 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from headgate.errors import AttemptLost
 from headgate.model.resources import Kind, new_etag, now_ms
+from headgate.model.run_log import LogLine
 from headgate.model.runs import Json, Run, RunState
 from headgate.model.splits import StagedFile, StagedSplit
 from headgate.store import schedules, tables, taken_files
 from headgate.store.deliveries import announce
 from headgate.store.rows import run_of
+from headgate.store.run_log import write_lines
 from headgate.store.transactions import Transactions, now
 
 __all__ = ["Claim", "Queue"]
@@ -103,14 +105,16 @@ class Queue:
         row = connection.execute(_next_lapsed()).first() or self._next_waiting(connection, most)
         if row is None:
             return None
-        past, untidy = row.past_attempts, row.untidy
+        past, untidy, lines = row.past_attempts, row.untidy, []
         if row.state == RunState.IN_PROGRESS.value:  # its worker died, and it stays where it is
             past, untidy = [*past, _lost(row)], True
+            lines.append(LogLine.now(f"{row.worker} was not heard of any more; the run is taken from it.", "warning"))
         else:
             RunState(row.state).transition(RunState.IN_PROGRESS)
         changes = {"worker": worker, "past_attempts": past, "untidy": untidy, **_stamp()}
         taken = connection.execute(_taking(), {"run_id": row.id, "lease": round(lease * 1000), **changes})
         run = run_of(taken.one())
+        write_lines(connection, run.id, [*lines, LogLine.now(f"Attempt {run.attempt} begins on {worker}.")])
         if run.fence == 1:
             announce(connection, run.scope, run.id)
         return Claim(run, worker)
@@ -137,9 +141,15 @@ class Queue:
         return None
 
     def heartbeat(
-        self, run: Run, *, lease: float, metrics: Json | None = None, staged: Sequence[StagedSplit] = ()
+        self,
+        run: Run,
+        *,
+        lease: float,
+        metrics: Json | None = None,
+        staged: Sequence[StagedSplit] = (),
+        lines: Sequence[LogLine] = (),
     ) -> bool:
-        """Renew the lease, store the progress and the splits that are given, and say whether cancelling was asked for.
+        """Renew the lease, store the progress, splits and lines that are given; whether cancelling was asked for.
 
         Raises AttemptLost, and then nothing was stored.
         """
@@ -156,6 +166,7 @@ class Queue:
                     )
                 )
                 connection.execute(sa.insert(_SPLITS), [{"run_id": run.id, **asdict(split)} for split in staged])
+            write_lines(connection, run.id, lines)
             return cancelled
 
     def staged(self, run: Run) -> list[StagedSplit]:
@@ -178,6 +189,7 @@ class Queue:
         snapshot_id: str | None = None,
         tidy: bool = False,
         files_fence: int | None = None,
+        lines: Sequence[LogLine] = (),
     ) -> None:
         """Put a run into a final state, with what it reports, announce it, and forget the splits of one that landed.
 
@@ -204,13 +216,22 @@ class Queue:
                     **_stamp(),
                 },
             )
+            write_lines(connection, run.id, lines)
             if run.frozen["kind"] == "file":
                 taken_files.forget(connection, run, but=files_fence)
             if state is RunState.SUCCESS:  # else they are of use until the files are gone
                 connection.execute(sa.delete(_SPLITS).where(_SPLITS.c.run_id == run.id))
             announce(connection, run.scope, run.id)
 
-    def retry(self, run: Run, *, pause: float, error: Json | None = None, undecided: bool = False) -> None:
+    def retry(
+        self,
+        run: Run,
+        *,
+        pause: float,
+        error: Json | None = None,
+        undecided: bool = False,
+        lines: Sequence[LogLine] = (),
+    ) -> None:
         """Return a run to the queue for another attempt after `pause` seconds, because of `error`.
 
         With `undecided` its rows may have landed: it does not end before a worker has looked. Raises AttemptLost.
@@ -230,8 +251,9 @@ class Queue:
                     **_stamp(),
                 },
             )
+            write_lines(connection, run.id, lines)
 
-    def hand_back(self, run: Run, *, undecided: bool = False) -> None:
+    def hand_back(self, run: Run, *, undecided: bool = False, lines: Sequence[LogLine] = ()) -> None:
         """Return a run to the queue as if it had not been claimed; `undecided` as in `retry()`. Raises AttemptLost."""
         state = RunState.IN_PROGRESS.transition(RunState.QUEUED)
         with self._transactions.write() as connection:
@@ -247,6 +269,7 @@ class Queue:
                     **_stamp(),
                 },
             )
+            write_lines(connection, run.id, lines)
 
     def untidy(self, *, ended_before: float) -> list[Run]:
         """Runs that ended at least so many seconds ago and may have left files; some of them at a time."""

@@ -9,11 +9,13 @@ import sqlalchemy as sa
 from headgate.errors import KeyReused, NotFound, OutcomeUnknown, Unavailable, VersionConflict
 from headgate.model.query import Query
 from headgate.model.resources import Kind, Resource, new_etag, now_ms
+from headgate.model.run_log import LogLine
 from headgate.model.runs import Json, Run, RunState
 from headgate.model.scope import Caller, Scope
 from headgate.store import schedules, specs, tables
 from headgate.store.listing import Page, list_page, newest_run
 from headgate.store.rows import resource_of, row_of, row_of_resource, run_of
+from headgate.store.run_log import lines_after, write_lines
 from headgate.store.transactions import Transactions
 from headgate.store.vault import Place, Vault
 
@@ -328,6 +330,9 @@ class ScopedStore:
             run.state.transition(RunState.CANCELLED)
             self._cancel(connection, table.c.id == id_)
             cancelled = self._run(connection, id_)
+            who = self._caller.principal.user_id if self._caller else _ITSELF
+            ended = "Cancelled" if cancelled.state.final else "Asked to stop"
+            write_lines(connection, id_, [LogLine.now(f"{ended} by {who}.", "warning")])
             self._record(connection, "cancel", "runs", id_, before=run.etag, after=cancelled.etag)
             return cancelled
 
@@ -368,6 +373,11 @@ class ScopedStore:
         for row in rows:
             found[row.parent_id] = (*found.get(row.parent_id, ()), row.id)
         return found
+
+    def log(self, id_: str, *, after: int = -1, most: int = 10_000) -> tuple[LogLine, ...]:
+        """The log of a run after the line with the number `after`. Raises NotFound."""
+        with self._transactions.read() as connection:
+            return tuple(lines_after(connection, self._run(connection, id_), after, most))
 
     # -- the audit log -----------------------------------------------------------------------------
 

@@ -33,6 +33,7 @@ __all__ = [
     "orgs",
     "resources",
     "roles",
+    "run_log",
     "runs",
     "sandboxes",
     "schedules",
@@ -314,6 +315,17 @@ splits = Table(
     Column("input_bytes", BigInteger, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("staged_at", BigInteger, nullable=False),
+)
+
+run_log = Table(
+    "run_log",
+    metadata,
+    Column("seq", _Sequence, primary_key=True, autoincrement=True),
+    Column("run_id", String(36), ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("level", String(16), nullable=False),
+    Column("text", Text, nullable=False),
+    Index("ix_run_log_run_id", "run_id", "seq"),
 )
 
 taken_files = Table(
