@@ -2,6 +2,7 @@
 
 import os
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -122,8 +123,19 @@ def test_folders_are_made_for_whom_the_operator_says_and_errors_do_not_tell_wher
         flow = face.flow(flowSpec={"id": FILES}, sourceConnectionIds=[source], targetConnectionIds=[target])
         with working(face) as worker:
             answer = face.get(f"/runs/{ended(face, worker, face.run(flow, **EVERYTHING))}")
-        assert "/bad.csv" in answer.text
-        assert str(tmp_path) not in answer.text
+            assert "/bad.csv" in answer.text
+            assert str(tmp_path) not in answer.text
+            with zipfile.ZipFile(folder / "x.zip", "w") as archive:
+                archive.writestr("a.csv", "n\n1\n")
+            source = face.made("/sourceConnections", {**body, "params": {"path": "x.zip!/*.json"}})
+            flow = face.flow(flowSpec={"id": FILES}, sourceConnectionIds=[source], targetConnectionIds=[target])
+            [run] = face.get(f"/runs/{ended(face, worker, face.run(flow, **EVERYTHING))}").json()["items"]
+        [copied] = [each for each in run["activities"] if each["id"] == "copyActivity"]
+        said = copied["statusSummary"]["extensions"]["notes"]
+        assert (run["metrics"]["statusSummary"]["status"], said) == (
+            "success",
+            ["/x.zip holds no file that '*.json' matches."],
+        )
     tmp_path = tmp_path / "other"
     tmp_path.mkdir()
     with serving(tmp_path, landing_zone=tmp_path / "shared", landing_zone_mode="2770") as face:

@@ -131,6 +131,13 @@ def test_the_same_rows_from_every_packing(tmp_path: Path, name: str, content: by
         assert len(shown.rows) == 100
 
 
+def noted(root: Path, path: str) -> tuple[str, ...]:
+    """What a run's record says of a selection."""
+    selection = Selection({"path": path}, {"format": "delimited"})
+    with local_files(root).plan(selection, ALWAYS, None, parallel=1) as reading:
+        return reading.notes
+
+
 def test_members_have_their_own_names_and_are_read_by_them(tmp_path: Path) -> None:
     root = folder(tmp_path / "in", "x.zip", zipped(b_csv=b"a\n2\n", in__a_csv=b"a\n1\n", in__a_txt=b"other\n5\n"))
     folder(root, "y.tar", tarred(**{"in/a.csv": b"a\n3\n", ".a.csv": b"a\n9\n", "__MACOSX/a.csv": b"a\n9\n"}))
@@ -143,6 +150,11 @@ def test_members_have_their_own_names_and_are_read_by_them(tmp_path: Path) -> No
     assert land(root, "*.tar!/in/*").data == [(3,)]
     assert land(root, "y.tar").data == [(3,)]
     assert land(root, "x.zip!/*.orc").rows == []
+    assert noted(root, "x.zip!/*.orc") == (f"{root}/x.zip holds no file that '*.orc' matches.",)
+    assert noted(root, "*.7z") == ("The path '*.7z' selects no file, whenever it was modified.",)
+    assert noted(root, "x.zip!/in/*.csv") == ()
+    folder(root, "z.zip", zipped(**{"a[1].csv": b"a\n4\n", "a1.csv": b"a\n5\n"}))
+    assert (4,) in land(root, "z.zip!/a[1].csv").data
     with pytest.raises(SourceObjectMissing, match=r"x\.zip holds no in/b\.csv"):
         land(root, "x.zip!/in/b.csv")
     with pytest.raises(UnreadableRecord, match=r"!/in/a\.txt has the column 'other', which .*!/b\.csv lacks"):

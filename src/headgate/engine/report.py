@@ -57,6 +57,7 @@ class Report:
     rejects: Rejects = field(default_factory=Rejects)
     staged: list[StagedSplit] = field(default_factory=list)
     schema_changes: tuple[Json, ...] = ()
+    notes: tuple[str, ...] = ()
     snapshot_id: str | None = None
 
     def planned(self, reading: Reading, *, files: bool) -> None:
@@ -64,6 +65,7 @@ class Report:
         self.reading = now_ms()
         self.splits = len(reading.splits)
         self.estimated_rows = reading.estimated_rows
+        self.notes = reading.notes
         if files:
             self.input_files = sum(len(split.files) for split in reading.splits)
 
@@ -175,6 +177,8 @@ class Report:
 
     def _copy(self, state: RunState, error: HeadgateError | None) -> Json:
         extensions: Json = {"type": "one-time", "attempt": self.run.attempt}
+        if self.notes:
+            extensions["notes"] = [*self.notes]
         extensions |= self._diagnostics(error if state is not RunState.SUCCESS else None)
         if self.splits > 1:
             extensions |= {"splitsTotal": self.splits, "splits": [split.wire for split in self.staged]}

@@ -153,7 +153,8 @@ class Reading:
     None when everything is read, in whose place of earlier readings it comes.
     `estimated_rows` is the source's own guess, None where it has none. `token` is what `Source.prepare()`
     needs to read in the same snapshot, for instance the name of an exported one. `rejecting` is the selection's.
-    `arrives` is what the rows of a split with a `query` travel as.
+    `arrives` is what the rows of a split with a `query` travel as. `notes` are sentences for whoever reads the run's
+    record, on what is no error and may not be what was meant.
     """
 
     columns: tuple[Column, ...]
@@ -164,6 +165,7 @@ class Reading:
     token: str | None = None
     rejecting: bool = False
     arrives: "pa.Schema | None" = None
+    notes: tuple[str, ...] = ()
 
 
 class Source(Protocol):

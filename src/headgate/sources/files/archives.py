@@ -68,7 +68,8 @@ def shown(member: str, pattern: str | None) -> bool:
     """Whether a folder would show a file of this name, and `pattern` matches it."""
     if any(map(_is_hidden, member.split("/"))):
         return False
-    return not pattern or fnmatchcase(member.removeprefix("./"), pattern)
+    name = member.removeprefix("./")
+    return not pattern or name == pattern or fnmatchcase(name, pattern)  # a name is meant literally if it is there
 
 
 def is_pattern(pattern: str) -> bool:

@@ -5,6 +5,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -132,7 +133,7 @@ class _Dropped(Files):
         """Plan the files of `window`. Raises SourceError, BadParameter."""
         try:
             with super().plan(selection, window, delta, parallel=parallel, breaking=breaking) as reading:
-                yield reading
+                yield replace(reading, notes=tuple(map(self._shortened, reading.notes)))
         except HeadgateError as error:
             raise self._from_top(error) from None
 

@@ -43,6 +43,7 @@ _DESCRIBED = 16
 _GLANCE_SECONDS = 10
 _LISTED = 2000  # files that are looked at together
 _HEAD = 4 * 1024 * 1024  # of a file that is elsewhere, to show its columns
+_NOTES = 10  # of one run
 _SHOWN = 20_000  # records that are made of one, to show its columns and first rows
 _WHOLE = 128 * 1024 * 1024
 _SUFFIX = re.compile(r"([.][A-Za-z0-9]{1,8}){1,2}$")
@@ -66,6 +67,7 @@ class Files:
         self._copies: list[FileRef] = []
         self._made_of: dict[str, FileRef] = {}  # by address of a copy
         self._unreadable: dict[str, Rejects] = {}  # by address of the copy that lacks them
+        self._notes: list[str] = []
 
     def check(self) -> None:
         """Reach the store. Raises SourceError."""
@@ -150,6 +152,7 @@ class Files:
                 window_column=SOURCE_MODIFIED,
                 bounds=Bounds.of(window, DeltaType.TIMESTAMPTZ),
                 rejecting=selection.rejecting,
+                notes=tuple(sorted(self._notes)[:_NOTES]),
             )
 
     def prepare(self, connection: duckdb.DuckDBPyConnection, reading: Reading, split: Split) -> None:
@@ -194,14 +197,17 @@ class Files:
 
     def _selected(self, selection: Selection, window: Window, broken: threading.Event) -> list[FileRef]:
         """The files to read for `window`, by address, each once."""
-        found, chosen = self._find(selection), dict[str, FileRef]()
+        found, chosen, seen = self._find(selection), dict[str, FileRef](), False
         while some := [*islice(found, _LISTED)]:
             fetching.go_on(broken)
+            seen = True
             if selection.intake is not None:
                 taken = selection.intake.taken(some, window)
             else:
                 taken = [file for file in some if window.start_ms * 1000 <= file.modified_us < window.end_ms * 1000]
             chosen.update((file.path, file) for file in taken)
+        if not seen:
+            self._notes.append(f"The path {selection.params['path']!r} selects no file, whenever it was modified.")
         return [chosen[path] for path in sorted(chosen)]
 
     def _here(self, file: FileRef, selection: Selection, copies: Copies, broken: threading.Event) -> Sequence[FileRef]:
@@ -210,7 +216,10 @@ class Files:
         if not self._store.local:
             here = self._copied(file, fetching.fetched(self._store, file, copies, broken, suffix=_suffix(file)))
         form = Form.of(selection.data)
-        made = plain(here, form, copies, members=_path(selection)[1], strict=not selection.rejecting)
+        members = _path(selection)[1]
+        made = plain(here, form, copies, members=members, strict=not selection.rejecting)
+        if members and not made:
+            self._notes.append(f"{file.path} holds no file that {members!r} matches.")
         if here not in made:
             for each in made:
                 self._copied(here, each)
