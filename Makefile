@@ -7,10 +7,10 @@ DATA   ?= headgate-data
 PORT   ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test faults soak check format bench docs lock clean
+.PHONY: help setup demo serve test faults soak check format bench reference docs lock clean
 
 help: ## List the verbs
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Build the environment in .venv from the hashed lock
 
@@ -52,6 +52,9 @@ bench: setup ## Measure every goal of speed and size, beside other tools (QUICK=
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/bench.txt
 	$(BIN)/python bench/peers.py
 	$(BIN)/python bench/goals.py $(if $(QUICK),--quick)
+
+reference: setup ## Write the parts of docs/reference that the code says
+	$(BIN)/python -m tests.docs.reference
 
 $(VENV)/docs/.ready: requirements/docs.txt
 	$(PYTHON) -m venv $(VENV)/docs

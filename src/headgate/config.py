@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     metadata_url: str = Field(
         default="",
         description="Address of the metadata database in SQLAlchemy's form, for instance "
-        "postgresql+psycopg://user@host/headgate. Default: SQLite in the data folder.",
+        "`postgresql+psycopg://user@host/headgate`. Default: SQLite in the data folder.",
     )
     secret_env_prefix: str = Field(
         default="HEADGATE_SECRET_",
@@ -249,7 +249,7 @@ class Settings(BaseSettings):
     parallel_splits: int = Field(
         default=max(2, min(4, os.cpu_count() or 2)),
         ge=1,
-        description="Splits of one run that are read at the same time.",
+        description="Splits of one run that are read at the same time. Default: the cores, at least 2 and at most 4.",
     )
     parallel_runs: int = Field(default=2, ge=1, description="Runs one worker executes at the same time.")
     org_parallel_runs: int = Field(
@@ -309,7 +309,7 @@ class Settings(BaseSettings):
         default="", description="Address that clients reach the service at; names the built-in issuer in its tokens."
     )
     issuers: Annotated[tuple[IssuerSettings, ...], NoDecode] = Field(
-        default=(), description="OpenID Connect issuers whose tokens are taken, as JSON or as [[issuers]] tables."
+        default=(), description="OpenID Connect issuers whose tokens are taken, as JSON or as `[[issuers]]` tables."
     )
 
     @field_validator("metadata_url")

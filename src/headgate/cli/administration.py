@@ -74,7 +74,14 @@ def list_sandboxes(org: str | None, data: Path | None, output: str) -> None:
 @sandboxes.command("add")
 @click.argument("name")
 @click.option("--title", help="What people read.  [default: the name]")
-@click.option("--type", "type_", type=click.Choice(["development", "production"]), default="development")
+@click.option(
+    "--type",
+    "type_",
+    type=click.Choice(["development", "production"]),
+    default="development",
+    show_default=True,
+    help="What it is for.",
+)
 @org_option
 @data_option
 def add_sandbox(name: str, title: str | None, type_: str, org: str | None, data: Path | None) -> None:

@@ -57,7 +57,7 @@ def start(
 @runs.command("list")
 @click.option("--flow", help="Only runs of this flow (name or id).")
 @click.option("--state", type=click.Choice(_STATES, case_sensitive=False), help="Only runs in this state.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="At most so many.")
 @data_option
 @output_option
 def list_(flow: str | None, state: str | None, limit: int, data: Path | None, output: str) -> None:

@@ -74,7 +74,7 @@ def remove(webhook_id: UUID, data: Path | None) -> None:
 
 @webhooks.command()
 @click.argument("webhook_id", type=click.UUID)
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="At most so many.")
 @data_option
 @output_option
 def deliveries(webhook_id: UUID, limit: int, data: Path | None, output: str) -> None:

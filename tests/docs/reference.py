@@ -1,0 +1,199 @@
+"""The parts of docs/reference that the code says: settings, addresses, commands, error codes, types.
+
+    make reference        (python -m tests.docs.reference)
+
+writes them anew. Such a part stands between `<!-- generated: NAME WORDS -->` and `<!-- /generated -->`, and NAME is one
+of `MAKERS`; what stands around it is written by people. Who adds a setting, an address, an option or an error describes
+it in the code: its `description`, its docstring, its `help`.
+"""
+
+import importlib
+import inspect
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from headgate import errors
+from headgate.api import create_app
+from headgate.cli.commands import cli
+from headgate.config import Settings
+from headgate.service.service import Service
+from tests.conformance import reference as sources
+
+__all__ = ["PAGES", "Undocumented", "addresses", "page"]
+
+FOLDER = Path(__file__).parents[2] / "docs" / "reference"
+PAGES = sorted(FOLDER.glob("*.md"))
+_PART = re.compile(r"(<!-- generated: (.+?) -->\n).*?(<!-- /generated -->)", re.DOTALL)
+_METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
+_SHARED = 6  # commands that have an option before it is told once for all
+
+# Where a setting is explained at length.
+_SEE = {
+    "allowed_hosts": "[security](../explanation/security.md)",
+    "issuers": "[issuers](#issuers)",
+    "reject_days": "[bad records](../how-to/bad-records.md)",
+    "secrets_key_command": "[security](../explanation/security.md#secrets)",
+    "snapshots": "[tables](../explanation/tables.md)",
+}
+
+
+class Undocumented(AssertionError):
+    """Something of the code is described nowhere."""
+
+
+def page(path: Path) -> str:
+    """The page at `path` with its generated parts as they have to be. Raises Undocumented."""
+    text = path.read_text(encoding="utf-8")
+    if path == sources.PAGE:
+        return sources.page()
+    return _PART.sub(lambda part: part[1] + "\n".join(_made(*part[2].split())) + "\n" + part[3], text)
+
+
+def _made(name: str, *words: str) -> Iterable[str]:
+    return MAKERS[name](*words)
+
+
+def _settings() -> Iterator[str]:
+    yield from ("| variable | default | meaning |", "|---|---|---|")
+    for name, field in Settings.model_fields.items():
+        if not field.description:
+            raise Undocumented(f"Settings.{name} has no description; `make reference` needs one.")
+        meaning = field.description + (f" See {_SEE[name]}." if name in _SEE else "")
+        default = "(see right)" if "Default:" in meaning else _value(field.default)
+        yield _row(f"`HEADGATE_{name.upper()}`", default, meaning)
+
+
+def _value(default: object) -> str:
+    if default in ("", None, ()):
+        return "none"
+    if isinstance(default, bool | float):
+        return json.dumps(int(default) if isinstance(default, float) and default.is_integer() else default)
+    return str(default)
+
+
+def _routes(*bases: str) -> Iterator[str]:
+    """The addresses below `bases`, each without its base, if that is one of a service below /data."""
+    yield from ("| address | permission | what it does |", "|---|---|---|")
+    described = addresses()
+    for base in bases:
+        for path in sorted(path for path in described if f"{path}/".startswith(f"{base}/")):
+            for method in (method for method in _METHODS if method.lower() in described[path]):
+                about = described[path][method.lower()]
+                if not about.get("description"):
+                    raise Undocumented(f"The handler of {method} {path} has no docstring; `make reference` needs one.")
+                address = (path.removeprefix(base) or "/") if base.startswith("/data/") else path
+                permission = about.get("x-permission", "none")
+                yield _row(f"`{method} {address}`", permission, about["description"].split("\n\n")[0])
+
+
+@cache
+def addresses() -> dict[str, dict[str, dict[str, Any]]]:
+    """Every address of the API, and what OpenAPI says of each of its methods."""
+    described: dict[str, dict[str, dict[str, Any]]] = create_app(cast(Service, None)).openapi()["paths"]
+    return described
+
+
+def _errors(module: str) -> Iterator[str]:
+    yield from ("| code | status | what it says | again |", "|---|---|---|---|")
+    found = [kind for kind in vars(errors).values() if inspect.isclass(kind)]
+    for kind in sorted(found, key=lambda kind: (kind.code, kind.__name__)):
+        if kind.__module__ == f"headgate.errors.{module}":
+            if not kind.__doc__:
+                raise Undocumented(f"The error {kind.__name__} has no docstring; `make reference` needs one.")
+            status = "" if issubclass(kind, errors.RunError) else str(kind.status)
+            yield _row(f"`{kind.code}`", status, kind.__doc__, "yes" if kind.retryable else "")
+
+
+def _types(module: str) -> Iterator[str]:
+    yield from (
+        line
+        for line in (importlib.import_module(f"headgate.sources.sql.{module}").__doc__ or "").splitlines()
+        if line.startswith("|")
+    )
+
+
+def _commands() -> Iterator[str]:
+    every = [
+        (path, command, [_option(path, one) for one in _options(command)])
+        for path, command in _walk(cli, ("headgate",))
+    ]
+    counts = Counter(row for _, _, rows in every for row in rows)
+    shared = [row for row, count in counts.items() if count >= _SHARED]
+    yield from ("Most commands take these; they are not repeated below.", "", "| option | meaning |", "|---|---|")
+    yield from (_row(*row) for row in shared)
+    for path, command, rows in every[1:]:
+        usage = " ".join([*path, *(f"{a.make_metavar(click.Context(command))}" for a in _arguments(command))])
+        yield from ("", f"{'#' * min(len(path), 4)} `{usage}`", "")
+        if not command.help:
+            raise Undocumented(f"`{' '.join(path)}` has no docstring; `make reference` needs one.")
+        yield inspect.cleandoc(command.help).replace("\b\n", "").replace("\f", "")
+        if own := [row for row in rows if row not in shared]:
+            yield from ("", "| option | meaning |", "|---|---|", *(_row(*row) for row in own))
+    yield ""
+
+
+def _walk(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            if below is not None and not below.hidden:
+                yield from _walk(below, (*path, name))
+
+
+def _arguments(command: click.Command) -> Iterator[click.Argument]:
+    yield from (one for one in command.params if isinstance(one, click.Argument))
+
+
+def _options(command: click.Command) -> Iterator[click.Option]:
+    yield from (one for one in command.params if isinstance(one, click.Option) and not one.hidden)
+
+
+def _option(path: tuple[str, ...], option: click.Option) -> tuple[str, str]:
+    names = ", ".join(f"`{name}`" for name in [*option.opts, *option.secondary_opts])
+    if not option.help:
+        raise Undocumented(f"The option {names} of `{' '.join(path)}` has no help; `make reference` needs one.")
+    meaning, told, default = option.help.partition("  [default: ")
+    if told:
+        meaning += f" Default: {default.removesuffix(']')}."
+    if isinstance(option.type, click.Choice):
+        meaning += f" One of {', '.join(f'`{choice}`' for choice in option.type.choices)}."
+    if option.required:
+        meaning += " Required."
+    if option.show_default and not option.is_flag and isinstance(option.default, str | int | float):
+        meaning += f" Default: `{option.default}`."
+    return names, meaning
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(' '.join(cell.split()).replace('|', '&#124;') for cell in cells)} |"
+
+
+MAKERS: dict[str, Callable[..., Iterable[str]]] = {
+    "commands": _commands,
+    "errors": _errors,
+    "routes": _routes,
+    "settings": _settings,
+    "types": _types,
+}
+
+
+def main(pages: Sequence[Path] = PAGES) -> None:
+    """Write the generated parts of all pages."""
+    for path in pages:
+        made = page(path)
+        if made != path.read_text(encoding="utf-8"):
+            path.write_text(made, encoding="utf-8")
+            print(f"{path.relative_to(FOLDER.parents[1])} written anew")
+
+
+if __name__ == "__main__":
+    main()
