@@ -102,7 +102,7 @@ def addresses() -> dict[str, dict[str, dict[str, Any]]]:
 
 def _errors(module: str) -> Iterator[str]:
     yield from ("| code | status | what it says | again |", "|---|---|---|---|")
-    found = [kind for kind in vars(errors).values() if inspect.isclass(kind)]
+    found = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, errors.HeadgateError)]
     for kind in sorted(found, key=lambda kind: (kind.code, kind.__name__)):
         if kind.__module__ == f"headgate.errors.{module}":
             if not kind.__doc__:
