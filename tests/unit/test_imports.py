@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+import headgate
+
 _LARGE = ("alembic", "duckdb", "psycopg", "pyarrow", "pyiceberg")
 
 
@@ -19,3 +21,12 @@ def test_a_source_that_is_only_opened_does_not_load_the_engine() -> None:
     code = "import sys, headgate.sources.sql.postgres; print('duckdb' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["False"]
+
+
+def test_the_package_loads_its_client_when_it_is_asked_for() -> None:
+    code = "import sys, headgate; print([name for name in sys.modules if name.startswith(('headgate.', 'httpx'))])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+    assert {name for name in headgate.__all__ if getattr(headgate, name) is not None} == set(dir(headgate))
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        headgate.Nothing  # noqa: B018

@@ -1,11 +1,37 @@
 """The Python client: the service's public API and nothing else.
 
-with Client.local("headgate-data") as client:
-    run = client.start_run("flights", window=("2013-03-01", "2013-04-01"), delta_column="time_hour")
-    client.wait(run["id"])
+with headgate.Client.local("headgate-data") as client:
+    run = client.runs.start("flights", window=("2013-03-01", "2013-04-01"), delta_column="time_hour").wait()
 """
 
-from headgate.client.client import Client, RequestFailed, RunFailed, WaitTimedOut
+from headgate.client.client import AsyncClient, Client
+from headgate.client.errors import (
+    Conflict,
+    Invalid,
+    NotAllowed,
+    NotFound,
+    RequestFailed,
+    RunFailed,
+    Unavailable,
+    WaitTimedOut,
+)
+from headgate.client.runs import Run
+from headgate.client.shapes import Moment, Window
 from headgate.client.times import parse_time
 
-__all__ = ["Client", "RequestFailed", "RunFailed", "WaitTimedOut", "parse_time"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Conflict",
+    "Invalid",
+    "Moment",
+    "NotAllowed",
+    "NotFound",
+    "RequestFailed",
+    "Run",
+    "RunFailed",
+    "Unavailable",
+    "WaitTimedOut",
+    "Window",
+    "parse_time",
+]

@@ -3,12 +3,27 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+from headgate.client.shapes import Moment
 from headgate.errors import BadTime
 
-__all__ = ["parse_time"]
+__all__ = ["in_milliseconds", "parse_time"]
 
 _AGO = re.compile(r"-(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def in_milliseconds(moment: Moment, *, now: datetime | None = None) -> int:
+    """Milliseconds since the epoch of any `Moment`. Raises BadTime."""
+    if isinstance(moment, str):
+        return parse_time(moment, now=now)
+    if isinstance(moment, int):
+        return moment if abs(moment) >= 10**11 else moment * 1000
+    if not isinstance(moment, datetime):
+        moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def parse_time(text: str, *, now: datetime | None = None) -> int:
@@ -26,18 +41,12 @@ def parse_time(text: str, *, now: datetime | None = None) -> int:
         "tomorrow": midnight + timedelta(days=1),
     }
     if text in named:
-        moment = named[text]
-    elif found := _AGO.fullmatch(text):
-        moment = present - timedelta(**{_UNITS[found[2]]: int(found[1])})
-    elif re.fullmatch(r"\d{9,15}", text):
-        return int(text) if int(text) >= 10**11 else int(text) * 1000
-    else:
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            raise BadTime(
-                f"{text[:40]!r} is no time. Write 2013-03-01, 2013-03-01T06:00:00Z, yesterday or -7d."
-            ) from None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+        return in_milliseconds(named[text])
+    if found := _AGO.fullmatch(text):
+        return in_milliseconds(present - timedelta(**{_UNITS[found[2]]: int(found[1])}))
+    if re.fullmatch(r"\d{9,15}", text):
+        return in_milliseconds(int(text))
+    try:
+        return in_milliseconds(datetime.fromisoformat(text))
+    except ValueError:
+        raise BadTime(f"{text[:40]!r} is no time. Write 2013-03-01, 2013-03-01T06:00:00Z, yesterday or -7d.") from None

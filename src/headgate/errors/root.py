@@ -27,8 +27,8 @@ __all__ = [
 class HeadgateError(Exception):
     """Something went wrong inside Headgate. The request id in this answer finds it in the log."""
 
-    status: ClassVar[int] = 500
-    code: ClassVar[str] = "FLOW-1400-500"
+    status: int = 500
+    code: str = "FLOW-1400-500"
     title: ClassVar[str] = "Internal Error"
     retryable: ClassVar[bool] = False
 

@@ -1,0 +1,204 @@
+"""What all groups of methods share: asking the service, and being methods of both clients.
+
+    @call
+    def get(self, id: str) -> Steps[Flow]: ...
+
+is `client.flows.get(id)` on the one client and `await client.flows.get(id)` on the other, with the types that each has.
+"""
+
+import functools
+import json
+import random
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from itertools import count
+from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar, cast, overload
+from urllib.parse import quote
+
+import httpx
+
+from headgate.client.errors import NotFound, RequestFailed, Unavailable, refusal
+from headgate.client.shapes import Changes, Id
+from headgate.client.steps import Async, Exchange, Page, Pause, Steps, Stream, Sync
+from headgate.model.addresses import FLOW_SERVICE
+
+__all__ = ["D", "Group", "answered", "call", "id_of", "operations", "pages"]
+
+_PASSING = frozenset({429, 502, 503, 504})
+_PATIENCE = 60.0  # seconds; who asks for a longer wait is not waited for
+_FIRST, _LONGEST = 0.2, 5.0  # seconds between tries
+_PAGE, _MOST = 100, 1000  # items of a page: asked for where nobody says, and at most
+
+T = TypeVar("T")
+P = ParamSpec("P")
+D = TypeVar("D", bound=Sync | Async)
+
+
+class Group(Generic[D]):
+    """What has methods that are steps: `D` says who carries them out."""
+
+    _path: ClassVar[str]  # of the collection
+
+    def __init__(self, driver: D) -> None:
+        self._driver = driver
+
+    def _one(self, id: Id, rest: str = "") -> str:
+        """The address of one of the collection. Raises NotFound for what would leave it."""
+        if not id_of(id).strip("."):
+            raise NotFound(f"{id!r} is no id.", status=404)
+        return f"{self._path}/{quote(id_of(id), safe='')}{rest}"
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Steps[Any]:
+        """One call; the answer's JSON, None when it has no body. Raises RequestFailed."""
+        given = {name: value for name, value in (params or {}).items() if value is not None}
+        request = self._driver.http.build_request(method, path, json=body, params=given, headers=headers)
+        answer: httpx.Response = yield from answered(self._driver, request)
+        try:
+            return answer.json() if answer.content else None
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            raise RequestFailed(
+                f"{answer.url} answers, but not in JSON. Is it the address of a Headgate service?",
+                status=answer.status_code,
+            ) from None
+
+    def _by_link(self, path: str, params: Mapping[str, Any], limit: int | None) -> Steps[Page[Any]]:
+        """The pages of a listing of the flow service, at most `limit` items."""
+        if limit is not None:
+            if limit <= 0:
+                return Page([])
+            params = {**params, "limit": min(limit, _MOST)}
+        page = yield from self._ask("GET", path, params=params)
+        found = page["items"][:limit]
+        link, left = page["_links"].get("next"), None if limit is None else limit - len(found)
+        if link is None or left == 0:
+            return Page(found)
+        address, _, token = link["href"].partition("?continuationToken=")
+        return Page(found, self._by_link(FLOW_SERVICE + address, {"continuationToken": token}, left))
+
+    def _by_offset(
+        self,
+        items: Callable[[Any], list[T]],
+        params: Mapping[str, Any],
+        limit: int | None,
+        *,
+        start: int = 0,
+        counter: str = "start",
+    ) -> Steps[Page[T]]:
+        """The pages of a listing that counts its items, at most `limit`; a page that is not full is the last."""
+        size = _PAGE if limit is None else min(_PAGE, limit - start)
+        if size <= 0:
+            return Page([])
+        answer = yield from self._ask("GET", self._path, params={**params, "limit": size, counter: start})
+        found = items(answer)[:size]
+        if len(found) < size:
+            return Page(found)
+        return Page(found, self._by_offset(items, params, limit, start=start + size, counter=counter))
+
+
+G = TypeVar("G", bound=Group[Any])
+
+
+class call(Generic[G, P, T]):
+    """A method of steps: answers on the one client, is awaited on the other."""
+
+    def __init__(self, steps: Callable[Concatenate[G, P], Steps[T]]) -> None:
+        self.steps = steps
+        functools.update_wrapper(cast(Any, self), steps)
+
+    @overload
+    def __get__(self, group: Group[Sync], owner: object = None) -> Callable[P, T]: ...
+    @overload
+    def __get__(self, group: Group[Async], owner: object = None) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    @overload
+    def __get__(self, group: None, owner: object = None) -> Self: ...
+    def __get__(self, group: Any, owner: object = None) -> Any:
+        if group is None:
+            return self
+        return _bound(self.steps, group, group._driver.carry_out)
+
+
+class pages(Generic[G, P, T]):
+    """A method of pages: an iterator of their items on the one client, an asynchronous one on the other."""
+
+    def __init__(self, steps: Callable[Concatenate[G, P], Steps[Page[T]]]) -> None:
+        self.steps = steps
+        functools.update_wrapper(cast(Any, self), steps)
+
+    @overload
+    def __get__(self, group: Group[Sync], owner: object = None) -> Callable[P, Iterator[T]]: ...
+    @overload
+    def __get__(self, group: Group[Async], owner: object = None) -> Callable[P, AsyncIterator[T]]: ...
+    @overload
+    def __get__(self, group: None, owner: object = None) -> Self: ...
+    def __get__(self, group: Any, owner: object = None) -> Any:
+        if group is None:
+            return self
+        return _bound(self.steps, group, group._driver.each)
+
+
+def _bound(steps: Callable[..., Any], group: Any, carried_out: Callable[[Any], Any]) -> Callable[..., Any]:
+    method = functools.partial(steps, group)  # whose signature is that of the bound method
+
+    @functools.wraps(steps)
+    def bound(*arguments: Any, **named: Any) -> Any:
+        return carried_out(method(*arguments, **named))
+
+    bound.__wrapped__ = method
+    return bound
+
+
+def answered(driver: Sync | Async, request: httpx.Request, *, stream: bool = False) -> Steps[Any]:
+    """The response to a request, or a Stream of its lines. Raises RequestFailed.
+
+    What may only be sent once is sent once; a GET, and what carries an Idempotency-Key, is sent again while the service
+    does not answer or says that it cannot just now.
+    """
+    keyed = "Idempotency-Key" in request.headers
+    tries = driver.retries if keyed or request.method == "GET" else 0
+    for tried in count():
+        pause = min(_LONGEST, _FIRST * 2**tried) * random.uniform(0.5, 1)  # noqa: S311 - no secret
+        try:
+            outcome = yield Exchange(request, stream)
+        except httpx.TransportError as error:
+            # A slow answer is not made faster by asking twice; but what has a key may have been stored.
+            slow = isinstance(error, httpx.TimeoutException) and not keyed
+            if tried >= tries or slow or isinstance(error, httpx.UnsupportedProtocol):
+                raise _unreached(request, error) from error
+        else:
+            answer = outcome.response if isinstance(outcome, Stream) else outcome
+            if answer.is_success:
+                return outcome
+            failure = refusal(answer)
+            if tried >= tries or answer.status_code not in _PASSING or failure.retry_after > _PATIENCE:
+                raise failure
+            pause = failure.retry_after or pause
+        yield Pause(pause)
+
+
+def id_of(given: Id) -> str:
+    """The id itself."""
+    return given if isinstance(given, str) else given["id"]
+
+
+def operations(changes: Changes) -> Sequence[Mapping[str, Any]]:
+    """`changes` as JSON Patch operations: `add` sets a member, whether it was there or not."""
+    if not isinstance(changes, Mapping):
+        return changes
+    return [
+        {"op": "add", "path": name if name.startswith("/") else f"/{name}", "value": value}
+        for name, value in changes.items()
+    ]
+
+
+def _unreached(request: httpx.Request, error: httpx.TransportError) -> Unavailable:
+    place = request.url.copy_with(raw_path=b"/")
+    if isinstance(error, httpx.TimeoutException):
+        return Unavailable(f"{place} did not answer in time ({type(error).__name__}).")
+    return Unavailable(f"{place} does not answer ({error}). Is `headgate serve` running?")

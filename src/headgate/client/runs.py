@@ -1,0 +1,207 @@
+"""Runs: started, waited for, cancelled and repeated."""
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from headgate.client.asking import D, Group, call, pages
+from headgate.client.errors import RunFailed, WaitTimedOut
+from headgate.client.groups import Flows
+from headgate.client.shapes import Id, Metrics, Moment, RunObject, RunProblem, RunState, Window
+from headgate.client.steps import Page, Pause, Steps
+from headgate.client.times import in_milliseconds
+from headgate.errors import BadTime
+from headgate.model.addresses import FLOW_SERVICE
+
+__all__ = ["Run", "Runs"]
+
+_FINAL = frozenset({"success", "failed", "cancelled", "partialSuccess"})
+_FIRST, _LONGEST = 0.05, 1.0  # seconds between two looks at a run that is waited for
+
+
+class _OfRuns(Group[D]):
+    _path = f"{FLOW_SERVICE}/runs"
+
+    def _read(self, id: Id) -> Steps[RunObject]:
+        return (yield from self._ask("GET", self._one(id)))["items"][0]
+
+
+class Run(_OfRuns[D]):
+    """A run, as it was last read: `data` is the whole run object. Its methods read it anew, and give it."""
+
+    def __init__(self, driver: D, data: RunObject) -> None:
+        super().__init__(driver)
+        self.data = data
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id} {self.state}>"
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.data["id"]
+
+    @property
+    def flow_id(self) -> str:
+        """The id of its flow."""
+        return self.data["flowId"]
+
+    @property
+    def state(self) -> RunState:
+        """`scheduled`, `queued`, `inProgress`, `success`, `failed` or `cancelled`."""
+        return self.metrics["statusSummary"]["status"]
+
+    @property
+    def ended(self) -> bool:
+        """Whether its state is final."""
+        return self.state in _FINAL
+
+    @property
+    def metrics(self) -> Metrics:
+        """What it did so far."""
+        return self.data["metrics"]
+
+    @property
+    def rows(self) -> int:
+        """How many records landed; while it goes on, how many were read."""
+        records = self.metrics.get("recordSummary", {})
+        return records.get("outputRecordCount", records.get("inputRecordCount", 0))
+
+    @property
+    def errors(self) -> Sequence[RunProblem]:
+        """Why it failed, or what it left out."""
+        return self.metrics["statusSummary"].get("errors", [])
+
+    @property
+    def window(self) -> tuple[datetime, datetime] | None:
+        """`[start, end)` in UTC; None of a run that has none."""
+        params = self.data["params"]
+        if "windowStartTime" not in params:
+            return None
+        start, end = (in_milliseconds(int(params[name])) for name in ("windowStartTime", "windowEndTime"))
+        return datetime.fromtimestamp(start / 1000, UTC), datetime.fromtimestamp(end / 1000, UTC)
+
+    @call
+    def refresh(self) -> "Steps[Run[D]]":
+        """Read it anew."""
+        self.data = yield from self._read(self.id)
+        return self
+
+    @call
+    def wait(
+        self, *, timeout: float | None = None, on_progress: "Callable[[Run[D]], object] | None" = None
+    ) -> "Steps[Run[D]]":
+        """Wait until it has ended, at most `timeout` seconds; `on_progress` is called with it at each look.
+
+        Raises RunFailed, WaitTimedOut.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        pause = _FIRST
+        while True:
+            self.data = yield from self._read(self.id)
+            if on_progress is not None:
+                on_progress(self)
+            if self.ended:
+                break
+            if timeout is not None and end is not None and time.monotonic() + pause > end:
+                raise WaitTimedOut(self.data, timeout)
+            yield Pause(pause)
+            pause = min(pause * 1.5, _LONGEST)
+        if self.state in ("failed", "cancelled"):
+            raise RunFailed(self.data)
+        return self
+
+    @call
+    def cancel(self) -> "Steps[Run[D]]":
+        """Have it cancelled: none of its rows will be in the table. It ends as soon as its worker sees that."""
+        self.data = yield from self._act("cancel")
+        return self
+
+    @call
+    def retrigger(self) -> "Steps[Run[D]]":
+        """A new run of the same window, of a run that failed or brought nothing."""
+        return Run(self._driver, (yield from self._act("re-trigger")))
+
+    def _act(self, op: str) -> Steps[RunObject]:
+        return (yield from self._ask("POST", self._one(self.id, "/action"), params={"op": op}))
+
+
+class Runs(_OfRuns[D]):
+    """The runs of the sandbox."""
+
+    @call
+    def start(
+        self,
+        flow: Id,
+        *,
+        window: Window | None = None,
+        delta_column: str | None = None,
+        start_time: Moment | None = None,
+        idempotency_key: str | None = None,
+    ) -> Steps[Run[D]]:
+        """Start a run of a flow (its name, its id or itself) over the half-open window; the run, which goes on.
+
+        Without a window it goes on where the last successful run ended. The delta column is needed on a table flow's
+        first run. `start_time` lies in the future for a run that is to begin later. A key of your own makes starting
+        the same run twice, in whatever process, start it once; without one each call has its own. Raises BadTime.
+        """
+        body: dict[str, Any] = {"flowId": (yield from self._flow_id(flow))}
+        if params := _params(window, delta_column, start_time):
+            body["params"] = params
+        headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        return Run(self._driver, (yield from self._ask("POST", self._path, body=body, headers=headers)))
+
+    @call
+    def get(self, id: Id) -> Steps[Run[D]]:
+        """The run with this id. Raises NotFound."""
+        return Run(self._driver, (yield from self._read(id)))
+
+    @pages
+    def list(
+        self, *filters: str, flow: Id | None = None, limit: int | None = None, orderby: str | None = None
+    ) -> Steps[Page[Run[D]]]:
+        """Those that match every filter (`state==failed`), of one flow if so asked, newest first, at most `limit`."""
+        of_flow = () if flow is None else (f"flowId=={(yield from self._flow_id(flow))}",)
+        page = yield from self._by_link(self._path, {"property": [*filters, *of_flow], "orderby": orderby}, limit)
+        return self._handles(page)
+
+    @call
+    def count(self, *filters: str) -> Steps[int]:
+        """How many match every filter."""
+        return (yield from self._ask("GET", self._path, params={"property": filters, "count": "true"}))["count"]
+
+    def _flow_id(self, flow: Id) -> Steps[str]:
+        if not isinstance(flow, str):
+            return flow["id"]
+        return (yield from Flows(self._driver)._find(flow))["id"]
+
+    def _handles(self, page: Page[Any]) -> Page[Run[D]]:
+        following = None if page.next is None else self._following(page.next)
+        return Page([Run(self._driver, data) for data in page.items], following)
+
+    def _following(self, steps: Steps[Page[Any]]) -> Steps[Page[Run[D]]]:
+        return self._handles((yield from steps))
+
+
+def _params(window: Window | None, delta_column: str | None, start_time: Moment | None) -> dict[str, Any]:
+    """A run's `params`. Raises BadTime."""
+    now = datetime.now(UTC)
+    params: dict[str, Any] = {}
+    if window is not None:
+        start, end = (_on_the_wire(in_milliseconds(moment, now=now)) for moment in window)
+        params = {"windowStartTime": start, "windowEndTime": end}
+    if delta_column is not None:
+        params["deltaColumn"] = {"name": delta_column}
+    if start_time is not None:
+        params["startTime"] = _on_the_wire(in_milliseconds(start_time, now=now))
+    return params
+
+
+def _on_the_wire(milliseconds: int) -> int:
+    """Whole seconds where it can be, else milliseconds, which the service tells from seconds by their size."""
+    seconds, rest = divmod(milliseconds, 1000)
+    if rest and milliseconds < 10**11:
+        raise BadTime("A time before 1973-03-03 must lie on a whole second.")
+    return milliseconds if rest else seconds

@@ -1,0 +1,316 @@
+"""What the service answers: its JSON objects, member by member. Times are milliseconds since the epoch."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+
+__all__ = [
+    "Batch",
+    "Changes",
+    "Connection",
+    "ConnectionSpec",
+    "Dataset",
+    "Delivery",
+    "Entry",
+    "Flow",
+    "FlowSpec",
+    "Id",
+    "Identified",
+    "Made",
+    "MadeWebhook",
+    "MappingSet",
+    "Metrics",
+    "Moment",
+    "Preview",
+    "RunObject",
+    "RunProblem",
+    "RunState",
+    "Sandbox",
+    "SourceConnection",
+    "Spec",
+    "TargetConnection",
+    "Tested",
+    "Webhook",
+    "Window",
+]
+
+Json: TypeAlias = dict[str, Any]
+
+Moment: TypeAlias = datetime | date | str | int
+"""A time: a datetime (UTC when it names no zone), a day, a text such as `2026-01-01T06:00Z`, `yesterday` or `-7d`, or a
+number of seconds, from 10^11 on milliseconds, since the epoch."""
+
+Window: TypeAlias = tuple[Moment, Moment]
+"""`[start, end)`."""
+
+RunState: TypeAlias = Literal["scheduled", "queued", "inProgress", "success", "partialSuccess", "failed", "cancelled"]
+
+
+class Identified(TypedDict):
+    """Whatever has an id."""
+
+    id: str
+
+
+Id: TypeAlias = str | Identified
+"""An id, or an object that has one: what a listing gave, or what was made."""
+
+Changes: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""New values by the member's name (`{"name": "…"}`) or pointer (`{"/params/tableName": "…"}`), or JSON Patch
+operations."""
+
+
+class Made(Identified):
+    """What was made, in its first version."""
+
+    etag: str
+
+
+class SpecReference(Identified):
+    """Which spec, in which version."""
+
+    version: NotRequired[str]
+
+
+class Audited(Identified):
+    """What every stored object says of itself."""
+
+    createdAt: int
+    updatedAt: int
+    createdBy: str
+    updatedBy: str
+    createdClient: str
+    updatedClient: str
+    sandboxId: str
+    sandboxName: str
+    imsOrgId: str
+    version: str
+    etag: str
+
+
+class Resource(Audited):
+    """What can be made and changed."""
+
+    name: NotRequired[str]
+    description: NotRequired[str]
+    state: str
+
+
+class Auth(TypedDict):
+    """How a connection signs in; secrets are masked."""
+
+    specName: str
+    params: Json
+
+
+class Connection(Resource):
+    """How a system is reached."""
+
+    connectionSpec: SpecReference
+    auth: NotRequired[Auth]
+
+
+class SourceConnection(Resource):
+    """Which table or files of a connection are read."""
+
+    connectionSpec: SpecReference
+    baseConnectionId: NotRequired[str]
+    data: NotRequired[Json]
+    params: NotRequired[Json]
+
+
+class TargetConnection(Resource):
+    """Which dataset is written, and how."""
+
+    connectionSpec: SpecReference
+    data: NotRequired[Json]
+    params: NotRequired[Json]
+
+
+class Flow(Resource):
+    """A source connection, a target connection, what happens between them, and when."""
+
+    flowSpec: SpecReference
+    sourceConnectionIds: list[str]
+    targetConnectionIds: list[str]
+    transformations: list[Json]
+    scheduleParams: Json
+    options: NotRequired[Json]
+    inheritedAttributes: Json
+    lastRunDetails: NotRequired[Json]
+
+
+class RunProblem(TypedDict):
+    """Why a run failed, or what it left out."""
+
+    code: str
+    message: str
+
+
+class StatusSummary(TypedDict):
+    """How a run stands."""
+
+    status: RunState
+    errors: NotRequired[list[RunProblem]]
+
+
+class RecordSummary(TypedDict, total=False):
+    """How many records were read and written."""
+
+    inputRecordCount: int
+    outputRecordCount: int
+    createdRecordCount: int
+    updatedRecordCount: int
+    deletedRecordCount: int
+    skippedRecordCount: int
+    failedRecordCount: int
+
+
+class Metrics(TypedDict):
+    """What a run did so far."""
+
+    statusSummary: StatusSummary
+    durationSummary: NotRequired[dict[str, int]]
+    recordSummary: NotRequired[RecordSummary]
+    sizeSummary: NotRequired[dict[str, int]]
+    fileSummary: NotRequired[Json]
+    progress: NotRequired[Json]
+    schemaChanges: NotRequired[list[Json]]
+
+
+class RunObject(Audited):
+    """A run of a flow over one window."""
+
+    flowId: str
+    flowSpec: SpecReference
+    params: Json
+    metrics: Metrics
+    activities: list[Json]
+    parentFlowRunId: NotRequired[str]
+    childFlowRunIds: NotRequired[list[str]]
+
+
+class Spec(Identified):
+    """What kinds of connection or flow there are."""
+
+    name: str
+    version: str
+    providerId: str
+    attributes: Json
+
+
+class ConnectionSpec(Spec):
+    """A kind of system, and what a connection to it needs."""
+
+    authSpec: list[Json]
+    sourceSpec: NotRequired[Json]
+    exploreSpec: NotRequired[Json]
+
+
+class FlowSpec(Spec):
+    """A kind of flow, and the kinds of source and target it joins."""
+
+    sourceConnectionSpecIds: list[str]
+    targetConnectionSpecIds: list[str]
+
+
+class Tested(TypedDict):
+    """Whether a connection's system lets it in, and why not."""
+
+    result: bool
+    reason: NotRequired[str]
+
+
+class Entry(TypedDict):
+    """A table, folder or file that a connection reaches."""
+
+    type: str
+    name: str
+    path: str
+    canPreview: bool
+    canFetchSchema: bool
+
+
+class Preview(TypedDict):
+    """The columns of a table or file, and its first rows."""
+
+    format: str
+    schema: Json
+    data: NotRequired[list[Json]]
+    properties: NotRequired[Json]
+    deltaColumns: NotRequired[list[Any]]
+    unsupported: NotRequired[list[Any]]
+
+
+class Dataset(Identified):
+    """A table of the lake."""
+
+    name: str
+    state: str
+    version: str
+    created: int
+    updated: int
+    imsOrg: str
+    sandboxId: str
+    lastBatchId: NotRequired[str]
+    lastBatchStatus: NotRequired[str]
+    lastSuccessfulBatch: NotRequired[str]
+
+
+class Batch(Identified):
+    """What a run brought into a dataset."""
+
+    status: str
+    created: int
+    updated: int
+    relatedObjects: list[Json]
+    recordCount: int
+    failedRecordCount: int
+    size: int
+    metrics: Json
+    tags: Json
+
+
+class Sandbox(Identified):
+    """A part of the organisation that holds its own connections, flows and datasets."""
+
+    name: str
+    title: str
+    type: str
+    state: str
+    isDefault: bool
+
+
+class MappingSet(Identified):
+    """Which columns of a source become which fields; of one that was just made only its id and version."""
+
+    version: int
+    mappings: NotRequired[list[Json]]
+
+
+class Webhook(Resource):
+    """Who is told how runs begin and end."""
+
+    url: str
+    eventTypes: list[str]
+
+
+class MadeWebhook(Made):
+    """A webhook that was made, with the secret its messages are signed with, where none was sent."""
+
+    secret: NotRequired[str]
+
+
+class Delivery(Identified):
+    """A message that a webhook was or will be sent."""
+
+    eventId: str
+    eventCode: str
+    runId: str
+    state: str
+    tries: int
+    createdAt: int
+    updatedAt: int
+    nextTryAt: NotRequired[int]
+    status: NotRequired[int]
+    reason: NotRequired[str]

@@ -1,0 +1,145 @@
+"""How a method is written once and serves both clients.
+
+A method of the client is a generator: it yields what is to be done (an exchange, a pause) and is sent what came of it.
+`Sync` carries such steps out and waits, `Async` awaits.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Generator, Iterator
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+
+import httpx
+
+__all__ = ["Async", "Exchange", "Line", "Page", "Pause", "Steps", "Stream", "Sync"]
+
+T = TypeVar("T")
+
+
+class Exchange(NamedTuple):
+    """Send a request; what comes of it is the response, read unless it is to be a `Stream`."""
+
+    request: httpx.Request
+    stream: bool = False
+
+
+class Pause(NamedTuple):
+    """Let so many seconds pass."""
+
+    seconds: float
+
+
+class Stream(NamedTuple):
+    """A response whose lines are read one by one."""
+
+    response: httpx.Response
+    lines: Any
+
+
+class Line(NamedTuple):
+    """Read a line; what comes of it is its text, None at the end."""
+
+    stream: Stream
+
+
+Step: TypeAlias = Exchange | Pause | Line
+Steps: TypeAlias = Generator[Step, Any, T]
+
+
+class Page(NamedTuple, Generic[T]):
+    """Some items, the steps to those that follow, and the stream they come from, if they do."""
+
+    items: list[T]
+    next: "Steps[Page[T]] | None" = None
+    stream: Stream | None = None
+
+
+class Sync:
+    """Carries steps out, and waits meanwhile."""
+
+    def __init__(self, *, retries: int, **options: Any) -> None:
+        self.http = httpx.Client(**options)
+        self.retries = retries
+
+    def carry_out(self, steps: Steps[T]) -> T:
+        """What the steps return."""
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    outcome = self._do(step)
+                except httpx.TransportError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(outcome)
+        except StopIteration as end:
+            return end.value
+
+    def each(self, steps: Steps[Page[T]]) -> Iterator[T]:
+        """The items of all pages, each page read when it is come to."""
+        page: Page[T] = Page([], steps)
+        try:
+            while page.next is not None:
+                page = self.carry_out(page.next)
+                yield from page.items
+        finally:
+            if page.stream is not None:
+                page.stream.response.close()
+
+    def _do(self, step: Step) -> Any:
+        if isinstance(step, Pause):
+            return time.sleep(step.seconds)
+        if isinstance(step, Line):
+            return next(step.stream.lines, None)
+        response = self.http.send(step.request, stream=step.stream)
+        if not step.stream:
+            return response
+        if not response.is_success:
+            response.read()
+        return Stream(response, response.iter_lines())
+
+
+class Async:
+    """Carries steps out, and awaits them."""
+
+    def __init__(self, *, retries: int, **options: Any) -> None:
+        self.http = httpx.AsyncClient(**options)
+        self.retries = retries
+
+    async def carry_out(self, steps: Steps[T]) -> T:
+        """What the steps return."""
+        try:
+            step = next(steps)
+            while True:
+                try:
+                    outcome = await self._do(step)
+                except httpx.TransportError as error:
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(outcome)
+        except StopIteration as end:
+            return end.value
+
+    async def each(self, steps: Steps[Page[T]]) -> AsyncIterator[T]:
+        """The items of all pages, each page read when it is come to."""
+        page: Page[T] = Page([], steps)
+        try:
+            while page.next is not None:
+                page = await self.carry_out(page.next)
+                for item in page.items:
+                    yield item
+        finally:
+            if page.stream is not None:
+                await page.stream.response.aclose()
+
+    async def _do(self, step: Step) -> Any:
+        if isinstance(step, Pause):
+            return await asyncio.sleep(step.seconds)
+        if isinstance(step, Line):
+            return await anext(step.stream.lines, None)
+        response = await self.http.send(step.request, stream=step.stream)
+        if not step.stream:
+            return response
+        if not response.is_success:
+            await response.aread()
+        return Stream(response, response.aiter_lines())
