@@ -20,7 +20,9 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_that_a_page_names_exist(page: Path) -> None:
-    for line in re.findall(r"(?:`|^|bin/|run )headgate ([a-z]+(?: [a-z]+)?)", page.read_text(), re.MULTILINE):
+    for line in re.findall(
+        r"(?:`|^|bin/|run )headgate ([a-z][a-z-]*(?: [a-z][a-z-]*)?)", page.read_text(), re.MULTILINE
+    ):
         command: click.Command | None = cli
         for word in line.split():
             if isinstance(command, click.Group):

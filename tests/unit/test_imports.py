@@ -17,6 +17,18 @@ def test_large_parts_are_not_loaded_before_they_are_needed(module: str) -> None:
     assert found.stdout.split() == []
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["flows", "create", "--help"]], ids=" ".join)
+def test_help_loads_nothing_that_is_slow_to_load(arguments: list[str]) -> None:
+    slow = (*_LARGE, "fastapi", "httpx", "pydantic", "rich", "sqlalchemy", "yaml")
+    code = (
+        f"import sys\nfrom headgate.cli import main\nmain({arguments})\n"
+        f"print(*(name for name in {slow} if name in sys.modules), file=sys.stderr)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.startswith("Usage: headgate")
+    assert found.stderr.split() == []
+
+
 def test_a_source_that_is_only_opened_does_not_load_the_engine() -> None:
     code = "import sys, headgate.sources.sql.postgres; print('duckdb' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,14 +1,13 @@
 """`headgate orgs`, `sandboxes`, `clients` and `roles`: who is served, and who may do what."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from headgate.cli.options import data_option, output_option
-from headgate.cli.tables import print_table
+from headgate.cli.options import data_option, output_option, yes_option
+from headgate.cli.output import show_many, show_one
 from headgate.model.runs import Json
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ def add_sandbox(name: str, title: str | None, type_: str, org: str | None, data:
 
 @sandboxes.command("reset")
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @org_option
 @data_option
 def reset_sandbox(name: str, yes: bool, org: str | None, data: Path | None) -> None:
@@ -111,7 +110,7 @@ def reset_sandbox(name: str, yes: bool, org: str | None, data: Path | None) -> N
 
 @sandboxes.command("delete")
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @org_option
 @data_option
 def delete_sandbox(name: str, yes: bool, org: str | None, data: Path | None) -> None:
@@ -309,22 +308,9 @@ def _grant(role: str, user: str | None, client: str | None, sandbox: str | None)
 
 
 def _show(items: Sequence[Json], output: str) -> None:
-    if output == "json":
-        click.echo(json.dumps(items, indent=2))
-        return
     names = tuple(items[0]) if items else ()
-    print_table(names, [tuple(_text(item[name]) for name in names) for item in items])
+    show_many(items, output, [(name, name) for name in names], id_=names[0] if names else "")
 
 
 def _show_one(item: Json, output: str) -> None:
-    if output == "json":
-        click.echo(json.dumps(item, indent=2))
-        return
-    for name, value in item.items():
-        click.echo(f"{name:<13} {value}")
-
-
-def _text(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(value)
-    return "" if value is None else str(value)
+    show_one(item, output, [(name, name) for name in item], id_=next(iter(item)))

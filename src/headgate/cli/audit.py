@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from headgate.cli.options import data_option, output_option
-from headgate.cli.tables import print_table
+from headgate.cli.output import show_document, show_many
 
 __all__ = ["audit"]
 
@@ -63,5 +63,8 @@ def audit(
         for entry in found:
             click.echo(json.dumps(entry))
         return
+    if output == "yaml":
+        show_document(list(found), output)
+        return
     names = ("at", "principal", "action", "kind", "resource", "sandbox", "requestId")
-    print_table(names, ([str(entry[name]) for name in names] for entry in found))
+    show_many(found, output, [(name, name) for name in names], id_="requestId")

@@ -1,7 +1,7 @@
 """The commands and what their exit codes mean.
 
 0 done · 1 the run failed · 2 wrong usage · 3 not found · 4 conflict · 5 not allowed · 6 the service cannot be
-reached · 124 the time to wait was over.
+reached · 124 the time to wait was over · 130 broken off.
 """
 
 import importlib
@@ -13,24 +13,44 @@ import click
 from headgate import __version__
 from headgate.errors import HeadgateError
 
-__all__ = ["main"]
+__all__ = ["cli", "main"]
 
-_COMMANDS = {
-    "serve": ("headgate.cli.serve", "Start the service and its worker."),
-    "worker": ("headgate.cli.serve", "Run a worker alone."),
-    "credentials": ("headgate.cli.credentials", "Print what a client needs to call the service."),
-    "login": ("headgate.cli.login", "Act for a person."),
-    "logout": ("headgate.cli.login", "Act for the local user again."),
-    "orgs": ("headgate.cli.administration", "Look after organisations."),
-    "sandboxes": ("headgate.cli.administration", "Look after sandboxes."),
-    "clients": ("headgate.cli.administration", "Look after client applications and their secrets."),
-    "roles": ("headgate.cli.administration", "Say who may do what."),
-    "secrets": ("headgate.cli.secrets", "Rotate the keys that credentials are sealed with."),
-    "audit": ("headgate.cli.audit", "Show who did what."),
-    "runs": ("headgate.cli.runs", "Start, follow and cancel flow runs."),
-    "webhooks": ("headgate.cli.webhooks", "Have receivers told how runs begin and end."),
-    "query": ("headgate.cli.query", "Ask the lake in SQL."),
+_SECTIONS = {
+    "Begin": {
+        "serve": ("serve", "Start the service and its worker."),
+        "worker": ("serve", "Run a worker alone."),
+        "credentials": ("credentials", "Print what a client needs to call the service."),
+        "login": ("login", "Act for a person."),
+        "logout": ("login", "Act for the local user again."),
+    },
+    "Flows": {
+        "specs": ("specs", "Show what can be connected to."),
+        "flow-specs": ("specs", "Show the kinds of flows."),
+        "connections": ("connections", "Say how systems are reached, and look into them."),
+        "source-connections": ("connections", "Say which table or files are read."),
+        "target-connections": ("connections", "Say which dataset is written, and how."),
+        "flows": ("flows", "Say what is brought where, and when."),
+        "runs": ("runs", "Start, follow and cancel flow runs."),
+        "webhooks": ("webhooks", "Have receivers told how runs begin and end."),
+        "landing-zone": ("schemas", "Show where files are put so that flows find them."),
+    },
+    "The lake": {
+        "query": ("query", "Ask the lake in SQL."),
+        "datasets": ("datasets", "Look after the tables of the lake."),
+        "batches": ("datasets", "Look after what each run brought."),
+        "schemas": ("schemas", "Look after the schemas of the registry."),
+        "mapping-sets": ("schemas", "Say which column becomes which."),
+    },
+    "The deployment": {
+        "orgs": ("administration", "Look after organisations."),
+        "sandboxes": ("administration", "Look after sandboxes."),
+        "clients": ("administration", "Look after client applications and their secrets."),
+        "roles": ("administration", "Say who may do what."),
+        "secrets": ("secrets", "Rotate the keys that credentials are sealed with."),
+        "audit": ("audit", "Show who did what."),
+    },
 }
+_COMMANDS = {name: about for section in _SECTIONS.values() for name, about in section.items()}
 _HTTP = {400: 2, 401: 5, 403: 5, 404: 3, 409: 4, 412: 4, 413: 2, 422: 4, 0: 6, 502: 6, 503: 6, 504: 6}
 
 
@@ -45,12 +65,22 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        module = importlib.import_module(f"headgate.cli.{_COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+        for title, commands in _SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what goes wrong is one line on stderr and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except HeadgateError as error:
+            click.echo(f"headgate: {error.detail}", err=True)
+            ctx.exit(_exit_code(error))
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -62,15 +92,14 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit with its code."""
     try:
-        cli.main(arguments, prog_name="headgate", standalone_mode=False)
+        code = cli.main(arguments, prog_name="headgate", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)
-    except HeadgateError as error:
-        click.echo(f"headgate: {error.detail}", err=True)
-        sys.exit(_exit_code(error))
+    if code:
+        sys.exit(code)
 
 
 def _exit_code(error: HeadgateError) -> int:

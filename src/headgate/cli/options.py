@@ -1,15 +1,16 @@
-"""Options that several commands share, and how they show a time."""
+"""Options that several commands share."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from headgate.cli.output import FORMS, moment
+
 if TYPE_CHECKING:
     from headgate.client import Client
 
-__all__ = ["connect", "data_option", "moment", "output_option"]
+__all__ = ["connect", "data_option", "moment", "output_option", "yes_option"]
 
 data_option = click.option(
     "--data",
@@ -19,11 +20,13 @@ data_option = click.option(
 )
 output_option = click.option(
     "--output",
-    type=click.Choice(["table", "json"]),
+    "-o",
+    type=click.Choice(FORMS),
     default="table",
     show_default=True,
     help="Form of the answer.",
 )
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
 def connect(data: Path | None) -> "Client":
@@ -32,10 +35,3 @@ def connect(data: Path | None) -> "Client":
     from headgate.service.local import credentials
 
     return Client.of(credentials(data, create=False))
-
-
-def moment(wire: str | int) -> str:
-    """A time of the wire, seconds or milliseconds, in ISO 8601 and UTC."""
-    number = int(wire)
-    seconds = number if number < 10**11 else number / 1000
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

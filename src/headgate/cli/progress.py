@@ -1,18 +1,72 @@
-"""A run as a progress bar."""
+"""A run as it goes on: a bar for who watches, a line now and then for a log, an object a line for programs."""
 
+import json
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+import click
 
-__all__ = ["bar"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["bar", "following", "progress_option"]
+
+Run = dict[str, Any]
+
+_STILL = 10.0  # seconds between two lines of progress when nobody watches
+_MODES = ("interactive", "log", "json")
+
+progress_option = click.option(
+    "--progress",
+    type=click.Choice(_MODES),
+    help="A bar, a line every ten seconds, or a JSON object a line, on stderr.  [default: the bar on a terminal]",
+)
 
 
 @contextmanager
-def bar(console: Console) -> Iterator[Callable[[dict[str, Any]], None]]:
+def following(mode: str | None, *, quiet: bool) -> Iterator[Callable[[Run], None]]:
+    """What shows every run object that it is called with."""
+    mode = mode or ("interactive" if sys.stderr.isatty() else "log")
+    if quiet:
+        yield lambda _run: None
+    elif mode == "interactive":
+        from rich.console import Console
+
+        with bar(Console(stderr=True)) as advance:
+            yield advance
+    else:
+        yield _Lines(as_json=mode == "json")
+
+
+class _Lines:
+    """Progress as lines on stderr: JSON whenever something has changed, else text every ten seconds."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._last, self._said = time.monotonic(), ""
+
+    def __call__(self, run: Run) -> None:
+        so_far = _so_far(run)
+        if self._as_json:
+            line = json.dumps(so_far)
+            if line != self._said:
+                self._said = line
+                click.echo(json.dumps({"at": datetime.now(UTC).isoformat(), **so_far}), err=True)
+        elif time.monotonic() - self._last >= _STILL:
+            self._last = time.monotonic()
+            splits = f", {so_far['splitsDone']} of {so_far['splitsTotal']} splits" if so_far["splitsTotal"] else ""
+            click.echo(f"{so_far['state']}: {so_far['rows']:,} rows{splits}", err=True)
+
+
+@contextmanager
+def bar(console: "Console") -> Iterator[Callable[[Run], None]]:
     """A bar on `console`, as long as the run has splits; call what it gives with every run object read."""
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     columns = (
         SpinnerColumn(),
         TextColumn("{task.fields[state]}"),
@@ -20,21 +74,44 @@ def bar(console: Console) -> Iterator[Callable[[dict[str, Any]], None]]:
         TextColumn("{task.fields[detail]}"),
         TimeElapsedColumn(),
     )
+    began = time.monotonic()
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("run", total=None, state="scheduled", detail="")
 
-        def advance(run: dict[str, Any]) -> None:
-            metrics = run["metrics"]
-            under_way = metrics.get("progress", {})
-            ended = "completedAtUTC" in metrics.get("durationSummary", {})
-            rows = metrics.get("recordSummary", {}).get("inputRecordCount", 0)
-            staged = under_way.get("stagedBytes", metrics.get("sizeSummary", {}).get("outputBytes", 0))
+        def advance(run: Run) -> None:
+            so_far = _so_far(run)
+            done, total = so_far["splitsDone"], so_far["splitsTotal"]
             progress.update(
                 task,
-                total=1 if ended else under_way.get("splitsTotal") or None,
-                completed=1 if ended else under_way.get("splitsDone", 0),
-                state=metrics["statusSummary"]["status"],
-                detail=f"{rows:,} rows · {staged / 1e6:,.1f} MB",
+                total=1 if so_far["ended"] else total or None,
+                completed=1 if so_far["ended"] else done,
+                state=so_far["state"],
+                detail=_detail(so_far, time.monotonic() - began),
             )
 
         yield advance
+
+
+def _detail(so_far: dict[str, Any], seconds: float) -> str:
+    """Rows and bytes, how many a second, and the splits."""
+    rows, megabytes = so_far["rows"], so_far["bytes"] / 1e6
+    parts = [f"{rows:,} rows", f"{megabytes:,.1f} MB"]
+    if rows and seconds >= 1:
+        parts += [f"{rows / seconds:,.0f} rows/s", f"{megabytes / seconds:,.1f} MB/s"]
+    if so_far["splitsTotal"]:
+        parts.append(f"{so_far['splitsDone']}/{so_far['splitsTotal']} splits")
+    return " · ".join(parts)
+
+
+def _so_far(run: Run) -> dict[str, Any]:
+    metrics = run["metrics"]
+    under_way = metrics.get("progress", {})
+    return {
+        "run": run["id"],
+        "state": metrics["statusSummary"]["status"],
+        "rows": metrics.get("recordSummary", {}).get("inputRecordCount", 0),
+        "bytes": under_way.get("stagedBytes", metrics.get("sizeSummary", {}).get("outputBytes", 0)),
+        "splitsDone": under_way.get("splitsDone", 0),
+        "splitsTotal": under_way.get("splitsTotal", 0),
+        "ended": "completedAtUTC" in metrics.get("durationSummary", {}),
+    }

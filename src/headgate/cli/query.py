@@ -1,12 +1,11 @@
 """`headgate query`."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import click
 
 from headgate.cli.options import data_option, output_option
+from headgate.cli.output import show_rows
 from headgate.model.plain import plain
 
 __all__ = ["query"]
@@ -24,14 +23,4 @@ def query(data: Path | None, output: str, sql: str) -> None:
     from headgate.service.query import query as run
 
     table = run(data, sql)
-    if output == "json":
-        click.echo(json.dumps([plain(row) for row in table.to_pylist()], ensure_ascii=False))
-        return
-    from headgate.cli.tables import print_table
-
-    rows = ([_cell(value) for value in row.values()] for row in table.to_pylist())
-    print_table(table.column_names, rows)
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else str(plain(value))
+    show_rows([plain(row) for row in table.to_pylist()], output, table.column_names)

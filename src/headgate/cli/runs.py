@@ -1,20 +1,21 @@
-"""`headgate runs`: start, list, show, wait, cancel."""
+"""`headgate runs`: start, list, show, wait, cancel, retry."""
 
-import json
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 import click
 
-from headgate.cli.options import connect, data_option, moment, output_option
+from headgate.cli.calling import Call, calling
+from headgate.cli.kinds import FLOWS, RUNS, state_of, window_of
+from headgate.cli.output import Column
+from headgate.cli.progress import following, progress_option
+from headgate.cli.resources import limit_option
 from headgate.model.runs import Json
 
-__all__ = ["runs"]
+__all__ = ["runs", "timeout_option", "wait_option"]
 
 _STATES = ("scheduled", "queued", "inProgress", "success", "failed", "cancelled")
-_STILL = 10.0  # seconds between two lines of progress when nobody watches
+timeout_option = click.option("--timeout", type=float, help="Seconds to wait at most.")
+wait_option = click.option("--wait", is_flag=True, help="Follow the run to its end.")
 
 
 @click.group()
@@ -27,135 +28,120 @@ def runs() -> None:
 @click.option("--from", "start", required=True, help="Start of the window, inclusive: 2013-03-01, yesterday, -7d …")
 @click.option("--to", "end", default="now", show_default=True, help="End of the window, exclusive.")
 @click.option("--delta-column", help="Column that is compared with the window; needed on a table flow's first run.")
-@click.option("--wait", is_flag=True, help="Follow the run to its end.")
-@click.option("--timeout", type=float, help="Seconds to wait at most.")
-@data_option
-@output_option
+@wait_option
+@timeout_option
+@progress_option
+@calling
 def start(
+    call: Call,
     flow: str,
     start: str,
     end: str,
     delta_column: str | None,
     wait: bool,
     timeout: float | None,
-    data: Path | None,
-    output: str,
+    progress: str | None,
 ) -> None:
     """Start a run of FLOW (its name or id) over the window [from, to)."""
     if timeout is not None and not wait:
         raise click.UsageError("--timeout goes with --wait.")
-    with connect(data) as client:
+    with call.client() as client:
         run = client.start_run(flow, window=(start, end), delta_column=delta_column)
-        if output == "table":
-            click.echo(f"run {run['id']} over {_window(run)}", err=wait)
+        call.note(f"run {run['id']} over {window_of(run)}")
         if wait:
-            with _progress(quiet=output == "json") as show:
-                run = client.wait(run["id"], timeout=timeout, on_progress=show)
-        _print(run, output)
+            with following(progress, quiet=call.quiet) as show_run:
+                run = client.wait(run["id"], timeout=timeout, on_progress=show_run)
+        _print(call, run)
 
 
 @runs.command("list")
 @click.option("--flow", help="Only runs of this flow (name or id).")
 @click.option("--state", type=click.Choice(_STATES, case_sensitive=False), help="Only runs in this state.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="At most so many.")
-@data_option
-@output_option
-def list_(flow: str | None, state: str | None, limit: int, data: Path | None, output: str) -> None:
+@click.option("--since", help="Only runs made from then on: 2013-03-01, yesterday, -7d …")
+@click.option("--until", help="Only runs made before then.")
+@click.option("--by", help="Only runs of this person or client.")
+@click.option("--filter", "filters", multiple=True, metavar="MEMBER==VALUE", help="Repeatable; all must hold.")
+@limit_option
+@calling
+def list_(
+    call: Call,
+    flow: str | None,
+    state: str | None,
+    since: str | None,
+    until: str | None,
+    by: str | None,
+    filters: tuple[str, ...],
+    limit: int,
+) -> None:
     """List runs, newest first."""
-    with connect(data) as client:
-        filters = [f"flowId=={client.flow(flow)['id']}"] if flow else []
-        filters += [f"state=={state}"] if state else []
-        found = []
-        for run in client.list("runs", property=filters, limit=limit):
-            found.append(run)
-            if len(found) == limit:
-                break
-    if output == "json":
-        click.echo(json.dumps(found))
-        return
-    from headgate.cli.tables import print_table
+    from headgate.client import parse_time
 
-    print_table(
-        ("run", "state", "created (UTC)", "window (UTC)", "rows"),
-        ((run["id"], _state(run), moment(run["createdAt"]), _window(run), _landed(run)) for run in found),
-    )
+    with call.client() as client:
+        wanted = [
+            *filters,
+            *([f"flowId=={FLOWS.find(client, flow)['id']}"] if flow else ()),
+            *([f"state=={state}"] if state else ()),
+            *([f"createdAt>={parse_time(since)}"] if since else ()),
+            *([f"createdAt<{parse_time(until)}"] if until else ()),
+            *([f'createdBy=="{by}"'] if by else ()),
+        ]
+        call.show(RUNS.all(client, limit=limit, filters=wanted), RUNS.columns)
 
 
 @runs.command()
 @click.argument("run_id")
-@data_option
-@output_option
-def show(run_id: str, data: Path | None, output: str) -> None:
+@calling
+def show(call: Call, run_id: str) -> None:
     """Show one run."""
-    with connect(data) as client:
-        _print(client.run(run_id), output)
+    with call.client() as client:
+        _print(call, client.run(run_id))
 
 
 @runs.command()
 @click.argument("run_id")
-@click.option("--timeout", type=float, help="Seconds to wait at most.")
-@data_option
-@output_option
-def wait(run_id: str, timeout: float | None, data: Path | None, output: str) -> None:
+@timeout_option
+@progress_option
+@calling
+def wait(call: Call, run_id: str, timeout: float | None, progress: str | None) -> None:
     """Follow a run to its end."""
-    with connect(data) as client, _progress(quiet=output == "json") as show_run:
+    with call.client() as client, following(progress, quiet=call.quiet) as show_run:
         run = client.wait(run_id, timeout=timeout, on_progress=show_run)
-    _print(run, output)
+    _print(call, run)
+
+
+@runs.command()
+@click.argument("run_ids", metavar="RUN_ID...", nargs=-1, required=True)
+@calling
+def cancel(call: Call, run_ids: tuple[str, ...]) -> None:
+    """Cancel runs; their rows will not be in the table."""
+    with call.client() as client:
+        for run_id in run_ids:
+            _print(call, client.cancel(run_id))
 
 
 @runs.command()
 @click.argument("run_id")
-@data_option
-@output_option
-def cancel(run_id: str, data: Path | None, output: str) -> None:
-    """Cancel a run; its rows will not be in the table."""
-    with connect(data) as client:
-        _print(client.cancel(run_id), output)
+@wait_option
+@timeout_option
+@progress_option
+@calling
+def retry(call: Call, run_id: str, wait: bool, timeout: float | None, progress: str | None) -> None:
+    """Make a new run over the window of one that failed, by the flow as it is now."""
+    with call.client() as client:
+        made = client.request("POST", RUNS.at(run_id, "/action"), op="re-trigger")
+        call.note(f"run {made['id']} repeats {run_id}")
+        with following(progress, quiet=call.quiet or not wait) as show_run:
+            run = client.wait(made["id"], timeout=timeout, on_progress=show_run) if wait else client.run(made["id"])
+        _print(call, run)
 
 
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[Json], None]]:
-    """Shows a run as it goes on: a bar where someone watches, else a line every ten seconds."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if quiet:
-        yield lambda _run: None
-    elif console.is_terminal:
-        from headgate.cli.progress import bar
-
-        with bar(console) as advance:
-            yield advance
-    else:
-        last = time.monotonic()
-
-        def line(run: Json) -> None:
-            nonlocal last
-            if time.monotonic() - last >= _STILL:
-                last = time.monotonic()
-                click.echo(f"{_state(run)}: {_rows(run)} rows", err=True)
-
-        yield line
-
-
-def _print(run: Json, output: str) -> None:
-    if output == "json":
-        click.echo(json.dumps(run))
+def _print(call: Call, run: Json) -> None:
+    call.show_one(run, _FIELDS)
+    if call.output != "table":
         return
-    summary = run["metrics"]
-    click.echo(f"run       {run['id']}")
-    click.echo(f"flow      {run['flowId']}")
-    click.echo(f"state     {_state(run)}")
-    click.echo(f"window    {_window(run)}")
-    if summary.get("recordSummary"):
-        click.echo(f"rows      {_landed_of_read(summary['recordSummary'])}")
-        click.echo(f"bytes     {summary['sizeSummary']['outputBytes']:,}")
-    duration = summary.get("durationSummary", {})
-    if "completedAtUTC" in duration:
-        click.echo(f"seconds   {(duration['completedAtUTC'] - duration['startedAtUTC']) / 1000:.2f}")
-    for change in summary.get("schemaChanges", []):
+    for change in run["metrics"].get("schemaChanges", []):
         click.echo(f"columns   {_change(change)}")
-    for error in summary["statusSummary"].get("errors", []):
+    for error in run["metrics"]["statusSummary"].get("errors", []):
         click.echo(f"error     {error['code']}: {error['message']}")
 
 
@@ -166,25 +152,28 @@ def _change(change: Json) -> str:
     return f"{change['column']} {change['change']}: {before}{change['type']}"
 
 
-def _state(run: Json) -> str:
-    return str(run["metrics"]["statusSummary"]["status"])
-
-
 def _landed_of_read(records: Json) -> str:
     landed, read = records.get("outputRecordCount", 0), records.get("inputRecordCount", 0)
     return f"{landed:,}" if landed == read else f"{landed:,} of {read:,} read"
 
 
-def _rows(run: Json) -> str:
-    return f"{run['metrics'].get('recordSummary', {}).get('inputRecordCount', 0):,}"
+def _of_metrics(block: str, shown: Callable[[Json], str]) -> Callable[[Json], str]:
+    return lambda run: shown(run["metrics"][block]) if run["metrics"].get(block) else ""
 
 
-def _landed(run: Json) -> str:
-    return str(run["metrics"].get("recordSummary", {}).get("outputRecordCount", ""))
+def _seconds(duration: Json) -> str:
+    if "completedAtUTC" not in duration:
+        return ""
+    return f"{(duration['completedAtUTC'] - duration['startedAtUTC']) / 1000:.2f}"
 
 
-def _window(run: Json) -> str:
-    params = run["params"]
-    if "windowStartTime" not in params:
-        return "since the last successful run"
-    return f"[{moment(params['windowStartTime'])}, {moment(params['windowEndTime'])})"
+_FIELDS: tuple[Column, ...] = (
+    ("run", "id"),
+    ("flow", "flowId"),
+    ("state", state_of),
+    ("window", window_of),
+    ("repeats", "parentFlowRunId"),
+    ("rows", _of_metrics("recordSummary", _landed_of_read)),
+    ("bytes", _of_metrics("sizeSummary", lambda sizes: f"{sizes.get('outputBytes', 0):,}")),
+    ("seconds", _of_metrics("durationSummary", _seconds)),
+)

@@ -1,6 +1,5 @@
 """`headgate secrets`: the keys that connections' credentials are sealed with."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import click
 
 from headgate.cli.options import data_option, output_option
+from headgate.cli.output import show_document
 from headgate.cli.tables import print_table
 
 __all__ = ["secrets"]
@@ -26,8 +26,11 @@ def status(data: Path | None, output: str) -> None:
     from headgate.service.secrets import status as look
 
     found = look(data)
-    if output == "json":
-        click.echo(json.dumps(found, indent=2))
+    if output == "id":
+        for key in found["keys"]:
+            click.echo(key["id"])
+    elif output != "table":
+        show_document(found, output)
     else:
         rows = [
             (key["id"], "current" if key["id"] == found["current"] else "", str(key["secrets"]))
@@ -49,8 +52,10 @@ def rotate(data: Path | None, output: str) -> None:
     from headgate.service.secrets import rotate as turn
 
     done = turn(data)
-    if output == "json":
-        click.echo(json.dumps(done, indent=2))
+    if output == "id":
+        click.echo(done["key"])
+    elif output != "table":
+        show_document(done, output)
     else:
         click.echo(f"Sealed with the key {done['key']}, secrets: {done['rewrapped']}.")
         for id_ in done["forgotten"]:

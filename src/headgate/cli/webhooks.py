@@ -1,13 +1,13 @@
 """`headgate webhooks`: who is told of runs, and what they were told."""
 
-import json
-from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import click
 
-from headgate.cli.options import connect, data_option, moment, output_option
+from headgate.cli.calling import Call, calling
+from headgate.cli.output import Column, moment
+from headgate.cli.resources import Pages, Resources, limit_option
 from headgate.model.addresses import FLOW_SERVICE
 from headgate.model.webhooks import EventCode
 
@@ -17,25 +17,37 @@ _PREFIX = "sources_flow_run_"
 _WORDS = [code.value.removeprefix(_PREFIX) for code in EventCode]
 
 
+_WEBHOOKS = Resources(
+    "webhook",
+    f"{FLOW_SERVICE}/webhooks",
+    columns=(("webhook", "id"), ("name", "name"), ("url", "url"), ("events", lambda hook: _words(hook["eventTypes"]))),
+    fields=(
+        ("webhook", "id"),
+        ("name", "name"),
+        ("url", "url"),
+        ("events", lambda hook: _words(hook["eventTypes"])),
+        ("state", "state"),
+    ),
+    paged=Pages(lambda page: page["items"]),
+    one=lambda answer: answer["items"][0],
+)
+_DELIVERY: tuple[Column, ...] = (
+    ("event", "eventId"),
+    ("of", lambda sent: sent["eventCode"].removeprefix(_PREFIX)),
+    ("run", "runId"),
+    ("created (UTC)", lambda sent: moment(sent["createdAt"])),
+    ("state", "state"),
+    ("tries", "tries"),
+    ("last try", lambda sent: sent.get("reason") or sent.get("status", "")),
+)
+
+
 @click.group()
 def webhooks() -> None:
     """Have receivers told how runs begin and end."""
 
 
-@webhooks.command("list")
-@data_option
-@output_option
-def list_(data: Path | None, output: str) -> None:
-    """List webhooks, newest first."""
-    with connect(data) as client:
-        found = list(client.list("webhooks"))
-    if output == "json":
-        click.echo(json.dumps(found))
-        return
-    from headgate.cli.tables import print_table
-
-    rows = ((hook["id"], hook["name"], hook["url"], _words(hook["eventTypes"])) for hook in found)
-    print_table(("webhook", "name", "url", "events"), rows)
+_WEBHOOKS.add_reading(webhooks)
 
 
 @webhooks.command()
@@ -44,64 +56,41 @@ def list_(data: Path | None, output: str) -> None:
 @click.option(
     "--event", "events", multiple=True, type=click.Choice(_WORDS), help="Repeatable.  [default: success, failure]"
 )
-@data_option
-@output_option
-def add(url: str, name: str | None, events: tuple[str, ...], data: Path | None, output: str) -> None:
+@calling
+def add(call: Call, url: str, name: str | None, events: tuple[str, ...]) -> None:
     """Have URL told of runs. It must answer the challenge. The secret is shown only now."""
     body = {
         "name": name or urlsplit(url).hostname or url,
         "url": url,
         "eventTypes": [_PREFIX + event for event in events],
     }
-    with connect(data) as client:
-        made = client.request("POST", f"{FLOW_SERVICE}/webhooks", body=body)
-    if output == "json":
-        click.echo(json.dumps(made))
-        return
-    click.echo(f"webhook   {made['id']}")
-    click.echo(f"secret    {made['secret']}")
+    with call.client() as client:
+        made = client.request("POST", _WEBHOOKS.path, body=body)
+    call.show_one(made, (("webhook", "id"), ("secret", "secret")))
+
+
+_WEBHOOKS.add_patch(webhooks)
 
 
 @webhooks.command()
 @click.argument("webhook_id", type=click.UUID)
-@data_option
-def remove(webhook_id: UUID, data: Path | None) -> None:
+@calling
+def remove(call: Call, webhook_id: UUID) -> None:
     """Remove a webhook; what it was not sent yet is not sent any more."""
-    with connect(data) as client:
-        client.request("DELETE", f"{FLOW_SERVICE}/webhooks/{webhook_id}")
+    with call.client() as client:
+        client.request("DELETE", _WEBHOOKS.at(str(webhook_id)))
     click.echo(f"The webhook {webhook_id} is gone.")
 
 
 @webhooks.command()
 @click.argument("webhook_id", type=click.UUID)
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="At most so many.")
-@data_option
-@output_option
-def deliveries(webhook_id: UUID, limit: int, data: Path | None, output: str) -> None:
+@limit_option
+@calling
+def deliveries(call: Call, webhook_id: UUID, limit: int) -> None:
     """Show what a webhook was and will be sent, newest first."""
-    with connect(data) as client:
-        path = f"{FLOW_SERVICE}/webhooks/{webhook_id}/deliveries"
-        found = client.request("GET", path, limit=limit)["items"]
-    if output == "json":
-        click.echo(json.dumps(found))
-        return
-    from headgate.cli.tables import print_table
-
-    print_table(
-        ("event", "of", "run", "created (UTC)", "state", "tries", "last try"),
-        (
-            (
-                sent["eventId"],
-                sent["eventCode"].removeprefix(_PREFIX),
-                sent["runId"],
-                moment(sent["createdAt"]),
-                sent["state"],
-                str(sent["tries"]),
-                sent.get("reason") or str(sent.get("status", "")),
-            )
-            for sent in found
-        ),
-    )
+    with call.client() as client:
+        found = _WEBHOOKS.paged.read(client, _WEBHOOKS.at(str(webhook_id), "/deliveries"), {}, limit)
+        call.show(found, _DELIVERY, id_="eventId")
 
 
 def _words(codes: list[str]) -> str:

@@ -1,0 +1,94 @@
+"""`headgate flows`: what is brought from where into which dataset."""
+
+import click
+
+from headgate.cli.bodies import Specs
+from headgate.cli.calling import Call, calling
+from headgate.cli.documents import file_option, put, read_object, set_option
+from headgate.cli.kinds import FLOWS, MAPPING_SETS, SOURCES, TARGETS
+from headgate.model.runs import Json
+
+__all__ = ["copy_transformation", "flows", "mapping_transformation"]
+
+
+@click.group()
+def flows() -> None:
+    """Say what is brought from a source into a dataset, and when."""
+
+
+FLOWS.add_reading(flows)
+
+
+@flows.command()
+@click.argument("name", required=False)
+@click.option("--source", help="Source connection, by name or id.")
+@click.option("--target", help="Target connection, by name or id.")
+@click.option("--delta-column", help="Column that is compared with a run's window.")
+@click.option("--mapping-set", help="Mapping set, by name or id.")
+@click.option("--frequency", type=click.Choice(["once", "minute", "hour", "day", "week"]), help="[default: once]")
+@click.option("--interval", type=click.IntRange(1), help="So many of them between two runs.")
+@click.option("--start", help="Time of the first run: ISO 8601, tomorrow …  [default: now]")
+@click.option("--backfill/--no-backfill", default=None, help="Whether the first scheduled run brings everything.")
+@set_option
+@file_option
+@click.option("--draft", is_flag=True, help="Make a draft, which may lack members.")
+@calling
+def create(
+    call: Call,
+    name: str | None,
+    source: str | None,
+    target: str | None,
+    delta_column: str | None,
+    mapping_set: str | None,
+    frequency: str | None,
+    interval: int | None,
+    start: str | None,
+    backfill: bool | None,
+    sets: tuple[str, ...],
+    file: str | None,
+    draft: bool,
+) -> None:
+    """Make a flow. Without a frequency it only runs when somebody starts a run."""
+    from headgate.client import parse_time
+
+    schedule: Json = {
+        "frequency": frequency,
+        "interval": interval,
+        "startTime": str(parse_time(start) // 1000) if start else None,
+        "backfill": backfill,
+    }
+    schedule = {member: value for member, value in schedule.items() if value is not None}
+    with call.client() as client:
+        body = read_object(file)
+        transformations = [copy_transformation(delta_column)] if delta_column else []
+        if mapping_set:
+            transformations.append(mapping_transformation(MAPPING_SETS.find(client, mapping_set)))
+        if source and target:
+            read, written = SOURCES.find(client, source), TARGETS.find(client, target)
+            title = name or body.get("name") or read["name"]
+            body |= Specs(client).flow(title, read, written["id"], schedule, transformations)
+        elif source or target:
+            raise click.UsageError("A flow has a --source and a --target.")
+        elif name:
+            body["name"] = name
+        put(body, sets)
+        made = client.request("POST", FLOWS.path, body=body, **({"mode": "draft"} if draft else {}))
+        call.show_one(FLOWS.get(client, made["id"]), FLOWS.fields)
+
+
+FLOWS.add_patch(flows)
+FLOWS.add_actions(flows, "enable", "disable", "publish")
+FLOWS.add_delete(flows)
+
+
+def copy_transformation(delta_column: str) -> Json:
+    """What names the delta column of a flow."""
+    return {"name": "Copy", "params": {"deltaColumn": {"name": delta_column}}}
+
+
+def mapping_transformation(mapping_set: Json) -> Json:
+    """What has a flow map its columns."""
+    return {
+        "name": "Mapping",
+        "params": {"mappingId": mapping_set["id"], "mappingVersion": str(mapping_set["version"])},
+    }
