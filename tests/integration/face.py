@@ -6,17 +6,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import sqlalchemy as sa
 import uvicorn
+from starlette.types import ASGIApp
 
 from headgate.api import create_app
+from headgate.api.beside import Beside
 from headgate.api.listening import listening
 from headgate.auth import Credentials, Tokens, local_credentials
 from headgate.config import Settings
+from headgate.console import create_console
 from headgate.model.orgs import Client, Org
 from headgate.model.scope import Principal
 from headgate.service.service import Service
@@ -142,14 +146,19 @@ class Face:
 
 
 @contextmanager
-def serving(folder: Path, metadata: str = "", *, port: int = 0, **more: Any) -> Iterator[Face]:
-    """A service on a free port of the loopback interface, without a worker; metadata in `folder` or at an address."""
+def serving(folder: Path, metadata: str = "", *, port: int = 0, console: bool = False, **more: Any) -> Iterator[Face]:
+    """A service on a free port of the loopback interface, without a worker; metadata in `folder` or at an address.
+
+    With `console` it answers beside the API.
+    """
     _make_shop(folder / "shop.db")
     settings = Settings(data=folder / "data", file_roots=(folder,), metadata_url=metadata, **more)
     store = open_store(settings)
     credentials = local_credentials(settings, store)
     service = Service(settings, store, wake=lambda: None)
-    app = create_app(service)
+    app: ASGIApp = create_app(service)
+    if console:
+        app = Beside(app, partial(create_console, service))
     server = uvicorn.Server(listening(app, port=port, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()

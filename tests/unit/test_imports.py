@@ -7,7 +7,7 @@ import pytest
 
 import headgate
 
-_LARGE = ("alembic", "duckdb", "psycopg", "pyarrow", "pyiceberg")
+_LARGE = ("alembic", "duckdb", "jinja2", "psycopg", "pyarrow", "pyiceberg")
 
 
 @pytest.mark.parametrize("module", ["headgate.api.server", "headgate.service.working", "headgate.cli"])

@@ -20,6 +20,7 @@ from headgate.api import (
     ims,
     insights,
     landing_zones,
+    organisations,
     registry,
     resources,
     run_events,
@@ -40,6 +41,7 @@ from headgate.model.addresses import (
     CONVERSION,
     EXPORT,
     FLOW_SERVICE,
+    HEADGATE,
     IMPORT,
     INSIGHTS,
     REGISTRY,
@@ -69,6 +71,7 @@ _ROUTERS = {
     ACCESS: (access.router,),
     CONNECTORS: (landing_zones.router,),
     CONVERSION: (conversion.router,),
+    HEADGATE: (organisations.router,),
 }
 
 

@@ -6,15 +6,19 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from headgate.api.app import create_app
+from headgate.api.beside import Beside
 from headgate.api.listening import listening
 from headgate.config import Settings
 from headgate.errors import Unavailable
 from headgate.service.local import remember_address
 from headgate.service.running import serving
+from headgate.service.service import Service
 from headgate.service.worker_process import worker_process
 
 __all__ = ["AddressInUse", "serve"]
@@ -24,8 +28,18 @@ class AddressInUse(Unavailable):
     """The service cannot listen at this address."""
 
 
-def serve(settings: Settings, *, host: str, port: int, with_worker: bool, ready: Callable[[str], None]) -> None:
+def serve(
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    with_worker: bool,
+    ready: Callable[[str], None],
+    console: Callable[[Service], ASGIApp] | None = None,
+) -> None:
     """Answer at `host` and `port` (0: a free one) until SIGTERM or SIGINT; `ready` gets the address once it does.
+
+    `console` makes what answers beside the API, on the first request for it.
 
     Open requests are answered before the end, then the worker's runs are finished or given back. Raises
     AddressInUse, Unavailable.
@@ -35,7 +49,9 @@ def serve(settings: Settings, *, host: str, port: int, with_worker: bool, ready:
         _listen(host, port) as sock,
         serving(settings, wake=wake) as service,
     ):
-        app = create_app(service)
+        app: ASGIApp = create_app(service)
+        if console is not None:
+            app = Beside(app, partial(console, service))
         config = listening(app, log_config=None, access_log=False, timeout_graceful_shutdown=10)
 
         def answering() -> None:

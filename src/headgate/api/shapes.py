@@ -287,6 +287,11 @@ ANSWERS: dict[str, Schema] = {
                 "containerName SASUri", SASUri=TEXT, SASToken=TEXT, expiryTime=_COUNT
             ),
         },
+        addresses.HEADGATE: {
+            "GET /organisations": object_of(
+                "items _links", items=list_of(object_of("orgId name", orgId=TEXT, name=TEXT)), _links=MAP
+            )
+        },
         addresses.INSIGHTS: {"POST /metrics": object_of("metricResponses", metricResponses=list_of(MAP))},
     }.items()
     for route, shape in group.items()

@@ -4,10 +4,16 @@ import os
 import signal
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from headgate.cli.options import data_option
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from headgate.service.service import Service
 
 __all__ = ["serve", "worker"]
 
@@ -31,7 +37,14 @@ def serve(host: str, port: int, data: Path | None, no_worker: bool) -> None:
         port=port,
         with_worker=not no_worker,
         ready=lambda address: click.echo(f"Headgate answers at {address}"),
+        console=_console,
     )
+
+
+def _console(service: "Service") -> "ASGIApp":
+    from headgate.console import create_console  # here, since many a service never shows a page
+
+    return create_console(service)
 
 
 @click.command()

@@ -7,6 +7,7 @@ __all__ = [
     "CONVERSION",
     "EXPORT",
     "FLOW_SERVICE",
+    "HEADGATE",
     "IMPORT",
     "INSIGHTS",
     "REGISTRY",
@@ -25,6 +26,9 @@ CONVERSION = "/data/foundation/conversion"
 SANDBOXES = "/data/foundation/sandbox-management"
 ACCESS = "/data/foundation/access-control"
 INSIGHTS = "/data/infrastructure/observability/insights"
+
+HEADGATE = "/headgate"
+"""What the public contract has no address for."""
 
 ROW_ERRORS = "row_errors"
 """The folder of what is known about a batch that lists the records it rejected."""

@@ -45,6 +45,37 @@ class Identity:
         token = self._tokens.issue(principal, self._lifetime)
         return {"access_token": token, "token_type": "bearer", "expires_in": self._lifetime}
 
+    def sign_in(self, code: str) -> Json:
+        """What `token()` gives for a person's sign-in code, and the `client_id` it was made for; uses the code up.
+
+        For the console alone, which is no client of its own. Raises CodeRefused.
+        """
+        found = self._tenants.take_persons_code(sha256(code)) if code.isprintable() else None
+        client = self._tenants.client(found[0]) if found else None
+        if found is None or client is None:
+            raise CodeRefused
+        principal = Principal(found[1], client.id, "user", frozenset({client.org_id}))
+        token = self._tokens.issue(principal, self._lifetime)
+        return {
+            "access_token": token,
+            "token_type": "bearer",
+            "expires_in": self._lifetime,
+            "client_id": client.id,
+        }
+
+    def organisations(self, principal: Principal) -> Json:
+        """The organisations that the principal may act in: `{"items":[{"orgId","name"}],"_links":{}}`."""
+        items = [
+            {"orgId": org.id, "name": org.name}
+            for org in self._tenants.orgs()
+            if (
+                org.id in principal.orgs
+                if principal.orgs is not None
+                else self._tenants.standing(principal, org.id).grants
+            )
+        ]
+        return {"items": items, "_links": {}}
+
     def userinfo(self, principal: Principal) -> Json:
         """What the issuer knows of the principal."""
         return {

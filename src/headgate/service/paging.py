@@ -1,28 +1,21 @@
 """Listings: reading the query parameters, and continuation tokens.
 
 A continuation token is the query and the place it goes on at, sealed for one organisation, sandbox and
-collection. It consists of letters, digits, `-` and `_`, because clients paste it into addresses unescaped.
+collection.
 """
 
-import base64
-import json
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import parse_qsl
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from headgate.errors import BadFilterValue, LimitWithCount, UnknownParameter
 from headgate.model.query import NEWEST_FIRST, Field, Order, Query, is_projection, parse_limit, parse_order, parse_query
 from headgate.model.runs import Json
 from headgate.model.scope import Scope
+from headgate.service.sealing import Seal
 from headgate.store import Page
-from headgate.store.keyring import read_or_create
 
 __all__ = ["SINGLE", "Listings", "Parameters", "known_parameters", "projected", "searched", "truth"]
 
@@ -30,14 +23,13 @@ T = TypeVar("T")
 Parameters = Sequence[tuple[str, str]]
 SINGLE = ("limit", "orderby", "count")
 _LISTING = ("property", *SINGLE, "continuationToken")
-_NONCE = 12
 
 
 class Listings:
     """Reads listings and writes their pages. The key of the tokens is kept in `<keys>/paging.key`."""
 
     def __init__(self, keys: Path, *, strict: bool = False) -> None:
-        self._path = keys / "paging.key"
+        self._tokens = Seal(keys / "paging.key")
         self._strict = strict
 
     def read(self, scope: Scope, collection: str, parameters: Parameters, fields: Mapping[str, Field]) -> Query:
@@ -95,39 +87,25 @@ class Listings:
             return {"count": page.total}
         links = {}
         if page.next is not None:
-            token = self._seal(
+            token = self._tokens.close(
                 {
                     "property": query.properties,
                     "limit": query.limit,
                     "orderby": query.order.text,
                     "after": page.next,
                 },
-                scope,
-                collection,
+                *_place(scope, collection),
             )
             links = {"next": {"href": f"{address or '/' + collection}?continuationToken={token}"}}
         return {"items": projected(shown(page.items), query.projection), "_links": links}
 
-    @cached_property
-    def _cipher(self) -> AESGCM:
-        return AESGCM(read_or_create(self._path, secrets.token_bytes(32)))
-
-    def _seal(self, content: Json, scope: Scope, collection: str) -> str:
-        nonce = secrets.token_bytes(_NONCE)
-        text = json.dumps(content, separators=(",", ":")).encode()
-        sealed = nonce + self._cipher.encrypt(nonce, text, _place(scope, collection))
-        return _encoded(sealed)
-
     def _open(self, token: str, scope: Scope, collection: str) -> Json:
         try:
-            sealed = _decoded(token)
-            text = self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], _place(scope, collection))
-        except (ValueError, InvalidTag) as error:
+            return self._tokens.open(token, *_place(scope, collection))
+        except ValueError as error:
             raise BadFilterValue(
                 "The continuationToken is not one that this listing gave. Begin again without it."
             ) from error
-        content: Json = json.loads(text)
-        return content
 
 
 def _order(text: str, fields: Mapping[str, Field]) -> Order:
@@ -193,16 +171,5 @@ def projected(items: list[Json], names: Sequence[str]) -> list[Json]:
     return [{name: value for name, value in item.items() if name in chosen} for item in items]
 
 
-def _encoded(sealed: bytes) -> str:
-    return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
-
-
-def _decoded(token: str) -> bytes:
-    sealed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-    if _encoded(sealed) != token:  # the decoder skips what it does not know, and has spare bits at the end
-        raise ValueError(token)
-    return sealed
-
-
-def _place(scope: Scope, collection: str) -> bytes:
-    return "\x1f".join((scope.org_id, scope.sandbox_id, collection)).encode()
+def _place(scope: Scope, collection: str) -> tuple[str, ...]:
+    return scope.org_id, scope.sandbox_id, collection

@@ -23,6 +23,7 @@ from headgate.service.run_events import RunEvents
 from headgate.service.runs import Runs
 from headgate.service.sandboxes import Sandboxes
 from headgate.service.schema_import import SchemaImport
+from headgate.service.sealing import Seal
 from headgate.service.specs import Specs
 from headgate.service.webhooks import Webhooks
 from headgate.sources import connection_specs, flow_specs
@@ -41,6 +42,7 @@ class Service:
         self._gate = Gate(Issuers(tokens, settings.issuers), store.tenants, strict=settings.strict)
         self._store = store
         self.identity = Identity(settings, store, tokens)
+        self.sessions = Seal(settings.keys / "console.key")
         self.connection_specs = Specs("connectionSpecs", connection_specs(), store, listings)
         self.flow_specs = Specs("flowSpecs", flow_specs(), store, listings)
         self.connections = Connections(store, listings, settings)

@@ -190,6 +190,19 @@ class Tenants:
                 return user
             return user if connection.execute(sa.delete(table).where(*mine)).rowcount else None
 
+    def take_persons_code(self, sha256: str) -> tuple[str, str] | None:
+        """The client and the person that a sign-in code stands for, None when it is no person's or not valid.
+
+        The code is used up.
+        """
+        table = tables.codes
+        mine = (table.c.sha256 == sha256, table.c.user_id != table.c.client_id, table.c.expires_at > now_ms())
+        with self._transactions.write() as connection:
+            row = connection.execute(sa.select(table.c.client_id, table.c.user_id).where(*mine)).first()
+            if row is None or not connection.execute(sa.delete(table).where(*mine)).rowcount:
+                return None
+            return row.client_id, row.user_id
+
     # -- roles and grants --------------------------------------------------------------------------
 
     def roles(self, org_id: str) -> dict[str, frozenset[Permission]]:

@@ -1,0 +1,11 @@
+"""The pages, one module for each group of them."""
+
+from headgate.console.page import Pages
+from headgate.console.pages import (
+    overview,
+)
+
+__all__ = ["GROUPS"]
+
+GROUPS: tuple[Pages, ...] = (overview.pages,)
+"""Every group, in the order in which addresses are tried."""
