@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from headgate import AsyncClient, Client, Run
+from headgate import AsyncClient, Client
+from headgate.client.asking import Group
 
 __all__ = ["client_of"]
 
@@ -45,7 +46,7 @@ class _Awaited:
             return self._shown(self._runner.run(_awaited(found)))
         if isinstance(found, AsyncIterator):
             return self._read(found)
-        if callable(found) or isinstance(found, Run) or type(found).__module__.startswith("headgate.client."):
+        if callable(found) or isinstance(found, Group):
             return _Awaited(found, self._runner)
         return found
 

@@ -113,6 +113,30 @@ def test_a_run_that_fails_says_why_and_is_run_again(client: Any, face: Face, wor
         again.wait(timeout=60)
 
 
+def test_a_run_is_watched_as_it_goes_on(client: Any, face: Face, worker: Worker) -> None:
+    run = client.runs.start(orders(client, face), window=MARCH, delta_column="updated_at")
+    events, states = [], []
+    for event in run.events():
+        events.append(event)
+        states.append(run.state)
+    assert states[-1] == "success"
+    assert "run" in [event.name for event in events]
+    assert events[-1][1:] == ("done", {"id": run.id, "state": "success"})
+    assert {**run.data, "version": 0} == {**client.runs.get(run.id).data, "version": 0}
+    lines = [event.data for event in events if event.name == "log"]
+    details = run.details()
+    holds(shapes.RunDetails, details)
+    assert details["log"] == lines != []
+    for seen in range(len(events)):  # whoever comes back is told the rest of the log, and no line again
+        later = [event.data for event in run.events(after=events[seen].id) if event.name == "log"]
+        assert later == [event.data for event in events[seen + 1 :] if event.name == "log"]
+    with pytest.raises(headgate.Invalid, match="no id of an event"):
+        list(run.events(after="mine"))
+    watched = run.events()
+    next(watched)
+    watched.close()
+
+
 def test_a_run_that_waits_is_cancelled(client: Any, face: Face) -> None:
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     run = client.runs.start(orders(client, face), window=MARCH, delta_column="updated_at", start_time=tomorrow)

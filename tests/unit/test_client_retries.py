@@ -1,8 +1,9 @@
 """What both clients do when the service does not answer, or not as they hoped; faults are made by the transport."""
 
 import asyncio
+import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
@@ -162,6 +163,47 @@ def test_a_wait_outlives_a_restart_of_the_service(line: Line) -> None:
         for status in ("inProgress", "success")
     )
     assert line.does(waited, going, going, httpx.ReadError("reset"), busy(), done) == "success"
+
+
+class Cut(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """An answer's body that breaks off."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self.text.encode()
+        raise httpx.ReadError("reset")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.text.encode()
+        raise httpx.ReadError("reset")
+
+
+def test_events_are_taken_up_where_they_broke_off(line: Line) -> None:
+    def watched(client: Any) -> Any:
+        run = client.runs.get("r")
+        return [(event.id, event.data) for event in run.events()], run.state
+
+    def told(id_: str, name: str, data: object) -> str:
+        return f"id: {id_}\nevent: {name}\ndata: {json.dumps(data)}\n\n"
+
+    run = httpx.Response(200, json={"items": [RUN]})
+    going = {name: RUN.get(name) for name in ("updatedAt", "etag", "activities")}
+    progress = {**going, "metrics": {"statusSummary": {"status": "inProgress"}}}
+    first = httpx.Response(
+        200, stream=Cut("retry: 1000\n\n: nothing new\n\n" + told("1", "run", RUN) + "id: 2\nevent: l")
+    )
+    ended = httpx.Response(200, text=told("2", "progress", progress) + ": the service stops\n\n")
+    events, state = line.does(watched, run, first, busy(), ended, httpx.Response(200, text=told("3", "done", {})))
+    assert events == [("1", RUN), ("2", progress), ("3", {})]
+    assert state == "inProgress"
+    assert [request.headers.get("Last-Event-ID") for request in line.sent[1:]] == [None, "1", "1", "2"]
+    assert line.does(watched, run, httpx.Response(204))[0] == []
+    with pytest.raises(headgate.Unavailable, match="keep breaking off"):
+        line.does(watched, run, *[httpx.Response(200, stream=Cut("")) for _ in range(4)])
+    with pytest.raises(headgate.Unavailable, match=r"Not now\."):
+        line.does(watched, run, *[busy(429) for _ in range(4)])
 
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)

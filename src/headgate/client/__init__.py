@@ -15,7 +15,7 @@ from headgate.client.errors import (
     Unavailable,
     WaitTimedOut,
 )
-from headgate.client.runs import Run
+from headgate.client.runs import Run, RunEvent
 from headgate.client.shapes import Moment, Window
 from headgate.client.times import parse_time
 
@@ -29,6 +29,7 @@ __all__ = [
     "NotFound",
     "RequestFailed",
     "Run",
+    "RunEvent",
     "RunFailed",
     "Unavailable",
     "WaitTimedOut",

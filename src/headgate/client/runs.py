@@ -1,24 +1,36 @@
 """Runs: started, waited for, cancelled and repeated."""
 
+import json
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple, cast
 
-from headgate.client.asking import D, Group, call, pages
-from headgate.client.errors import RunFailed, WaitTimedOut
+import httpx
+
+from headgate.client.asking import D, Group, answered, call, pages
+from headgate.client.errors import RunFailed, Unavailable, WaitTimedOut
 from headgate.client.groups import Flows
-from headgate.client.shapes import Id, Metrics, Moment, RunObject, RunProblem, RunState, Window
-from headgate.client.steps import Page, Pause, Steps
+from headgate.client.shapes import Id, Metrics, Moment, RunDetails, RunObject, RunProblem, RunState, Window
+from headgate.client.steps import Line, Page, Pause, Steps, Stream
 from headgate.client.times import in_milliseconds
 from headgate.errors import BadTime
 from headgate.model.addresses import FLOW_SERVICE
 
-__all__ = ["Run", "Runs"]
+__all__ = ["Run", "RunEvent", "Runs"]
 
 _FINAL = frozenset({"success", "failed", "cancelled", "partialSuccess"})
 _FIRST, _LONGEST = 0.05, 1.0  # seconds between two looks at a run that is waited for
+
+
+class RunEvent(NamedTuple):
+    """What happened to a run: `data` is the run, what changed of it, a line of its log, or how it ended."""
+
+    id: str
+    """Where to go on after it."""
+    name: Literal["run", "progress", "log", "done"]
+    data: dict[str, Any]
 
 
 class _OfRuns(Group[D]):
@@ -124,6 +136,49 @@ class Run(_OfRuns[D]):
         """A new run of the same window, of a run that failed or brought nothing."""
         return Run(self._driver, (yield from self._act("re-trigger")))
 
+    @pages
+    def events(self, *, after: str | None = None) -> Steps[Page[RunEvent]]:
+        """What happens to it, as it happens, until it has ended; `data` is kept up with that.
+
+        A stream that breaks off is taken up again where it was. `after` is the id of the last event seen earlier.
+        Raises Unavailable, also when one principal watches too many runs.
+        """
+        return (yield from self._next_event(after, None))
+
+    @call
+    def details(self) -> Steps[RunDetails]:
+        """What is known of it besides: attempts, splits, snapshot and log."""
+        return (yield from self._ask("GET", self._one(self.id, "/details")))
+
+    def _next_event(self, last: str | None, stream: Stream | None) -> Steps[Page[RunEvent]]:
+        broken = 0
+        while True:
+            if stream is None:
+                headers = {"Accept": "text/event-stream", **({} if last is None else {"Last-Event-ID": last})}
+                request = self._driver.http.build_request("GET", self._one(self.id, "/events"), headers=headers)
+                stream = cast(Stream, (yield from answered(self._driver, request, stream=True)))
+                if stream.response.status_code == httpx.codes.NO_CONTENT:  # it had ended, and that was seen
+                    return Page([], None, stream)
+            try:
+                event = yield from _event(stream)
+            except httpx.TransportError as error:
+                broken += 1
+                if broken > self._driver.retries:
+                    raise Unavailable(f"The events of the run {self.id} keep breaking off ({error}).") from error
+                event = None
+            if event is not None:
+                self._keep_up(event)
+                return Page([event], None if event.name == "done" else self._next_event(event.id, stream), stream)
+            stream = None
+            yield Pause(_LONGEST)
+
+    def _keep_up(self, event: RunEvent) -> None:
+        if event.name == "run":
+            self.data = cast(RunObject, event.data)
+        elif event.name == "progress":
+            changed = {name: event.data[name] for name in ("updatedAt", "etag", "metrics", "activities")}
+            self.data = cast(RunObject, {**self.data, **changed})
+
     def _act(self, op: str) -> Steps[RunObject]:
         return (yield from self._ask("POST", self._one(self.id, "/action"), params={"op": op}))
 
@@ -183,6 +238,19 @@ class Runs(_OfRuns[D]):
 
     def _following(self, steps: Steps[Page[Any]]) -> Steps[Page[Run[D]]]:
         return self._handles((yield from steps))
+
+
+def _event(stream: Stream) -> Steps[RunEvent | None]:
+    """The next of a stream of server-sent events, None when it ends."""
+    fields: dict[str, list[str]] = {}
+    while (line := (yield Line(stream))) is not None:
+        name, _, value = line.partition(":")
+        if name:
+            fields.setdefault(name, []).append(value.removeprefix(" "))
+        elif not line and "data" in fields:
+            id_, kind = fields["id"][-1], cast(Any, fields["event"][-1])
+            return RunEvent(id_, kind, json.loads("\n".join(fields["data"])))
+    return None
 
 
 def _params(window: Window | None, delta_column: str | None, start_time: Moment | None) -> dict[str, Any]:

@@ -16,12 +16,14 @@ __all__ = [
     "FlowSpec",
     "Id",
     "Identified",
+    "LogLine",
     "Made",
     "MadeWebhook",
     "MappingSet",
     "Metrics",
     "Moment",
     "Preview",
+    "RunDetails",
     "RunObject",
     "RunProblem",
     "RunState",
@@ -188,6 +190,27 @@ class RunObject(Audited):
     activities: list[Json]
     parentFlowRunId: NotRequired[str]
     childFlowRunIds: NotRequired[list[str]]
+
+
+class LogLine(TypedDict):
+    """A line of a run's log."""
+
+    id: int
+    at: int
+    level: Literal["info", "warning", "error"]
+    text: str
+
+
+class RunDetails(Identified):
+    """What is known of a run besides itself."""
+
+    window: dict[str, int]
+    writeMode: str | None
+    attempts: list[Json]
+    splits: list[Json]
+    log: list[LogLine]
+    deltaColumn: NotRequired[Json]
+    snapshotId: NotRequired[str]
 
 
 class Spec(Identified):
