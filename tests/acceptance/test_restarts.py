@@ -46,7 +46,7 @@ def test_runs_land_once_whatever_happens_to_the_metadata(tmp_path: Path, server:
                 try:
                     made.append(client.start_run(flows[len(made) % 3], window=DAY, delta_column="at")["id"])
                 except RequestFailed as error:
-                    refused.append(f"{error.http_status} {error.detail}")
+                    refused.append(f"{error.status} {error.detail}")
                 pause.wait(0.1)
 
         posting = threading.Thread(target=post)

@@ -179,7 +179,7 @@ def _refusable() -> Iterator[None]:
     try:
         yield
     except RequestFailed as refused:
-        if refused.http_status != 400:
+        if refused.status != 400:
             raise
 
 

@@ -141,17 +141,15 @@ def _token(named: Mapping[str, str]) -> str:
         raise BadSetting(f"{_lacks('token')} Or send a client's credentials; {missing[0]} is missing of them.")
     import httpx
 
-    from headgate.client import RequestFailed
+    from headgate.client import NotAllowed, Unavailable
 
     form = {"grant_type": "client_credentials", **{name: named[name] for name in ("client_id", "client_secret")}}
     try:
         answer = httpx.post(f"{named['url'].rstrip('/')}/ims/token/v3", data=form, timeout=30)
     except httpx.TransportError as error:
-        raise RequestFailed(f"{named['url']} does not answer ({error}).", http_status=0, error_code="") from error
+        raise Unavailable(f"{named['url']} does not answer ({error}).") from error
     if answer.is_error:
-        raise RequestFailed(
-            f"{named['url']} gives no token to the client {named['client_id']}.", http_status=401, error_code=""
-        )
+        raise NotAllowed(f"{named['url']} gives no token to the client {named['client_id']}.", status=401)
     return str(answer.json()["access_token"])
 
 

@@ -108,7 +108,6 @@ def _exit_code(error: HeadgateError) -> int:
         return 1
     if kind == "WaitTimedOut":
         return 124
-    if getattr(error, "error_code", "") == "FLOW-1422-400":  # the run's state does not allow it
+    if error.code == "FLOW-1422-400":  # the run's state does not allow it
         return 4
-    status: Any = getattr(error, "http_status", error.status)
-    return _HTTP.get(status, 1)
+    return _HTTP.get(error.status, 1)

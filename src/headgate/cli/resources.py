@@ -115,7 +115,7 @@ class Resources:
 
     def find(self, client: "Client", text: str) -> Json:
         """The thing with this id or, if only one has it, this name. Raises RequestFailed."""
-        from headgate.client import RequestFailed
+        from headgate.client import Invalid, NotFound
 
         if _ID.fullmatch(text) or self.named == self.id or text.startswith("https://"):
             return self.get(client, text)
@@ -125,8 +125,8 @@ class Resources:
         if found:
             ids = ", ".join(str(item[self.id]) for item in found)
             detail = f"Several {self.plural} are called {text!r}; name one by its id. The newest are {ids}."
-            raise RequestFailed(detail, http_status=400, error_code="")
-        raise RequestFailed(f"There is no {self.word} {text!r} in this sandbox.", http_status=404, error_code="")
+            raise Invalid(detail, status=400)
+        raise NotFound(f"There is no {self.word} {text!r} in this sandbox.", status=404)
 
     def _called(self, name: str) -> str:
         """The filter by which a name is looked for."""

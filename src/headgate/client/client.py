@@ -100,12 +100,12 @@ class _Client(Group[D], Generic[D]):
         path: str,
         *,
         body: Any = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Any = None,
         **params: Any,
     ) -> Steps[Any]:
         """One call of any address; `path` begins with a slash. The answer's JSON, None when it has no body.
 
-        Raises RequestFailed.
+        `params` are those of the query. Raises RequestFailed.
         """
         return (yield from self._ask(method, path, body=body, params=params, headers=headers))
 

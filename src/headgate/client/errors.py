@@ -49,7 +49,6 @@ class RequestFailed(HeadgateError):
         self.code = code
         self.request_id = request_id
         self.retry_after = retry_after  # seconds the service asks to wait, 0 when it does not say
-        self.http_status, self.error_code = status, code  # as they were called before
 
 
 class Invalid(RequestFailed):
