@@ -10,6 +10,7 @@ import socket
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -24,18 +25,26 @@ from psycopg import sql
 from headgate.config import Settings
 from headgate.model.scope import Tenancy
 from headgate.sources import Selection, Source, connection_specs, open_source
+from headgate.sources.sql.odbc.address import Address
+from headgate.sources.sql.odbc.dialect import OdbcDialect
+from headgate.sources.sql.odbc.driver import OdbcDriver
+from headgate.sources.sql.odbc.systems import STANDARD
+from headgate.sources.sql.reader import SqlSource
 from tests.emulators import ACCOUNT_KEY, Bucket
 from tests.file_servers import PASSWORD, USER
 from tests.mariadb import SECRET, Mariadb
 
 __all__ = [
     "ODBC_DRIVER",
+    "SQLITE_ODBC_DRIVER",
     "AlchemyKit",
     "BucketKit",
     "DuckdbKit",
     "FolderKit",
     "MariadbKit",
+    "OdbcFunctionsKit",
     "OdbcKit",
+    "OdbcSqliteKit",
     "PostgresKit",
     "ServerKit",
     "ShareKit",
@@ -55,6 +64,7 @@ def opened(spec: str, auth: Mapping[str, Any], folder: Path, **more: Any) -> Sou
 
 
 ODBC_DRIVER = "PostgreSQL Unicode"
+SQLITE_ODBC_DRIVER = "SQLite3"
 
 
 def installed(driver: str) -> bool:
@@ -154,6 +164,15 @@ class OdbcKit(PostgresKit):
         return opened("odbc", auth, self._folder, odbc_drivers=(ODBC_DRIVER,))
 
 
+class OdbcFunctionsKit(OdbcKit):
+    """The same, in the words for any driver: nothing is known of it but what ODBC's functions tell."""
+
+    def _opened(self, where: str) -> Source:
+        auth = {"connectionString": f"Driver={ODBC_DRIVER};{where}"}
+        address = replace(Address.of(auth, (ODBC_DRIVER,)), system=STANDARD)
+        return SqlSource(OdbcDriver(address, address.host), OdbcDialect(STANDARD))
+
+
 class MariadbKit:
     """One database of a MariaDB server."""
 
@@ -200,12 +219,12 @@ class MariadbKit:
 class SqliteKit:
     """One SQLite file. Its numbers of many digits are reals, which hold fifteen exactly."""
 
-    types = ("boolean", "long", "double", "string", "date", "timestamp", "timestamptz", "binary")
+    types: Sequence[str] = ("boolean", "long", "double", "string", "date", "timestamp", "timestamptz", "binary")
     secrets = ("s3cret-of-the-tests",)
     filters = True
     _DECLARED: Mapping[str, str] = {
         "boolean": "BOOLEAN",
-        "long": "INTEGER",
+        "long": "BIGINT",
         "double": "DOUBLE",
         "string": "TEXT",
         "date": "DATE",
@@ -236,6 +255,23 @@ class SqliteKit:
                 f"INSERT INTO {_quoted(name)} VALUES ({places})", [[_text(value) for value in row] for row in rows]
             )
         return Selection({"tableName": name})
+
+
+class OdbcSqliteKit(SqliteKit):
+    """The same file, by SQLite's ODBC driver: it knows no schemas, and calls types what it likes."""
+
+    types = ("boolean", "long", "double", "string", "date", "timestamp", "binary")
+
+    def open(self) -> Source:
+        return self._opened(self._path)
+
+    def broken(self) -> Source:
+        return self._opened(self._folder / "nowhere" / "at.all")
+
+    def _opened(self, file: Path) -> Source:
+        system = replace(STANDARD, words=("Description", "Timeout", "Database"))
+        address = Address(system, SQLITE_ODBC_DRIVER, "none", 1000, str(file), "none", "s3cret-of-the-tests")
+        return SqlSource(OdbcDriver(address, address.host), OdbcDialect(system))
 
 
 class DuckdbKit:
@@ -396,7 +432,7 @@ def _text(value: Any) -> Any:
         case datetime():
             if value.tzinfo is not None:
                 return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00:00")
-            return value.isoformat(" ")
+            return value.isoformat(" ", "microseconds")
         case Decimal():
             return float(value)
     return value.isoformat() if hasattr(value, "isoformat") else value

@@ -7,10 +7,13 @@ import pytest
 from headgate.testing.source_suite import TableKit, TableSuite
 from tests.conformance.kits import (
     ODBC_DRIVER,
+    SQLITE_ODBC_DRIVER,
     AlchemyKit,
     DuckdbKit,
     MariadbKit,
+    OdbcFunctionsKit,
     OdbcKit,
+    OdbcSqliteKit,
     PostgresKit,
     SqliteKit,
     installed,
@@ -37,6 +40,7 @@ class TestSqlalchemy(TableSuite):
 
 class TestOdbc(TableSuite):
     spec = "odbc"
+    deltas = ("timestamp", "timestamptz", "date", "text")
     names = ('we"ird', "Ünïcode 🚪 it's", "back`tick\\")  # every session is a process
 
     @pytest.fixture
@@ -44,6 +48,32 @@ class TestOdbc(TableSuite):
         if not installed(ODBC_DRIVER):
             absent("PostgreSQL's ODBC driver is not installed: apt-get install odbc-postgresql")
         return OdbcKit(database, tmp_path)
+
+
+class TestOdbcFunctions(TableSuite):
+    """PostgreSQL's driver read as one of which nothing is known."""
+
+    spec = "odbc"
+    deltas = ("timestamp", "timestamptz", "date")
+    names = ('we"ird', "Ünïcode 🚪 it's", "pat_tern\\")
+
+    @pytest.fixture
+    def kit(self, database: str, tmp_path: Path) -> TableKit:
+        if not installed(ODBC_DRIVER):
+            absent("PostgreSQL's ODBC driver is not installed: apt-get install odbc-postgresql")
+        return OdbcFunctionsKit(database, tmp_path)
+
+
+class TestOdbcSqlite(TableSuite):
+    spec = "odbc"
+    deltas = ("timestamp", "epoch_us", "text")
+    names = ('we"ird', "Ünïcode it's", "pat_te%rn\\")  # its driver has no characters of four bytes
+
+    @pytest.fixture
+    def kit(self, tmp_path: Path) -> TableKit:
+        if not installed(SQLITE_ODBC_DRIVER):
+            absent("SQLite's ODBC driver is not installed: apt-get install libsqliteodbc")
+        return OdbcSqliteKit(tmp_path)
 
 
 class TestMariadb(TableSuite):

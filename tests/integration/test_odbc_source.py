@@ -1,9 +1,12 @@
 """ODBC as a source, by PostgreSQL's driver; what every source is held to is in the conformance suite."""
 
 import os
+import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -21,14 +24,17 @@ from headgate.errors import (
     SourceAccessDenied,
     SourceError,
     SourceUnreachable,
+    UnholdableValue,
     UnsupportedType,
 )
 from headgate.model.scope import Tenancy
+from headgate.model.windows import Bounds, DeltaColumn, DeltaType
 from headgate.sources.context import Context
 from headgate.sources.interface import Reading
 from headgate.sources.sql.odbc import driver, open_odbc
+from headgate.sources.sql.odbc.process import Failed
 from headgate.sources.sql.reader import SqlSource
-from tests.conformance.kits import ODBC_DRIVER, installed
+from tests.conformance.kits import ODBC_DRIVER, SQLITE_ODBC_DRIVER, OdbcSqliteKit, installed
 from tests.emulators import absent
 from tests.sql_tables import WHOLE, read, selection
 
@@ -55,14 +61,14 @@ def source(database: str) -> SqlSource:
     return opened(f"Driver={{{ODBC_DRIVER}}};Server={folder};Port=5432;Database={parts.path[1:]};UID={parts.username}")
 
 
-def children() -> set[int]:
+def children(script: str = "odbc/child.py") -> set[int]:
     found = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = path.read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        if int(fields[1]) == os.getpid() and "odbc/child.py" in (path.parent / "cmdline").read_text():
+        if int(fields[1]) == os.getpid() and script in (path.parent / "cmdline").read_text():
             found.add(int(path.parent.name))
     return found
 
@@ -118,7 +124,7 @@ def test_sessions_cannot_write(server: psycopg.Connection[Any], source: SqlSourc
     server.execute("CREATE TABLE t (id int)")
     session = source._driver.connect()
     try:
-        with pytest.raises(driver.Failed, match="readonly"):
+        with pytest.raises(Failed, match="readonly"):
             session.rows("INSERT INTO t VALUES (1) RETURNING id")
     finally:
         session.close()
@@ -181,6 +187,58 @@ def test_a_driver_that_is_broken_off_or_dies_takes_nothing_with_it(
     assert not children()
     server.execute("CREATE TABLE t (id int)")
     assert read(source, delta=None) == []
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> OdbcSqliteKit:
+    if not installed(SQLITE_ODBC_DRIVER):
+        absent("SQLite's ODBC driver is not installed: apt-get install libsqliteodbc")
+    return OdbcSqliteKit(tmp_path)
+
+
+def test_an_integer_that_a_driver_would_cut_is_refused(file: OdbcSqliteKit, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "tables.sqlite")) as session, session:
+        session.execute("CREATE TABLE t (n INTEGER)")
+        session.executemany("INSERT INTO t VALUES (?)", [(-(2**31),), (2**31 - 1,)])
+    assert read(file.open(), delta=None) == [(-(2**31),), (2**31 - 1,)]
+    with closing(sqlite3.connect(tmp_path / "tables.sqlite")) as session, session:
+        session.execute("INSERT INTO t VALUES (5000000000)")
+    with pytest.raises(UnholdableValue, match="5000000000"):
+        read(file.open(), delta=None)
+    # So is a window's unit told by the largest of them, whatever the driver thinks of its size.
+    chosen = selection(columns=[{"name": "n"}])
+    with file.open().plan(chosen, WHOLE, DeltaColumn("n"), parallel=1) as reading:
+        assert reading.bounds == Bounds.of(WHOLE, DeltaType.EPOCH_S)
+
+
+def test_a_question_to_a_driver_can_be_broken_off_and_shows_no_password(file: OdbcSqliteKit) -> None:
+    source = file.open()
+    assert isinstance(source, SqlSource)
+    session = source._driver.connect()
+    assert isinstance(session, driver.OdbcSession)
+    failed: list[Exception] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"Server=127.0.0.1;Port={silent.getsockname()[1]};Database=d;UID=u;PWD=s3cr3t"
+        session._connection = f"Driver={ODBC_DRIVER};{where}"
+
+        def ask() -> None:
+            try:
+                session.catalogue("tables")
+            except Failed as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        silent.settimeout(20)
+        with silent.accept()[0]:  # the driver is on its way
+            (child,) = children("odbc/catalogue.py")
+            shown = [(Path("/proc") / str(child) / what).read_text() for what in ("cmdline", "environ")]
+            session.cancel()
+            thread.join(20)
+    assert "s3cr3t" not in "".join(shown)
+    assert failed
+    session.close()
+    assert not children("odbc/catalogue.py") | children()
 
 
 def test_who_is_not_let_in_is_told(source: SqlSource, database: str) -> None:

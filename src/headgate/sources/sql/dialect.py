@@ -179,6 +179,10 @@ class Dialect:
     }
     """The type that a constant of each kind is written in; one without an entry stands as it is."""
 
+    def answer(self, session: Session) -> None:
+        """Have the system show that it answers."""
+        session.rows(self.probe)
+
     # -- words
 
     def quote(self, name: str) -> str:

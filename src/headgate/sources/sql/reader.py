@@ -80,7 +80,7 @@ class SqlSource:
     def check(self) -> None:
         """Connect and run a query."""
         with self._session() as session:
-            session.rows(self._dialect.probe)
+            self._dialect.answer(session)
 
     def validate(self, selection: Selection) -> None:
         """See that the table's name, the columns and the filter are well formed."""

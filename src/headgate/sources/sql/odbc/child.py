@@ -28,13 +28,14 @@ def _read_as(type_: pa.DataType) -> pa.DataType:
 
 
 def _texts(found: pa.Schema) -> pa.Schema:
-    """What a driver says of its own columns may cut numbers; their texts are whole."""
-    return pa.schema(
-        [
-            (name, pa.string() if pa.types.is_floating(type_) or pa.types.is_decimal(type_) else type_)
-            for name, type_ in zip(found.names, found.types, strict=True)
-        ]
-    )
+    """What a driver says of its own columns may cut numbers: they are asked for in more digits, or as texts."""
+    return pa.schema([(name, _wide(type_)) for name, type_ in zip(found.names, found.types, strict=True)])
+
+
+def _wide(type_: pa.DataType) -> pa.DataType:
+    if pa.types.is_integer(type_):
+        return pa.int64()
+    return pa.string() if pa.types.is_floating(type_) or pa.types.is_decimal(type_) else type_
 
 
 def _answer(connection: Any, request: dict[str, Any], out: Any) -> None:

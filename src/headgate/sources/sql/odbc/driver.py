@@ -2,16 +2,10 @@
 
 import base64
 import json
-import os
 import re
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from importlib.util import find_spec
-from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import pyarrow as pa
 
@@ -23,18 +17,11 @@ from headgate.errors import (
     SourceObjectMissing,
     SourceUnreachable,
 )
-from headgate.sources.sql.address import CONNECT_SECONDS
 from headgate.sources.sql.odbc.address import Address
+from headgate.sources.sql.odbc.process import CATALOGUE, ROWS, Failed, Process
 
 __all__ = ["OdbcDriver", "OdbcSession"]
 
-_CHILD = Path(__file__).with_name("child.py")
-_PATIENCE = 5  # seconds for a process to end
-# A driver finds its configuration by these; nothing of the service's own environment is its business.
-_KEPT = ("PATH", "LANG", "LD_LIBRARY_PATH", "ODBCSYSINI", "PYTHONPATH")
-# Nor is what the account that runs the service has: PostgreSQL's driver would use its passwords and certificates.
-_NOWHERE = f"{os.devnull}/none"
-_GIVEN = {**dict.fromkeys(("HOME", "PGPASSFILE", "PGSSLCERT", "PGSSLKEY", "PGSERVICEFILE"), _NOWHERE), "PGTZ": "UTC"}
 _SAID = re.compile(r"State: ([0-9A-Z]{5}).*?Message: (.*)", re.DOTALL)
 _BY_STATE: tuple[tuple[str, type[SourceError]], ...] = (
     ("28", SourceAccessDenied),
@@ -51,39 +38,19 @@ _BY_STATE: tuple[tuple[str, type[SourceError]], ...] = (
 )
 
 
-class Failed(Exception):
-    """What the process said before it ended."""
-
-
 class OdbcSession:
-    """A process with one connection."""
+    """A process with one connection; for each question about the catalogue, another one."""
 
     def __init__(self, connection: str) -> None:
-        environment = {key: os.environ[key] for key in _KEPT if key in os.environ} | _GIVEN
-        said, says = os.pipe()
-        self._said = os.fdopen(said, "rb")
+        self._connection = connection
+        self._asking: Process | None = None
+        self._cancelled = False
+        self._process = Process(ROWS)
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", str(_CHILD), str(says)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,  # a driver may write anything there, what it is asked and told too
-                pass_fds=(says,),
-                env=environment,
-            )
-        finally:
-            os.close(says)
-        self._asks, self._answers = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
-        killer = threading.Timer(CONNECT_SECONDS, self._process.kill)
-        killer.start()
-        try:
-            self._send({"connection": connection})
-            self._expect()
+            self._process.connect({"connection": connection})
         except BaseException:
             self.close()
             raise
-        finally:
-            killer.cancel()
 
     def rows(self, query: str) -> Sequence[Sequence[Any]]:
         """The whole answer, numbers of no whole value as text."""
@@ -94,26 +61,40 @@ class OdbcSession:
         """The answer, as many rows at a time as fit into the driver's buffer."""
         yield from self._asked(query, schema)[0]
 
+    def catalogue(self, ask: str, **about: str | None) -> dict[str, Any]:
+        """What the driver's own functions tell: `facts`, and the `rows` of the question (see `catalogue.py`)."""
+        process = self._asking = Process(CATALOGUE)
+        try:
+            if self._cancelled:
+                process.kill()
+            process.connect({"connection": self._connection, "ask": ask, **about})
+            try:
+                found: dict[str, Any] = json.loads(process.answers.readline())
+            except ValueError:
+                raise process.failure() from None
+        finally:
+            self._asking = None
+            process.close()
+        return found
+
     def cancel(self) -> None:
         """End the process, and with it the connection."""
+        self._cancelled = True
         self._process.kill()
+        if (asking := self._asking) is not None:
+            asking.kill()
 
     def close(self) -> None:
         """End the process."""
-        self._process.kill()
-        self._process.wait(_PATIENCE)
-        for pipe in (self._asks, self._answers, self._said):
-            with suppress(OSError):
-                pipe.close()
+        self._process.close()
 
     def _asked(self, query: str, schema: pa.Schema | None) -> tuple[Iterator[pa.RecordBatch], pa.Schema]:
         written = base64.b64encode(schema.serialize().to_pybytes()).decode() if schema is not None else None
-        self._send({"query": query, "schema": written})
-        self._expect()
+        self._process.ask({"query": query, "schema": written})
         try:
-            reader = pa.ipc.open_stream(self._answers)
+            reader = pa.ipc.open_stream(self._process.answers)
         except (pa.ArrowException, OSError, ValueError):
-            raise self._failure() from None
+            raise self._process.failure() from None
         return self._read(reader), reader.schema
 
     def _read(self, reader: Any) -> Iterator[pa.RecordBatch]:
@@ -122,33 +103,11 @@ class OdbcSession:
             for batch in reader:
                 rows += batch.num_rows
                 yield batch
-            ended = self._answers.readline()
+            ended = self._process.answers.readline()
         except (pa.ArrowException, OSError, ValueError):
-            raise self._failure() from None
+            raise self._process.failure() from None
         if ended != json.dumps({"rows": rows}).encode() + b"\n":  # Arrow takes a stream that breaks off for whole
-            raise self._failure()
-
-    def _send(self, request: dict[str, Any]) -> None:
-        try:
-            self._asks.write(json.dumps(request).encode() + b"\n")
-            self._asks.flush()
-        except OSError:
-            raise self._failure() from None
-
-    def _expect(self) -> None:
-        if self._answers.readline() != b"{}\n":
-            raise self._failure()
-
-    def _failure(self) -> Failed:
-        """What went wrong, in the driver's words; that the process ended, where it gave none."""
-        killer = threading.Timer(_PATIENCE, self._process.kill)
-        killer.start()
-        try:
-            said = self._said.read().decode(errors="replace")
-        except ValueError:  # the session is closed
-            said = ""
-        killer.cancel()
-        return Failed(said or "State: 08S01, Message: the driver's process has ended")
+            raise self._process.failure()
 
 
 class OdbcDriver:
@@ -166,9 +125,15 @@ class OdbcDriver:
         return self._address.secrets
 
     def connect(self) -> OdbcSession:
-        """A new process with a connection. Raises MissingExtra, Failed."""
-        if find_spec("arrow_odbc") is None:
-            raise MissingExtra("ODBC needs arrow-odbc. Run: pip install 'headgate[odbc]'")
+        """A new process with a connection. Raises MissingExtra for packages and drivers, Failed."""
+        if find_spec("arrow_odbc") is None or find_spec("pyodbc") is None:
+            raise MissingExtra("ODBC needs arrow-odbc and pyodbc. Run: pip install 'headgate[odbc]'")
+        if self._address.driver is None:
+            system = self._address.system
+            raise MissingExtra(
+                f"{system.title} needs its ODBC driver: install {system.install}, and list the name that it has in "
+                "odbcinst.ini in HEADGATE_ODBC_DRIVERS."
+            )
         return OdbcSession(self._address.connection_string(self._reached))
 
     def translate(self, error: Exception) -> HeadgateError:
@@ -177,8 +142,8 @@ class OdbcDriver:
             return error
         text = str(error)
         if (said := _SAID.search(text)) is None:
-            return SourceError(f"ODBC: {' '.join(text.split())}")
+            return SourceError(f"{self._address.system.title}: {' '.join(text.split())}")
         kind = next((kind for start, kind in _BY_STATE if said[1].startswith(start)), SourceError)
         if re.search(r"authentication failed|no password supplied|role .* does not exist", said[2]):
             kind = SourceAccessDenied  # some drivers give all that goes wrong at the beginning one state
-        return kind(f"ODBC: {' '.join(said[2].split())}")
+        return kind(f"{self._address.system.title}: {' '.join(said[2].split())}")

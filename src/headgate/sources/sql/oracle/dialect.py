@@ -28,6 +28,7 @@ import pyarrow as pa
 from headgate.model.lake import Column, LakeType
 from headgate.sources.interface import Entry
 from headgate.sources.sql.dialect import CatalogueColumn, Dialect, Rule, Table, decimal_rule, rule_of
+from headgate.sources.sql.digits import exact_rule
 from headgate.sources.sql.driver import Session
 from headgate.sources.sql.filters import Kind, Value
 from headgate.sources.sql.fractions import text_rule
@@ -104,7 +105,7 @@ class OracleDialect(Dialect):
         """Numbers of no fixed size can be declared."""
         if column.type not in ("number", "float") or (column.precision and column.type == "number"):
             return None
-        return _exactly(decimal)
+        return exact_rule(decimal, _DIGITS)
 
     def orders(self, column: Column) -> bool:
         """Whole numbers, and text that is not large."""
@@ -154,22 +155,17 @@ def _column(
 
 def _number(precision: int | None, scale: int | None) -> Rule:
     if precision is None:
-        return _exactly(LakeType("decimal", 38, 0)) if scale == 0 else Rule(LakeType("string"), pa.string(), _DIGITS)
+        return (
+            exact_rule(LakeType("decimal", 38, 0), _DIGITS)
+            if scale == 0
+            else Rule(LakeType("string"), pa.string(), _DIGITS)
+        )
     scale = scale or 0
     if not 0 <= scale <= precision <= 38:
         return Rule(LakeType("string"), pa.string(), _DIGITS)
     if scale == 0 and precision <= 18:
         return rule_of("int" if precision <= 9 else "long")
     return decimal_rule(precision, scale)
-
-
-def _exactly(decimal: LakeType) -> Rule:
-    """A number of any size as a decimal that may not hold it: it comes as text, and is never rounded."""
-    cast = f"TRY_CAST({{v}} AS {decimal.sql})"
-    digits = decimal.precision - decimal.scale
-    shape = f"-?0*[0-9]{{{{0,{digits}}}}}([.][0-9]{{{{0,{decimal.scale}}}}}0*)?"
-    refused = f"NOT regexp_full_match({{v}}, '{shape}') OR ({{v}} IS NOT NULL AND {cast} IS NULL)"
-    return Rule(decimal, pa.string(), _DIGITS, cast, refused, f"which {decimal} cannot hold exactly", "decimal")
 
 
 def _second(value: datetime) -> datetime:
