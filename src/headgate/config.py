@@ -232,6 +232,12 @@ class Settings(BaseSettings):
     event_streams: int = Field(
         default=20, gt=0, description="Runs that one principal may watch at one process at the same time."
     )
+    queries: int = Field(
+        default=2,
+        ge=1,
+        description="SQL queries and previews that one process answers at the same time, each by a process of its own "
+        "with at most 1 GiB and 30 seconds.",
+    )
     lease: float = Field(
         default=15.0,
         ge=0.5,

@@ -211,4 +211,4 @@ def _make_shop(path: Path) -> None:
 
 
 def _absolute(path: str) -> str:
-    return path if path.startswith("/data/") or path.startswith("/health") else BASE + path
+    return path if path.startswith(("/data/", "/health", "/headgate")) else BASE + path

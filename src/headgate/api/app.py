@@ -28,6 +28,7 @@ from headgate.api import (
     sandboxes,
     searches,
     specs,
+    tables,
     webhooks,
 )
 from headgate.api.answers import Envelope, on_headgate_error, on_http_exception
@@ -71,7 +72,7 @@ _ROUTERS = {
     ACCESS: (access.router,),
     CONNECTORS: (landing_zones.router,),
     CONVERSION: (conversion.router,),
-    HEADGATE: (organisations.router,),
+    HEADGATE: (organisations.router, tables.router),
 }
 
 

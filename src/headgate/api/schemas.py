@@ -17,6 +17,7 @@ __all__ = [
     "POLICIES",
     "PREVIEW",
     "PROVIDED_RUN",
+    "QUERY",
     "RUN",
     "SANDBOX",
     "SANDBOX_ACTION",
@@ -73,6 +74,9 @@ _SPEC = object_of("id", id=TEXT, version={"type": "string", "const": "1.0"})
 _IDS: Schema = {"type": "array", "items": TEXT, "minItems": 1, "maxItems": 1}
 _DELTA = object_of("name", name=_NAME, dateFormat=TEXT, timezone=TEXT)
 
+QUERY: Schema = object_of(
+    "sql", sql={"type": "string", "minLength": 1, "maxLength": 100_000, "description": "One statement that reads."}
+)
 MODE: Schema = {"parameters": [parameter("mode", enum=["draft"])]}
 PATCH: Schema = {
     "type": "array",

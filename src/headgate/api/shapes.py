@@ -118,6 +118,11 @@ def _page(item: Schema) -> Schema:
     return {"anyOf": [page, object_of("count", count={"type": "integer", "minimum": 0})]}
 
 
+def _listed(item: Schema) -> Schema:
+    """A page of items that are shown whole."""
+    return object_of("items _links", items=list_of(item), _links=_LINKS)
+
+
 def _one(item: Schema) -> Schema:
     return object_of("items _links", items={**list_of(item), "minItems": 1, "maxItems": 1}, _links=MAP)
 
@@ -251,6 +256,42 @@ _CONVERSION = {
     "GET /languages/el/operators": list_of(MAP),
     "POST /languages/el/validate": {"type": "boolean"},
 }
+_ROWS = object_of(
+    "columns rows truncated milliseconds",
+    columns=list_of(object_of("name type", name=TEXT, type={**TEXT, "description": "DuckDB's."})),
+    rows=list_of({"type": "array"}),
+    truncated={"type": "boolean", "description": "There are more rows."},
+    milliseconds=_COUNT,
+)
+_SNAPSHOT = object_of(
+    "id createdAt operation current",
+    id=TEXT,
+    parentId=TEXT,
+    createdAt=_TIME,
+    operation=TEXT,
+    runId={**TEXT, "description": "Of the run that made it, if one did."},
+    current={"type": "boolean"},
+    addedRows=_COUNT,
+    removedRows=_COUNT,
+    totalRows=_COUNT,
+)
+_HEADGATE = {
+    "GET /organisations": _listed(object_of("orgId name", orgId=TEXT, name=TEXT)),
+    "POST /queries": _ROWS,
+    "GET /datasets/{id}/preview": _ROWS,
+    "GET /datasets/{id}/schema": object_of(
+        "table columns partitionedBy", table=TEXT, columns=list_of(MAP), partitionedBy=list_of(MAP)
+    ),
+    "GET /datasets/{id}/snapshots": _listed(_SNAPSHOT),
+}
+_PAGE = (
+    parameter("limit", "Items of a page. Default: 100.", type="integer", minimum=1, maximum=1000),
+    _CONTINUATION,
+)
+_OF_HEADGATE: dict[str, tuple[Schema, ...]] = {
+    "/datasets/{id}/preview": (parameter("limit", "Rows. Default: 100.", type="integer", minimum=1, maximum=1000),),
+    "/datasets/{id}/snapshots": _PAGE,
+}
 _IDENTITY = {
     **{
         f"POST /ims/token/v{version}": object_of(
@@ -287,11 +328,7 @@ ANSWERS: dict[str, Schema] = {
                 "containerName SASUri", SASUri=TEXT, SASToken=TEXT, expiryTime=_COUNT
             ),
         },
-        addresses.HEADGATE: {
-            "GET /organisations": object_of(
-                "items _links", items=list_of(object_of("orgId name", orgId=TEXT, name=TEXT)), _links=MAP
-            )
-        },
+        addresses.HEADGATE: _HEADGATE,
         addresses.INSIGHTS: {"POST /metrics": object_of("metricResponses", metricResponses=list_of(MAP))},
     }.items()
     for route, shape in group.items()
@@ -302,5 +339,6 @@ PARAMETERS: dict[str, tuple[Schema, ...]] = {
     **{route: _LISTING for route, shape in ANSWERS.items() if route.startswith("GET ") and "anyOf" in shape},
     **{f"GET {addresses.FLOW_SERVICE}/{kind}": (_FILTER,) for kind in ("connectionSpecs", "flowSpecs")},
     **{route: (_CONTINUATION,) for route in ANSWERS if route.endswith("/search")},
+    **{f"GET {addresses.HEADGATE}{path}": more for path, more in _OF_HEADGATE.items()},
 }
 """The query parameters that listings and searches of the flow service take, by the route."""

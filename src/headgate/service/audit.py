@@ -14,7 +14,8 @@ __all__ = ["AuditFilter", "entries"]
 def entries(data: Path | None, wanted: AuditFilter, count: int | None) -> Iterator[Json]:
     """The newest `count` entries that are wanted, or all of them, oldest first.
 
-    `{"at","org","sandbox","principal","client","requestId","action","kind","resource","etagBefore","etagAfter"}`,
+    `{"at","org","sandbox","principal","client","requestId","action","kind","resource","etagBefore","etagAfter",
+    "detail"}`,
     `at` in ISO 8601, UTC. Raises NoDeployment, Unavailable.
     """
     with opened(data) as store:
@@ -35,4 +36,5 @@ def _wire(entry: AuditEntry) -> Json:
         "resource": entry.resource_id,
         "etagBefore": entry.etag_before,
         "etagAfter": entry.etag_after,
+        "detail": entry.detail,
     }

@@ -11,13 +11,23 @@ from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from headgate.errors import BadFilterValue, LimitWithCount, UnknownParameter
-from headgate.model.query import NEWEST_FIRST, Field, Order, Query, is_projection, parse_limit, parse_order, parse_query
+from headgate.model.query import (
+    NEWEST_FIRST,
+    Field,
+    Order,
+    Query,
+    is_projection,
+    parse_limit,
+    parse_order,
+    parse_query,
+    whole_number,
+)
 from headgate.model.runs import Json
 from headgate.model.scope import Scope
 from headgate.service.sealing import Seal
 from headgate.store import Page
 
-__all__ = ["SINGLE", "Listings", "Parameters", "known_parameters", "projected", "searched", "truth"]
+__all__ = ["SINGLE", "Listings", "Parameters", "counted", "known_parameters", "projected", "searched", "truth"]
 
 T = TypeVar("T")
 Parameters = Sequence[tuple[str, str]]
@@ -110,6 +120,20 @@ class Listings:
 
 def _order(text: str, fields: Mapping[str, Field]) -> Order:
     return NEWEST_FIRST if text == NEWEST_FIRST.text else parse_order(text, fields)
+
+
+def counted(items: Sequence[Json], parameters: Parameters, address: str) -> Json:
+    """The page of a short list that `limit` and `continuationToken` ask for, as `{items, _links}`.
+
+    The token is the number of the entry that the page begins with. Raises InvalidRequest.
+    """
+    _, single = known_parameters(parameters, ("limit", "continuationToken"))
+    limit = parse_limit(single.get("limit"))
+    first = whole_number("continuationToken", single.get("continuationToken", "0"))
+    links = {}
+    if first + limit < len(items):
+        links = {"next": {"href": f"{address}?limit={limit}&continuationToken={first + limit}"}}
+    return {"items": list(items[first : first + limit]), "_links": links}
 
 
 def known_parameters(parameters: Parameters, known: Iterable[str]) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -18,6 +18,7 @@ from headgate.service.landing_zones import LandingZones
 from headgate.service.limits import Limits
 from headgate.service.mapping_sets import MappingSets
 from headgate.service.paging import Listings
+from headgate.service.queries import Queries
 from headgate.service.registry import Registry
 from headgate.service.run_events import RunEvents
 from headgate.service.runs import Runs
@@ -25,6 +26,7 @@ from headgate.service.sandboxes import Sandboxes
 from headgate.service.schema_import import SchemaImport
 from headgate.service.sealing import Seal
 from headgate.service.specs import Specs
+from headgate.service.tables import Tables
 from headgate.service.webhooks import Webhooks
 from headgate.sources import connection_specs, flow_specs
 from headgate.store import Store
@@ -59,6 +61,8 @@ class Service:
         self.datasets = Datasets(store, self._lake)
         self.batches = Batches(store, self._lake)
         self.data_access = DataAccess(store, self._lake)
+        self.tables = Tables(store, self._lake)
+        self.queries = Queries(settings, store, self._lake)
         self.insights = Insights(store)
         self.exploring = Exploring(store, settings)
         self.landing_zones = LandingZones(settings, store)

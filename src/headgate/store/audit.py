@@ -20,7 +20,7 @@ class AuditEntry:
     """One thing that somebody did, or was refused. `at` is milliseconds since the epoch.
 
     `sandbox` is empty for what concerns the organisation. Of a refusal, `action` is `denied`, `kind` the permission
-    that was lacking and `resource_id` what was asked for.
+    that was lacking and `resource_id` what was asked for. `detail` is the text of a query.
     """
 
     seq: int
@@ -35,17 +35,23 @@ class AuditEntry:
     resource_id: str
     etag_before: str | None
     etag_after: str | None
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which entries are wanted; what is None does not matter. `resource` is an id, or a kind."""
+    """Which entries are wanted; what is None does not matter. `resource` is an id, or a kind.
+
+    The span is [since, until). `sandbox` is a name, empty for what concerns the organisation.
+    """
 
     since_ms: int | None = None
+    until_ms: int | None = None
     org_id: str | None = None
     principal: str | None = None
     action: str | None = None
     resource: str | None = None
+    sandbox: str | None = None
 
 
 class Audit:
@@ -60,6 +66,15 @@ class Audit:
         with self._transactions.read() as connection:
             rows = connection.execute(chosen).all()
         return [_entry(row) for row in reversed(rows)]
+
+    def page(self, wanted: AuditFilter, count: int, after: tuple[int, int] | None) -> list[AuditEntry]:
+        """At most `count` entries, the newest first, those after the place `(at, seq)`. Raises Unavailable."""
+        chosen = _select(wanted).order_by(_TABLE.c.at.desc(), _TABLE.c.seq.desc()).limit(count)
+        if after is not None:
+            place = sa.tuple_(sa.literal(after[0], sa.BigInteger), sa.literal(after[1], sa.BigInteger))
+            chosen = chosen.where(sa.tuple_(_TABLE.c.at, _TABLE.c.seq) < place)
+        with self._transactions.read() as connection:
+            return [_entry(row) for row in connection.execute(chosen)]
 
     def every(self, wanted: AuditFilter) -> Iterator[AuditEntry]:
         """Every entry, oldest first, read little by little. Raises Unavailable."""
@@ -94,6 +109,10 @@ def _select(wanted: AuditFilter) -> sa.Select[Any]:
     )
     if wanted.since_ms is not None:
         chosen = chosen.where(_TABLE.c.at >= wanted.since_ms)
+    if wanted.until_ms is not None:
+        chosen = chosen.where(_TABLE.c.at < wanted.until_ms)
+    if wanted.sandbox is not None:
+        chosen = chosen.where(sa.func.coalesce(sandboxes.c.name, _TABLE.c.sandbox_id) == wanted.sandbox)
     for column, value in (("org_id", wanted.org_id), ("principal", wanted.principal), ("action", wanted.action)):
         if value is not None:
             chosen = chosen.where(_TABLE.c[column] == value)

@@ -22,6 +22,7 @@ from headgate.store.vault import Place, Vault
 __all__ = ["InUse", "NameTaken", "ScopedStore", "cancel_runs"]
 
 _LONGEST_ID = 64
+_LONGEST_QUERY = 2000
 _LOOKS = (0.1, 0.2, 0.5, 1, 2, 4, 6, 6)  # seconds between looks for a run whose commit was not answered
 _ITSELF = "headgate"  # who acts where no caller does
 
@@ -386,6 +387,12 @@ class ScopedStore:
         with self._transactions.write() as connection:
             self._record(connection, "denied", permission, what[-_LONGEST_ID:])
 
+    def record_query(self, statement: str) -> None:
+        """Write down that the caller asks this of the lake; the beginning of it is kept."""
+        text = " ".join(statement.split())
+        with self._transactions.write() as connection:
+            self._record(connection, "query", "queries", text[:_LONGEST_ID], detail=text[:_LONGEST_QUERY])
+
     # -- inside ----------------------------------------------------------------------------------
 
     @property
@@ -457,6 +464,7 @@ class ScopedStore:
         *,
         before: str | None = None,
         after: str | None = None,
+        detail: str | None = None,
     ) -> None:
         """Write into the audit log what this transaction does to the resource `id_`, with its versions."""
         caller = self._caller
@@ -473,6 +481,7 @@ class ScopedStore:
                 "resource_id": id_,
                 "etag_before": before,
                 "etag_after": after,
+                "detail": detail,
             },
         )
 

@@ -42,6 +42,7 @@ __all__ = [
     "splits",
     "taken_files",
     "tenancy",
+    "workers",
 ]
 
 metadata = MetaData(
@@ -393,6 +394,19 @@ idempotency = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
+# Which workers there are. One that has not been seen for long has gone without saying so.
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("version", String(32), nullable=False),
+    Column("places", Integer, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+)
+
 audit = Table(
     "audit",
     metadata,
@@ -408,5 +422,6 @@ audit = Table(
     Column("resource_id", String(64), nullable=False),
     Column("etag_before", String(64)),
     Column("etag_after", String(64)),
+    Column("detail", Text),
     Index("ix_audit_listing", "org_id", "at"),
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from headgate.dataplane import Breaking
 from headgate.model.lake import Column
-from headgate.targets.catalog import await_unlocked, metadata_location
+from headgate.targets.catalog import await_unlocked, local_path, metadata_location
 from headgate.targets.retention import Retention
 
 if TYPE_CHECKING:
@@ -58,6 +58,11 @@ class Lake:
         It is another one after every change, and much cheaper to ask for than the table. Raises TargetUnavailable.
         """
         return metadata_location(self._database, identifier)
+
+    def metadata_file(self, identifier: tuple[str, ...]) -> Path | None:
+        """That file's path; None when there is no table. Raises TargetUnavailable."""
+        version = self.version(identifier)
+        return local_path(version) if version is not None else None
 
     def drop(self, identifier: tuple[str, ...]) -> None:
         """Take the table and all its files away; nothing happens when there is none. Raises TargetUnavailable."""

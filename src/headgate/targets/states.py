@@ -1,18 +1,20 @@
 """What a table holds now, as the file says that describes its present state. PyIceberg is not needed for that."""
 
-import gzip
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 from headgate.errors import TargetUnavailable
+from headgate.model.table_metadata import Described, document_of
 from headgate.targets.catalog import local_path
 from headgate.targets.lake import Lake
 
 __all__ = ["TableState", "TableStates", "state_at"]
 
 _REMEMBERED = 1000  # states of tables
+_T = TypeVar("_T")
 _TRIES = 3  # a description may be gone that was the present one a moment ago
 
 
@@ -37,11 +39,18 @@ class TableStates:
 
     def of(self, identifier: tuple[str, ...]) -> TableState | None:
         """What the table of this name holds now; None when there is none. Raises TargetUnavailable."""
+        return self._read(identifier, self._look)
+
+    def described(self, identifier: tuple[str, ...]) -> Described | None:
+        """The columns and snapshots of the table of this name; None when there is none. Raises TargetUnavailable."""
+        return self._read(identifier, lambda path: Described.of(document_of(path.read_bytes())))
+
+    def _read(self, identifier: tuple[str, ...], read: Callable[[Path], _T]) -> _T | None:
         name = ".".join(identifier)
         for _ in range(_TRIES):
             version = self._lake.version(identifier)
             try:
-                return self._look(local_path(version)) if version is not None else None
+                return read(local_path(version)) if version is not None else None
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -51,8 +60,7 @@ class TableStates:
 
 def state_at(metadata_file: Path) -> TableState:
     """What the table holds in the state that a metadata file describes. Raises OSError."""
-    content = metadata_file.read_bytes()
-    metadata = json.loads(gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content)
+    metadata = document_of(metadata_file.read_bytes())
     present = metadata.get("current-snapshot-id")
     snapshot = next((one for one in metadata.get("snapshots", ()) if one["snapshot-id"] == present), None)
     summary = (snapshot or {}).get("summary", {})
