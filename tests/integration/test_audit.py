@@ -319,6 +319,7 @@ READS = (
     "/search",
     "/validate",
     "/preview",
+    "/runs:estimate",
     "/acl/effective-policies",
     "/insights/metrics",
     "/ims/token/v1",

@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from headgate import faults
 from headgate.api import schemas
 from headgate.api.answers import created, found
+from headgate.api.json_schema import parameter
 from headgate.api.requests import Bare, Body, Calling, Serving, if_match, needs, parameters, required_version
 from headgate.model.permissions import Permission
 
@@ -16,6 +17,12 @@ __all__ = ["router"]
 router = APIRouter(tags=["runs"])
 view, run = needs(Permission.VIEW_SOURCES), needs(Permission.RUN_ON_DEMAND)
 manage = needs(Permission.MANAGE_SOURCES)
+_SPAN = {
+    "parameters": [
+        parameter("from", "Where the calendar begins, as a run's times are written. Default: where recent runs began."),
+        parameter("to", "Where it ends. Default: now."),
+    ]
+}
 
 
 @router.post("/runs", status_code=201, dependencies=[run, Bare], openapi_extra=schemas.body(schemas.RUN))
@@ -62,6 +69,18 @@ def act_on_run(id: str, request: Request, service: Serving, caller: Calling) -> 
     """Cancel a run, which ends as soon as its worker sees it; or make a new run of its window, and answer that."""
     acted = service.runs.act(caller, id, parameters(request), etag=if_match(request))
     return JSONResponse(acted, headers={"ETag": acted["etag"]})
+
+
+@router.post("/runs:estimate", dependencies=[run, Bare], openapi_extra=schemas.body(schemas.RUN))
+def estimate_run(service: Serving, caller: Calling, body: Body) -> Response:
+    """What a run would do: its window in words, rows or files, what was brought of it before. Nothing is stored."""
+    return JSONResponse(service.estimates.estimate(caller, body))
+
+
+@router.get("/flows/{id}/windows", dependencies=[view], openapi_extra=_SPAN)
+def list_windows_of_flow(id: str, request: Request, service: Serving, caller: Calling) -> Response:
+    """What the flow's runs have brought of which time, what failed, and what is missing."""
+    return JSONResponse(service.windows.calendar(caller, id, parameters(request)))
 
 
 @router.get("/flows/{id}/runs", dependencies=[view])

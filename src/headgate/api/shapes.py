@@ -53,10 +53,12 @@ _SPLIT = object_of(
     recordCount=_COUNT,
     outputBytes=_COUNT,
 )
+_ENDS = {"windowStartTime": _COUNT, "windowEndTime": _COUNT}
+_WINDOW = object_of("windowStartTime windowEndTime", **_ENDS)
 _DETAILS = object_of(
     "id window writeMode attempts splits log",
     id=TEXT,
-    window=object_of("windowStartTime windowEndTime", windowStartTime=_COUNT, windowEndTime=_COUNT),
+    window=_WINDOW,
     deltaColumn=MAP,
     writeMode={"type": ["string", "null"]},
     attempts=list_of(object_of("attempt", attempt=_COUNT, state=_STATUS, error=MAP, worker=TEXT, progress=MAP)),
@@ -189,6 +191,39 @@ _FLOW_SERVICE = {
     "POST /runs": object_of(f"{_WHOLE} items", **_RUN["properties"], items=_REFERENCES),
     "GET /runs/{id}": _one(_RUN),
     "GET /runs/{id}/details": _DETAILS,
+    "GET /flows/{id}/windows": object_of(
+        "flowId from to items sinceLastSuccess",
+        flowId=TEXT,
+        to=_COUNT,
+        items=list_of(
+            object_of(
+                "windowStartTime windowEndTime state",
+                **_ENDS,
+                state={"type": "string", "enum": ["ingested", "running", "failed", "missing"]},
+            )
+        ),
+        sinceLastSuccess=_WINDOW,
+    ),
+    "POST /runs:estimate": object_of(
+        "flowId window windowInWords earlierRuns writeMode missing",
+        flowId=TEXT,
+        window=_WINDOW,
+        windowInWords=TEXT,
+        deltaColumn=object_of("name chosenBy", name=TEXT, chosenBy={"enum": ["flow", "request", "suggestion"]}),
+        deltaColumns=list_of(object_of("name", name=TEXT, dateFormat=TEXT)),
+        rows=_COUNT,
+        rowsAre={"enum": ["counted", "estimated"]},
+        files=_COUNT,
+        bytes=_COUNT,
+        filesAre={"enum": ["counted", "at least"]},
+        oldest=TEXT,
+        newest=TEXT,
+        earlierRuns=list_of(
+            object_of("id state createdAt createdBy recordCount", **_ENDS, id=TEXT, state=_STATUS, recordCount=_COUNT)
+        ),
+        writeMode=object_of("name effect", name=TEXT, effect=TEXT),
+        missing=list_of(object_of("what reason", what=TEXT, reason=TEXT)),
+    ),
     "PUT /runs/{id}": _RUN,
     "POST /runs/{id}/action": object_of(f"{_WHOLE} items", **_RUN["properties"], items=_REFERENCES),
 }

@@ -49,7 +49,17 @@ from headgate.sources import Selection, open_source
 from headgate.store import ScopedStore, Store
 from headgate.telemetry import redact
 
-__all__ = ["Runs", "delta_asked", "window_asked"]
+__all__ = [
+    "Runs",
+    "compare_delta",
+    "delta_asked",
+    "delta_of",
+    "flow_asked",
+    "given_params",
+    "see_runnable",
+    "since_last",
+    "window_asked",
+]
 
 _STATE = Field("state", words=(*RunState, "partialSuccess"))
 _FIELDS = {
@@ -109,7 +119,7 @@ class Runs:
             return _superset(store, known)
         self._admit(caller)
         for _ in range(_TRIES):
-            flow = _flow(store, body)
+            flow = flow_asked(store, body)
             run, changed = self._check(caller, store, flow, body)
             faults.point("api.before_insert")
             try:
@@ -235,22 +245,13 @@ class Runs:
 
     def _check(self, caller: Caller, store: ScopedStore, flow: Resource, body: Json) -> tuple[Run, Resource | None]:
         """The run that `body` asks for, and the flow with its delta column if this run sets it."""
-        if flow.state != "enabled":
-            raise FlowNotEnabled(f"The flow is {flow.state}, so it takes no runs.", id=flow.id)
-        frequency = flow.body["scheduleParams"]["frequency"]
-        if frequency != "once":
-            raise FrequencyNotOnce(
-                f"The flow's scheduleParams.frequency is {frequency!r}; ad hoc runs need `once`.", id=flow.id
-            )
+        see_runnable(flow)
         present = now_ms()
-        params = _given_params(body)
+        params = given_params(body)
         if params is None and self._settings.strict:
             raise BadRunParams("params is missing; send windowStartTime and windowEndTime in it.")
-        if params is None:
-            window = _since_last(store, flow.id, present)
-            params = {"windowStartTime": window.start_ms // 1000, "windowEndTime": window.end_ms // 1000}
-        else:
-            window = window_asked(params)
+        window = since_last(store, flow.id, present) if params is None else window_asked(params)
+        params = window.wire if params is None else params
         start = params.get("startTime")
         start_ms = present if start is None else max(present, parse_instant(start, "params.startTime"))
         delta, changed = None, None
@@ -259,11 +260,11 @@ class Runs:
             if delta is None:
                 if asked is None:
                     raise DeltaColumnMissing
-                delta = DeltaColumn(asked["name"], asked.get("dateFormat"), asked.get("timezone"))
+                delta = delta_of(asked)
                 self._try_delta(store, flow, delta)
                 changed = _with_delta(flow, asked, caller)
             elif asked is not None:
-                _compare(delta, asked)
+                compare_delta(delta, asked)
         by = caller.principal.user_id, caller.principal.client_id
         run = new_run(flow, params, window, delta, start_ms=start_ms, present=present, by=by)
         return run, changed
@@ -293,6 +294,28 @@ class Runs:
                 raise BadMapping(
                     f"The flow's mapping set does not fit its source. {error}", id=mapping["id"]
                 ) from error
+
+
+def flow_asked(store: ScopedStore, body: Json) -> Resource:
+    """The flow that `body["flowId"]` names. Raises FlowIdMissing, UnknownFlow."""
+    id_ = body.get("flowId")
+    if not isinstance(id_, str) or not id_:
+        raise FlowIdMissing(f"flowId is {shown(id_)}; send the id of a flow." if id_ is not None else None)
+    try:
+        return store.get(Kind.FLOW, check_id(id_, Kind.FLOW))
+    except NotFound as error:
+        raise UnknownFlow(f"No flow {shown(id_)} exists in this organisation and sandbox.", flowId=id_[:80]) from error
+
+
+def see_runnable(flow: Resource) -> None:
+    """See that a flow takes runs on demand. Raises FlowNotEnabled, FrequencyNotOnce."""
+    if flow.state != "enabled":
+        raise FlowNotEnabled(f"The flow is {flow.state}, so it takes no runs.", id=flow.id)
+    frequency = flow.body["scheduleParams"]["frequency"]
+    if frequency != "once":
+        raise FrequencyNotOnce(
+            f"The flow's scheduleParams.frequency is {frequency!r}; ad hoc runs need `once`.", id=flow.id
+        )
 
 
 def window_asked(params: Json) -> Window:
@@ -328,6 +351,11 @@ def delta_asked(params: Json) -> Json | None:
     return asked
 
 
+def delta_of(asked: Json) -> DeltaColumn:
+    """The delta column that `delta_asked()` gave."""
+    return DeltaColumn(asked["name"], asked.get("dateFormat"), asked.get("timezone"))
+
+
 def _claim(key: str | None, body: Json) -> tuple[str, str] | None:
     if key is None:
         return None
@@ -336,17 +364,7 @@ def _claim(key: str | None, body: Json) -> tuple[str, str] | None:
     return key, hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def _flow(store: ScopedStore, body: Json) -> Resource:
-    id_ = body.get("flowId")
-    if not isinstance(id_, str) or not id_:
-        raise FlowIdMissing(f"flowId is {shown(id_)}; send the id of a flow." if id_ is not None else None)
-    try:
-        return store.get(Kind.FLOW, check_id(id_, Kind.FLOW))
-    except NotFound as error:
-        raise UnknownFlow(f"No flow {shown(id_)} exists in this organisation and sandbox.", flowId=id_[:80]) from error
-
-
-def _given_params(body: Json) -> Json | None:
+def given_params(body: Json) -> Json | None:
     """The body's `params`; None when it has no such member, as some clients send."""
     if "params" not in body:
         return None
@@ -356,8 +374,8 @@ def _given_params(body: Json) -> Json | None:
     return params
 
 
-def _compare(known: DeltaColumn, asked: Json) -> None:
-    """See that `asked`, which may leave out what it does not care for, is the flow's delta column."""
+def compare_delta(known: DeltaColumn, asked: Json) -> None:
+    """See that `asked`, which may leave out what it does not care for, is the flow's. Raises DeltaColumnDiffers."""
     pairs: tuple[tuple[str, Any], ...] = (
         ("name", known.name),
         ("dateFormat", known.date_format),
@@ -388,7 +406,7 @@ def _with_delta(flow: Resource, asked: Json, caller: Caller) -> Resource:
     return touched(flow.evolve(body={**flow.body, "transformations": transformations}), caller)
 
 
-def _since_last(store: ScopedStore, flow_id: str, present: int) -> Window:
+def since_last(store: ScopedStore, flow_id: str, present: int) -> Window:
     """From where the last successful run ended to now, in whole seconds.
 
     A run whose window reached into the future has read no further than its own time.

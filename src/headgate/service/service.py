@@ -10,6 +10,7 @@ from headgate.service.batches import Batches
 from headgate.service.connections import Connections, SourceConnections, TargetConnections
 from headgate.service.data_access import DataAccess
 from headgate.service.datasets import Datasets
+from headgate.service.estimates import Estimates
 from headgate.service.exploring import Exploring
 from headgate.service.flows import Flows
 from headgate.service.identity import Identity
@@ -28,6 +29,7 @@ from headgate.service.sealing import Seal
 from headgate.service.specs import Specs
 from headgate.service.tables import Tables
 from headgate.service.webhooks import Webhooks
+from headgate.service.windows import Windows
 from headgate.sources import connection_specs, flow_specs
 from headgate.store import Store
 from headgate.targets import Lake
@@ -55,6 +57,8 @@ class Service:
         self.webhooks = Webhooks(store, listings, settings)
         self._limits = Limits(settings)
         self.runs = Runs(settings, store, listings, self._limits, wake)
+        self.estimates = Estimates(settings, store)
+        self.windows = Windows(store)
         self.run_events = RunEvents(store, settings)
         self.registry = Registry(store)
         self.mapping_sets = MappingSets(store)

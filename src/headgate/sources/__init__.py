@@ -15,6 +15,7 @@ from headgate.sources.interface import (
     Selection,
     Source,
     Split,
+    Survey,
 )
 from headgate.sources.references import is_reference
 from headgate.sources.registry import landing_upload, open_source, sweep_copies, sweep_landing_zones
@@ -32,6 +33,7 @@ __all__ = [
     "Selection",
     "Source",
     "Split",
+    "Survey",
     "connection_specs",
     "flow_specs",
     "is_reference",

@@ -37,7 +37,7 @@ from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window, text_
 from headgate.rejects import Rejects
 from headgate.sources.files.text_types import declared_types
 from headgate.sources.guard import rejection
-from headgate.sources.interface import Entry, Preview, Reading, Relation, Selection, Split
+from headgate.sources.interface import Entry, Preview, Reading, Relation, Selection, Split, Survey
 from headgate.sources.sql.arriving import Arrivals, Arriving, conformed
 from headgate.sources.sql.delta import delta_column, delta_error, epoch_bounds, is_utc, text_bounds
 from headgate.sources.sql.dialect import CatalogueColumn, Rule, decimal_rule, rule_of
@@ -162,6 +162,11 @@ class BatchSource:
         if column.type.kind in ("int", "long") and delta.date_format is None:
             return f"The delta column {delta.name!r} holds integers; say in dateFormat: epoch_s, epoch_ms or epoch_us."
         return None
+
+    def survey(self, selection: Selection, window: Window, delta: DeltaColumn | None) -> Iterator[Survey]:  # noqa: ARG002
+        """Nothing: a reader does not say what it will give."""
+        self.validate(selection)
+        return iter(())
 
     @contextmanager
     def plan(

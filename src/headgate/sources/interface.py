@@ -1,6 +1,6 @@
 """The contract between the engine and every source."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -26,6 +26,7 @@ __all__ = [
     "Selection",
     "Source",
     "Split",
+    "Survey",
 ]
 
 
@@ -168,6 +169,23 @@ class Reading:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a window holds, as far as a source has found out: what it cannot tell, or not yet, is None.
+
+    `rows` are counted when `exact`, else the source's own guess. Of files, there are so many with so many `bytes`; that
+    is `exact` once all were seen. `least` and `greatest` are those of the delta column in all that is selected, as JSON
+    values; of files, when the oldest and the newest were last modified.
+    """
+
+    rows: int | None = None
+    exact: bool = False
+    files: int | None = None
+    bytes: int | None = None
+    least: Any = None
+    greatest: Any = None
+
+
 class Source(Protocol):
     """One system that can be read, reached with one connection's parameters."""
 
@@ -203,6 +221,12 @@ class Source(Protocol):
 
     def delta_error(self, relation: Relation, delta: DeltaColumn) -> str | None:
         """Why `delta` cannot order the rows of `relation`; None when it can. For files: always None."""
+
+    def survey(self, selection: Selection, window: Window, delta: DeltaColumn | None) -> Iterator[Survey]:
+        """What `window` holds, told better and better, in at most about ten seconds: the last one given counts.
+
+        Nothing is given where the source cannot tell. Raises SourceError, also after some were given.
+        """
 
     def plan(
         self,

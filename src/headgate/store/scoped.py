@@ -7,11 +7,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from headgate.errors import KeyReused, NotFound, OutcomeUnknown, Unavailable, VersionConflict
+from headgate.model.calendar import Mark, mark_of
 from headgate.model.query import Query
 from headgate.model.resources import Kind, Resource, new_etag, now_ms
 from headgate.model.run_log import LogLine
 from headgate.model.runs import Json, Run, RunState
 from headgate.model.scope import Caller, Scope
+from headgate.model.windows import Window
 from headgate.store import schedules, specs, tables
 from headgate.store.listing import Page, list_page, newest_run
 from headgate.store.rows import resource_of, row_of, row_of_resource, run_of
@@ -307,6 +309,33 @@ class ScopedStore:
                 .limit(1)
             ).first()
         return run_of(row) if row else None
+
+    def runs_over(self, flow_id: str, window: Window | None, most: int) -> tuple[Run, ...]:
+        """The newest runs of a flow whose windows share an instant with `window`, or of any; at most so many."""
+        table = tables.runs
+        shared = (table.c.window_start < window.end_ms, table.c.window_end > window.start_ms) if window else ()
+        chosen = sa.select(table).where(*self._mine(table), table.c.flow_id == flow_id, *shared)
+        with self._transactions.read() as connection:
+            rows = connection.execute(chosen.order_by(table.c.created_at.desc(), table.c.seq.desc()).limit(most)).all()
+        return tuple(run_of(row) for row in rows)
+
+    def marks(self, flow_id: str, within: Window, most: int) -> tuple[tuple[Window, Mark], ...]:
+        """What each run of a flow says of its part of `within`; at most so many of the newest."""
+        runs = tables.runs.c
+        chosen = (
+            sa.select(runs.window_start, runs.window_end, runs.state, runs.start_at, runs.reverted_at)
+            .where(*self._mine(tables.runs), runs.flow_id == flow_id)
+            .where(runs.window_start < within.end_ms, runs.window_end > within.start_ms)
+            .order_by(runs.created_at.desc(), runs.seq.desc())
+            .limit(most)
+        )
+        with self._transactions.read() as connection:
+            rows = connection.execute(chosen).all()
+        found = (
+            mark_of(RunState(row.state), Window(row.window_start, row.window_end), row.start_at, row.reverted_at)
+            for row in rows
+        )
+        return tuple(mark for mark in found if mark is not None)
 
     def last_runs(self, flow_ids: Sequence[str]) -> dict[str, Run]:
         """The newest run of each of these flows that has any, by flow id."""

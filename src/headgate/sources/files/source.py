@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import islice
 
 import duckdb
@@ -35,7 +36,7 @@ from headgate.sources.files.layout import Layout
 from headgate.sources.files.plain import plain
 from headgate.sources.files.stores import Store
 from headgate.sources.files.text_types import FOUND, STRING, TextType, declared_types
-from headgate.sources.interface import Entry, FileRef, Preview, Reading, Relation, Selection, Split
+from headgate.sources.interface import Entry, FileRef, Preview, Reading, Relation, Selection, Split, Survey
 
 __all__ = ["Files"]
 
@@ -121,6 +122,22 @@ class Files:
     def delta_error(self, relation: Relation, delta: DeltaColumn) -> str | None:  # noqa: ARG002 - as every source
         """None: files are ordered by their last-modified time, whatever the delta column."""
         return None
+
+    def survey(self, selection: Selection, window: Window, delta: DeltaColumn | None) -> Iterator[Survey]:  # noqa: ARG002
+        """The files that were last modified in `window`, and when all were."""
+        start, end = window.start_ms * 1000, window.end_ms * 1000
+        found, files, size = self._find(selection), 0, 0
+        times: list[int] = []
+        survey = Survey(files=0, bytes=0)
+        while some := [*islice(found, _LISTED)]:
+            inside = [file.size for file in some if start <= file.modified_us < end]
+            files, size = files + len(inside), size + sum(inside)
+            times += [file.modified_us for file in some]
+            times = [min(times), max(times)]
+            least, greatest = (datetime.fromtimestamp(time / 1e6, UTC).isoformat() for time in times)
+            survey = Survey(files=files, bytes=size, least=least, greatest=greatest)
+            yield survey
+        yield replace(survey, exact=True)
 
     @contextmanager
     def plan(

@@ -51,6 +51,8 @@ _Day = TypeVar("_Day", date, datetime)
 class AlchemyDialect(Dialect):
     """What SQLAlchemy's compiler writes for the system, and its reflection tells of it."""
 
+    widens = True
+
     def __init__(self, dialect: sa.Dialect) -> None:
         # Nothing is sent with parameters, so a percent sign must stand alone: as in a style that does not use it.
         make: Any = type(dialect)

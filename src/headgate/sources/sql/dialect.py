@@ -164,6 +164,12 @@ class Dialect:
     holds: ClassVar[bool] = False
     """Whether nothing changes as long as a session is open: the planning one then is, until all splits are read."""
 
+    counts: ClassVar[bool] = True
+    """Whether counting a window's rows may be done unasked; not where each query is paid by what it looks at."""
+
+    widens: ClassVar[bool] = False
+    """Whether `within()` may take rows beside the window, which are left out again later."""
+
     system_schemas: ClassVar[tuple[str, ...]] = ("information_schema",)
     default_schema: ClassVar[str] = "current_schema()"
     kinds_of_tables: ClassVar[tuple[str, ...]] = ("BASE TABLE", "VIEW")

@@ -6,7 +6,7 @@ import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
@@ -25,7 +25,7 @@ from headgate.outbound import Outbound
 from headgate.rejects import LONGEST, SEPARATOR, Rejects, cut
 from headgate.sources.context import Context
 from headgate.sources.guard import REJECT, reason, unless
-from headgate.sources.interface import LONGEST_SHOWN, Entry, Preview, Reading, Relation, Selection, Split
+from headgate.sources.interface import LONGEST_SHOWN, Entry, Preview, Reading, Relation, Selection, Split, Survey
 from headgate.sources.sql import postgres_errors
 from headgate.sources.sql.attach import ATTACHED, attach
 from headgate.sources.sql.delta import delta_column, delta_error, epoch_bounds, is_utc, text_bounds
@@ -97,6 +97,7 @@ SELECT CASE WHEN NOT pg_is_in_recovery() THEN
 END
 FROM pg_catalog.pg_stat_bgwriter WHERE stats_reset IS NOT NULL
 """
+_SURVEY_SECONDS = 3  # for each of the two queries that look at the rows
 _BRIEFLY = f"SET LOCAL statement_timeout = '{CONNECT_SECONDS}s'"
 _ALL_TABLES = """
 SELECT n.nspname, c.relname, has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
@@ -191,6 +192,28 @@ class PostgresSource:
     def delta_error(self, relation: Relation, delta: DeltaColumn) -> str | None:
         """Why `delta` cannot order the rows; None for timestamps, dates, integers and text that can."""
         return delta_error(relation, delta, _orders)
+
+    def survey(self, selection: Selection, window: Window, delta: DeltaColumn | None) -> Iterator[Survey]:
+        """The database's own estimate, then the span of the delta column, and the rows of the window counted."""
+        with self._session() as session:
+            session.execute(_SETTINGS)
+            session.execute(_BRIEFLY)
+            table = _table(session, selection)
+            where: sql.Composable = table.where or sql.SQL("true")
+            inside: sql.Composable = sql.SQL("true")
+            if delta is not None:
+                column = delta_column(table.relation, delta, _orders)
+                inside = _within(column.name, _bounds(session, table, column, window, delta)[0])
+            rows = sql.SQL("FROM {} WHERE {} AND {}").format(table.name, inside, where)
+            expected = session.execute(sql.SQL("EXPLAIN (FORMAT JSON) SELECT 1 {}").format(rows)).fetchone()
+            survey = Survey(int(expected[0][0]["Plan"]["Plan Rows"]) if expected else None)
+            yield survey
+            for what, given in _surveys(table, where, column.name if delta is not None else None, rows):
+                with suppress(psycopg.errors.QueryCanceled), session.transaction():
+                    session.execute(f"SET LOCAL statement_timeout = '{_SURVEY_SECONDS}s'")
+                    found = session.execute(what).fetchone()
+                    survey = replace(survey, **dict(zip(given, (*(found or ()), True), strict=False)))
+                    yield survey
 
     @contextmanager
     def plan(
@@ -347,6 +370,16 @@ def _where(row_filter: RowFilter | None, columns: Mapping[str, CatalogueColumn],
         return comparison_sql(comparison, columns[comparison.column], literals[comparison]).as_string()
 
     return sql.SQL(condition(row_filter, leaf))
+
+
+def _surveys(
+    table: _Table, where: sql.Composable, delta: str | None, rows: sql.Composable
+) -> Iterator[tuple[sql.Composed, tuple[str, ...]]]:
+    """The queries that say what a window holds, each with what its values and the fact of them are of a survey."""
+    if delta is not None:
+        span = sql.SQL("SELECT to_json(min({0})), to_json(max({0})) FROM {1} WHERE {2}")
+        yield span.format(sql.Identifier(delta), table.name, where), ("least", "greatest")
+    yield sql.SQL("SELECT count(*) {}").format(rows), ("rows", "exact")
 
 
 def _session_name(reading: Reading) -> str:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -27,7 +27,7 @@ from headgate.model.row_filter import Comparison
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window, text_regex
 from headgate.rejects import Rejects
 from headgate.sources.guard import rejection
-from headgate.sources.interface import LONGEST_SHOWN, Entry, Preview, Reading, Relation, Selection, Split
+from headgate.sources.interface import LONGEST_SHOWN, Entry, Preview, Reading, Relation, Selection, Split, Survey
 from headgate.sources.sql.arriving import Arrivals, Arriving, conformed
 from headgate.sources.sql.delta import delta_column, delta_error, epoch_bounds, is_utc, text_bounds
 from headgate.sources.sql.dialect import Dialect, Table
@@ -115,6 +115,30 @@ class SqlSource:
     def delta_error(self, relation: Relation, delta: DeltaColumn) -> str | None:
         """Why `delta` cannot order the rows; None for timestamps, dates, integers and text that can."""
         return delta_error(relation, delta, self._dialect.orders)
+
+    def survey(self, selection: Selection, window: Window, delta: DeltaColumn | None) -> Iterator[Survey]:
+        """What the system expects of the window; the span of its delta column and its rows, where it may count them."""
+        dialect, survey = self._dialect, Survey()
+        with self._session() as session:
+            selected = self._selected(session, selection)
+            source, where = dialect.named(selected.table.name) + dialect.as_of(session), selected.where
+            inside = self._window(session, selected, source, window, delta) if delta is not None else None
+            wanted = " AND ".join(f"({part})" for part in (inside, where) if part) or None
+            rows = dialect.estimate(session, selected.table, query_of(dialect, selected.fields, source, wanted))
+            if rows is not None:
+                survey = Survey(rows)
+                yield survey
+            if not dialect.counts:
+                return
+            if delta is not None:
+                name = dialect.quote(delta_column(selected.relation, delta, dialect.orders).name)
+                span = f"SELECT min({name}), max({name}) FROM {source}" + (f" WHERE {where}" if where else "")
+                survey = replace(
+                    survey, **dict(zip(("least", "greatest"), map(plain, session.rows(span)[0]), strict=True))
+                )
+                yield survey
+            counted = session.rows(f"SELECT count(*) FROM {source}" + (f" WHERE {wanted}" if wanted else ""))
+            yield replace(survey, rows=int(counted[0][0]), exact=inside is None or not dialect.widens)
 
     @contextmanager
     def plan(
@@ -304,6 +328,13 @@ class SqlSource:
                 for id_, range_ in ranges
             ]
         return Reading(columns, tuple(splits), name, bounds, rows, token, selection.rejecting, schema_of(fields))
+
+    def _window(self, session: Session, selected: _Selected, source: str, window: Window, delta: DeltaColumn) -> str:
+        """The rows in the window, and others perhaps, as a condition of the system's SQL."""
+        column = delta_column(selected.relation, delta, self._dialect.orders)
+        bounds, _ = self._bounds(session, source, column, window, delta)
+        catalogue = selected.fields[selected.relation.columns.index(column)].catalogue
+        return self._dialect.within(catalogue, KINDS[column.type.kind], bounds.lower, bounds.upper)
 
     def _ranges(
         self,

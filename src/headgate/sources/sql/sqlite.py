@@ -5,7 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window, text_
 from headgate.rejects import Rejects, cut
 from headgate.sources.context import Context
 from headgate.sources.guard import REJECT, complaint, reason, rejection, unless
-from headgate.sources.interface import LONGEST_SHOWN, Entry, Preview, Reading, Relation, Selection, Split
+from headgate.sources.interface import LONGEST_SHOWN, Entry, Preview, Reading, Relation, Selection, Split, Survey
 from headgate.sources.roots import Roots
 from headgate.sources.sql.attach import ATTACHED, attach
 from headgate.sources.sql.delta import delta_column, delta_error, epoch_bounds, is_utc, text_bounds
@@ -151,6 +151,25 @@ class SqliteSource:
     def delta_error(self, relation: Relation, delta: DeltaColumn) -> str | None:
         """Why `delta` cannot order the rows; None for timestamps, dates, integers and text that can."""
         return delta_error(relation, delta, _orders)
+
+    def survey(self, selection: Selection, window: Window, delta: DeltaColumn | None) -> Iterator[Survey]:
+        """The span of the delta column, then the rows of the window, counted."""
+        with self._session() as session, _briefly(session):
+            table = _table(session, selection)
+            where, binds, survey = [table.where] if table.where else [], [*table.binds], Survey()
+            if delta is not None:
+                column = delta_column(table.relation, delta, _orders)
+                _refuse_incomparable(session, table, column)
+                name = quoted(column.name)
+                least, greatest = session.execute(
+                    _selecting(f"min({name}), max({name})", table, where), binds
+                ).fetchone()
+                survey = Survey(least=plain(least), greatest=plain(greatest))
+                yield survey
+                inside, bounds = _inside(session, table, column, window, delta)
+                where, binds = [inside, *where], [*bounds, *binds]
+            rows = session.execute(_selecting("count(*)", table, where), binds).fetchone()[0]
+            yield replace(survey, rows=int(rows), exact=True)
 
     @contextmanager
     def plan(
@@ -388,6 +407,24 @@ def _bounds(
     within = f"{field.cast} >= {_constant(lower, column)} AND {field.cast} < {_constant(upper, column)}"
     cases += f" WHEN NOT ({within}) THEN {_OUTSIDE}"
     return bounds, _Range(_day(lower, -margin), _day(upper, margin + timedelta(days=1)), cases=cases)
+
+
+def _selecting(what: str, table: _Table, where: Sequence[str]) -> str:
+    return f"SELECT {what} FROM main.{quote(table.name)}" + (f" WHERE {' AND '.join(where)}" if where else "")
+
+
+def _inside(
+    session: sqlite3.Connection, table: _Table, column: Column, window: Window, delta: DeltaColumn
+) -> tuple[str, list[Bind]]:
+    """The rows of the window as a condition of SQLite's with its binds, to the millisecond."""
+    bounds, range_ = _bounds(session, table, column, window, delta)
+    name = quoted(column.name)
+    inside, binds = f"{name} >= {range_.bind} AND {name} < {range_.bind}", [range_.lower, range_.upper]
+    if isinstance(bounds.lower, datetime) and isinstance(bounds.upper, datetime):  # the range is one of days
+        at = f"strftime('%Y-%m-%d %H:%M:%f', {name})"
+        inside += f" AND {at} >= ? AND {at} < ?"
+        binds += [each.isoformat(" ", "milliseconds")[:23] for each in (bounds.lower, bounds.upper)]
+    return inside, [*binds]
 
 
 def _relation(table: _Table, within: tuple[Column, _Range] | None, rejecting: bool) -> str:

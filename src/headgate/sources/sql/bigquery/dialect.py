@@ -42,6 +42,7 @@ class BigQueryDialect(Dialect):
     """GoogleSQL: backticks, backslashes in texts, and a catalogue in every dataset."""
 
     title = "BigQuery"
+    counts = False
     types: ClassVar[Mapping[str, Rule]] = {
         "bool": rule_of("boolean"),
         "int64": rule_of("long"),
