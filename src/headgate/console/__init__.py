@@ -40,6 +40,9 @@ What a page gets for that:
 * No inline script, style attribute, `hx-on` or filter in `hx-trigger`: the policy forbids them. Scripts are files in
   `static/`, named by a page in its block `scripts`: `<script src="{{ static('flow.js') }}" defer></script>`.
 * A handler may be `async` (for streams); it then calls the service by `visit.in_thread(function, …)`.
+
+Tests: `tests/integration/test_console_*.py` ask for pages without a browser (fixture of `visitor.visiting()`), and
+`tests/browser/test_*.py` judge each page in Chromium (`sight.judge("/flows")`) and act as a person does.
 """
 
 from headgate.console.app import create_console
