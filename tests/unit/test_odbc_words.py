@@ -189,6 +189,10 @@ def test_constants_are_written_as_the_system_reads_them() -> None:
     hostile = "x\\' OR '1'='1"
     assert db2.text(hostile) == "'x\\'' OR ''1''=''1'"
     assert hive.text(hostile) == "'x\\\\\\' OR \\'1\\'=\\'1'"
+    assert told("Phoenix")[0].text("it's \\") == "'it\\'s \\\\'"
+    assert told("Phoenix")[0].constant(date(2024, 1, 31), "date", column(91, "date")) == "DATE '2024-01-31'"
+    with pytest.raises(BadParameter, match="backslash"):
+        told("MySQL")[0].text("\\")
     unknown = told("Something else")[0]
     assert unknown.text("it's") == "'it''s'"
     assert unknown.like("c", "'a%'") == "c LIKE 'a%'"

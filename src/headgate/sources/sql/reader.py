@@ -371,9 +371,13 @@ class SqlSource:
             rows = session.rows(query)
             return rows[0][0] if rows else None
 
+        def latest() -> int | None:
+            found = one(f"SELECT max({name}) FROM {source}")
+            return None if found is None else int(found)  # some drivers take what max() gives for a text
+
         match column.type.kind:
             case "int" | "long":
-                return epoch_bounds(window, delta, lambda: one(f"SELECT max({name}) FROM {source}")), None
+                return epoch_bounds(window, delta, latest), None
             case "string":
                 sample = dialect.limited(name, source, f"{name} IS NOT NULL", 1)
                 bounds, pattern = text_bounds(window, delta, lambda: one(sample))

@@ -132,14 +132,16 @@ PHOENIX = System(
     port=8765,
     needs_database=False,
     upper=True,
+    backslash="escape",
     escaping=False,
+    braces=False,
     real="float",
     hidden=r"system",
 )
 _OTHERS = (
     System("ODBC", dbms=("postgresql",), backslash="plain", zoned=VERTICA.zoned),
     System("ODBC", dbms=("sqlite",), backslash="plain"),
-    System("ODBC", dbms=("mysql", "mariadb"), backslash="escape"),
+    System("ODBC", dbms=("mysql", "mariadb")),  # what a backslash is there is a setting
     System("ODBC", dbms=("impala", "spark"), backslash="escape", escaping=False, real="float"),
     System("ODBC", dbms=("microsoft sql server", "adaptive server"), limit="top", backslash="plain"),
 )
