@@ -318,7 +318,7 @@ def test_what_runs_is_opened_without_being_reached(
 def test_without_its_library_a_store_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headgate.sources.files.clouds.find_spec", lambda _: None)
     for name in ("amazon-s3", "azure-blob", "google-cloud-storage", "oracle-object-storage"):
-        with pytest.raises(MissingExtra, match=r"pip install 'headgate\[cloud\]'"):
+        with pytest.raises(MissingExtra, match=r"needs obstore, .*pip install 'headgate\[cloud\]'"):
             open_source(named(name).id, {}, Settings(), Tenancy("org", shared=False))
 
 

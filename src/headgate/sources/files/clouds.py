@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, Literal
 
-from headgate.errors import MissingExtra
 from headgate.sources.context import Context
 from headgate.sources.files.copies import Scratch
 from headgate.sources.files.source import Files
+from headgate.sources.libraries import lacking
 
 __all__ = ["open_amazon", "open_azure", "open_google", "open_oracle", "open_web", "see_installed"]
 
@@ -63,6 +63,4 @@ def _speaking_s3(vendor: Literal["amazon", "google", "oracle"], params: Mapping[
 def see_installed() -> None:
     """Raises MissingExtra where the library that reads object stores is not."""
     if find_spec("obstore") is None or find_spec("arro3") is None:
-        raise MissingExtra(
-            "Object stores are read by obstore, which is not installed. Run: pip install 'headgate[cloud]'"
-        )
+        raise lacking("An object store", "obstore", "cloud")

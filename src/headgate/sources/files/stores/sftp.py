@@ -27,7 +27,6 @@ from cryptography.hazmat.primitives.serialization import (
 from headgate.errors import (
     BadParameter,
     HeadgateError,
-    MissingExtra,
     SourceAccessDenied,
     SourceError,
     SourceObjectMissing,
@@ -35,13 +34,12 @@ from headgate.errors import (
 )
 from headgate.outbound import Outbound
 from headgate.sources.files.stores.servers import SESSIONS, About, FileServer, Server, host_of, number, text
+from headgate.sources.libraries import lacking
 
 try:
     import paramiko
 except ImportError:
-    raise MissingExtra(
-        "SFTP servers are read by paramiko, which is not installed. Run: pip install 'headgate[sftp]'"
-    ) from None
+    raise lacking("SFTP", "paramiko", "sftp") from None
 
 __all__ = ["sftp"]
 

@@ -13,7 +13,6 @@ from uuid import uuid4
 from headgate.errors import (
     BadParameter,
     HeadgateError,
-    MissingExtra,
     SourceAccessDenied,
     SourceError,
     SourceObjectMissing,
@@ -21,14 +20,13 @@ from headgate.errors import (
 )
 from headgate.outbound import Outbound
 from headgate.sources.files.stores.servers import SESSIONS, About, FileServer, Server, number, text
+from headgate.sources.libraries import lacking
 
 try:
     import smbclient
     from smbprotocol import exceptions
 except ImportError:
-    raise MissingExtra(
-        "SMB shares are read by smbprotocol, which is not installed. Run: pip install 'headgate[smb]'"
-    ) from None
+    raise lacking("Azure Files", "smbprotocol", "smb") from None
 
 __all__ = ["smb"]
 

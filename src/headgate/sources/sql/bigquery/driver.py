@@ -14,10 +14,10 @@ from headgate.errors import (
     SourceObjectMissing,
     SourceUnreachable,
 )
+from headgate.sources.libraries import library, needed
 from headgate.sources.sql.adbc import AdbcSession
 from headgate.sources.sql.bigquery.address import Address
 from headgate.sources.sql.driver import Session
-from headgate.sources.sql.libraries import library, needed
 
 __all__ = ["BigQueryDriver", "datasets", "missing"]
 

@@ -14,10 +14,10 @@ from headgate.errors import (
     SourceObjectMissing,
     SourceUnreachable,
 )
+from headgate.sources.libraries import library, needed
 from headgate.sources.sql.address import CONNECT_SECONDS
 from headgate.sources.sql.batches import asked_for
 from headgate.sources.sql.databricks.address import Address
-from headgate.sources.sql.libraries import library, needed
 from headgate.sources.sql.reach import first_listening
 
 __all__ = ["DatabricksDriver", "missing"]

@@ -17,6 +17,7 @@ from headgate.errors import (
     SourceObjectMissing,
     SourceUnreachable,
 )
+from headgate.sources.libraries import lacking
 from headgate.sources.sql.address import CONNECT_SECONDS
 from headgate.sources.sql.mysql.address import Address
 from headgate.sources.sql.mysql.answers import Lost, Refused, batches_of, packed
@@ -158,7 +159,7 @@ class MysqlDriver:
     def _connected(self) -> Any:
         """A connection that is let in."""
         if pymysql is None:
-            raise MissingExtra("MySQL and MariaDB need PyMySQL. Run: pip install 'headgate[mysql]'")
+            raise lacking(self.title, "PyMySQL", "mysql")
         if not self._reached:
             raise SourceUnreachable(f"{self.title}: the host {self._address.host!r} is not known.")
         address = self._address
@@ -180,7 +181,9 @@ class MysqlDriver:
         try:
             connection.connect(self._socket())
         except RuntimeError as error:  # of PyMySQL's for a package that the account's way to authenticate needs
-            raise MissingExtra(f"{self.title}: {error}. Run: pip install pynacl") from None
+            raise MissingExtra(
+                f"{self.title} needs PyNaCl for this account. Run: pip install pynacl ({error})"
+            ) from None
         connection._read_timeout = None  # from here on a server may work for as long as it takes
         return connection
 

@@ -17,6 +17,7 @@ from headgate.errors import (
     SourceObjectMissing,
     SourceUnreachable,
 )
+from headgate.sources.libraries import lacking
 from headgate.sources.sql.odbc.address import Address
 from headgate.sources.sql.odbc.process import CATALOGUE, ROWS, Failed, Process
 
@@ -126,8 +127,9 @@ class OdbcDriver:
 
     def connect(self) -> OdbcSession:
         """A new process with a connection. Raises MissingExtra for packages and drivers, Failed."""
-        if find_spec("arrow_odbc") is None or find_spec("pyodbc") is None:
-            raise MissingExtra("ODBC needs arrow-odbc and pyodbc. Run: pip install 'headgate[odbc]'")
+        for module, package in (("arrow_odbc", "arrow-odbc"), ("pyodbc", "pyodbc")):
+            if find_spec(module) is None:
+                raise lacking("ODBC", package, "odbc")
         if self._address.driver is None:
             system = self._address.system
             raise MissingExtra(

@@ -14,8 +14,8 @@ from headgate.errors import (
     SourceObjectMissing,
     SourceUnreachable,
 )
+from headgate.sources.libraries import library, needed
 from headgate.sources.sql.address import CONNECT_SECONDS
-from headgate.sources.sql.libraries import library, needed
 from headgate.sources.sql.oracle.address import Address
 from headgate.sources.sql.reach import first_listening
 

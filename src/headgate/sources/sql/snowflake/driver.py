@@ -12,8 +12,8 @@ from headgate.errors import (
     SourceObjectMissing,
     SourceUnreachable,
 )
+from headgate.sources.libraries import library, needed
 from headgate.sources.sql.adbc import AdbcSession
-from headgate.sources.sql.libraries import library, needed
 from headgate.sources.sql.reach import first_listening
 from headgate.sources.sql.snowflake.address import Address
 

@@ -18,8 +18,8 @@ from headgate.errors import (
     SourceObjectMissing,
     SourceUnreachable,
 )
+from headgate.sources.libraries import library, needed
 from headgate.sources.sql.address import CONNECT_SECONDS
-from headgate.sources.sql.libraries import library, needed
 from headgate.sources.sql.reach import first_listening
 from headgate.sources.sql.rows import batches_of
 from headgate.sources.sql.sqlserver.address import Address
