@@ -28,6 +28,7 @@ from rich.table import Table
 
 from headgate.cli.progress import bar
 from headgate.client import Client
+from headgate.service.administration import sign_in_link
 from headgate.service.local import credentials
 from headgate.service.query import query
 
@@ -300,6 +301,9 @@ def farewell(flow_id: str, *, keep: bool) -> None:
         f'\nand look at the rows by:\n\n.venv/bin/headgate query --data {DATA} "SELECT count(*) FROM flights"\n',
         soft_wrap=True,
     )
+    if keep:
+        console.print("The console, signed in once and within ten minutes (`headgate console` makes another link):\n")
+        print(sign_in_link(DATA))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ __all__ = ["cli", "main"]
 _SECTIONS = {
     "Begin": {
         "serve": ("serve", "Start the service and its worker."),
+        "console": ("console", "Open the console in a browser."),
         "worker": ("serve", "Run a worker alone."),
         "credentials": ("credentials", "Print what a client needs to call the service."),
         "login": ("login", "Act for a person."),

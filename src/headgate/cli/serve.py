@@ -2,7 +2,9 @@
 
 import os
 import signal
+import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,9 +38,17 @@ def serve(host: str, port: int, data: Path | None, no_worker: bool) -> None:
         host=host,
         port=port,
         with_worker=not no_worker,
-        ready=lambda address: click.echo(f"Headgate answers at {address}"),
+        ready=partial(_ready, data),
         console=_console,
     )
+
+
+def _ready(data: Path | None, address: str) -> None:
+    click.echo(f"Headgate answers at {address}")
+    if sys.stdout.isatty():  # a log must not hold what signs somebody in
+        from headgate.service.administration import sign_in_link
+
+        click.echo(f"Its console, signed in once and within ten minutes: {sign_in_link(data)}")
 
 
 def _console(service: "Service") -> "ASGIApp":

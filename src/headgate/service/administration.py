@@ -11,17 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from headgate.auth import local_credentials, new_client_id, new_code, new_org_id, new_secret, sha256
+from headgate.auth import LOCAL_USER, local_credentials, new_client_id, new_code, new_org_id, new_secret, sha256
 from headgate.errors import BadParameter, NotFound
 from headgate.model.orgs import Client, Grant, Org
 from headgate.model.permissions import Permission
 from headgate.model.runs import Json
 from headgate.model.scope import Tenancy
-from headgate.service.local import settings_for
+from headgate.service.local import address, settings_for
 from headgate.service.sandboxes import check_new, empty, see_not_default
 from headgate.store import Store, Taken, open_store
 
-__all__ = ["CODE_SECONDS", "Administration", "IdTaken", "administering"]
+__all__ = ["CODE_SECONDS", "Administration", "IdTaken", "administering", "sign_in_link"]
 
 CODE_SECONDS = 600
 _LONGEST_ID = 64
@@ -48,6 +48,20 @@ def administering(data: Path | None, org_id: str | None = None) -> Iterator["Adm
         yield Administration(store, settings.warehouse, org_id or local)
     finally:
         store.close()
+
+
+def sign_in_link(data: Path | None, user: str = LOCAL_USER, *, org_id: str | None = None) -> str:
+    """An address of the console that signs `user` in, once and within CODE_SECONDS.
+
+    It is where clients reach the service, or where it was last started at. Raises NotFound, Unavailable.
+    """
+    with administering(data, org_id) as administration:
+        client = next((one["clientId"] for one in administration.clients() if not one["issuer"]), None)
+        if client is None:
+            raise NotFound(f"The organisation {administration.org_id!r} has no client of ours. Add one: clients add.")
+        code = administration.code_of_person(user, client)
+    settings = settings_for(data)
+    return f"{(settings.public_url or address(settings)).rstrip('/')}/sign-in?code={code}"
 
 
 class Administration:

@@ -24,6 +24,7 @@ __all__ = [
     "DEFAULT_ADDRESS",
     "LoginEnded",
     "NoDeployment",
+    "address",
     "credentials",
     "log_in",
     "log_out",
@@ -75,13 +76,13 @@ def credentials(data: Path | None, *, create: bool = True) -> Json:
     if not create:
         _must_exist(settings)
     if _login_note(settings).exists():
-        return {"baseUrl": _address(settings), **_logged_in(settings)}
+        return {"baseUrl": address(settings), **_logged_in(settings)}
     store = open_store(settings)
     try:
         found = local_credentials(settings, store)
     finally:
         store.close()
-    wire: Json = dict(found.wire(_address(settings)))
+    wire: Json = dict(found.wire(address(settings)))
     return wire
 
 
@@ -181,6 +182,7 @@ def _login_note(settings: Settings) -> Path:
     return settings.keys / "login.json"
 
 
-def _address(settings: Settings) -> str:
+def address(settings: Settings) -> str:
+    """Where a service of this folder was last started at."""
     note = settings.address_note
     return str(json.loads(note.read_text())["baseUrl"]) if note.exists() else DEFAULT_ADDRESS
