@@ -30,6 +30,8 @@ _SECTIONS = {
         "connections": ("connections", "Say how systems are reached, and look into them."),
         "source-connections": ("connections", "Say which table or files are read."),
         "target-connections": ("connections", "Say which dataset is written, and how."),
+        "apply": ("applying", "Make what a document says."),
+        "export": ("applying", "Write a sandbox down as such a document."),
         "flows": ("flows", "Say what is brought where, and when."),
         "runs": ("runs", "Start, follow and cancel flow runs."),
         "webhooks": ("webhooks", "Have receivers told how runs begin and end."),

@@ -91,4 +91,13 @@ def _plain(yaml: Any) -> Any:
             for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
         }
 
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            seen = set()
+            for key, _ in node.value:
+                name = getattr(key, "value", None)
+                if isinstance(name, str) and name in seen:
+                    raise yaml.constructor.ConstructorError(None, None, f"{name!r} stands twice", key.start_mark)
+                seen.add(name if isinstance(name, str) else id(key))
+            return super().construct_mapping(node, deep)
+
     return Loader
