@@ -18,8 +18,11 @@ import pytest
 from psycopg import sql
 
 from headgate.model.resources import Kind
+from headgate.sources import connection_specs
+from tests.integration.driver_systems import SYSTEMS
 from tests.integration.face import DATALAKE, LOCAL_FILES, NOBODY, POSTGRESQL, SQLITE, Face, refused
 from tests.unit.test_row_filter import call, field, literal, pql
+from tests.wire import serving
 
 LANDING_ZONE = "26f526f2-58f4-4712-961d-e41bf1ccc0e8"
 UPLOAD = "1f87a31a-fa4c-5419-ac45-137946d004de"
@@ -130,6 +133,22 @@ def test_a_connection_that_does_not_work_says_why_without_its_password(face: Fac
     assert "canary" not in answer.text
     message = refused(face.get(f"/connections/{id_}/explore", objectType="root"), 400, "FLOW-1100-400")
     assert "refused" in message
+
+
+def test_schemas_that_are_folders_are_looked_into(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    system = SYSTEMS["databricks"]
+    params = {"domain": "adb-1.azuredatabricks.net", "clusterId": "0131-100000-abcdefgh", "accessToken": "s3cret"}
+    auth = {"specName": "Access Token Authentication", "params": {**params, "database": "shop"}}
+    spec = next(spec.id for spec in connection_specs() if spec.name == "azure-databricks")
+    id_ = face.made("/connections", {"name": "lakehouse", "connectionSpec": {"id": spec}, "auth": auth})
+    with serving(system.wire(system.answer)) as wire:
+        source = system.source(wire.port, "s3cret")
+        monkeypatch.setattr("headgate.service.exploring.open_source", lambda *_: source)
+        root = explore(face, id_, objectType="root")
+        assert sorted((entry["type"], entry["path"]) for entry in root) == [("folder", "other"), ("folder", "shop")]
+        tables = explore(face, id_, objectType="folder", object="shop")
+        assert {entry["type"] for entry in tables} == {"table"}
+        refused(face.get(f"/connections/{id_}/explore", objectType="file", object="x"), 400, "CONNECTOR-1358-400")
 
 
 def test_a_silent_server_is_not_waited_for(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:

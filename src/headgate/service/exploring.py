@@ -285,7 +285,7 @@ def _object_type(spec: ConnectionSpec, asked: Mapping[str, str]) -> str:
     given = asked.get("objectType")
     if not given:
         raise ObjectTypeMissing
-    allowed = _OBJECT_TYPES[spec.kind]
+    allowed = (*_OBJECT_TYPES[spec.kind], *(("folder",) if spec.folders else ()))
     if given.lower() not in allowed:
         raise BadObjectType(
             f"objectType is {given[:40]!r}; {spec.title} has: {', '.join(allowed) or 'none'}.", parameter="objectType"

@@ -65,12 +65,12 @@ class AuthSpec:
 class ConnectionSpec:
     """A kind of system. `category` is the key the console groups by, `title` the name a person reads.
 
-    `runnable` says whether flows on it can run; `auth_optional` whether a connection may leave `auth` out;
-    `public_id` whether the id is the public Flow Service's, else our own; `filters_rows` whether the system itself
-    applies a row filter; `verified` what a runnable source is tested against: a real `server`, or file, or only the
-    `interface` of its driver. A spec without `auth_specs` needs no account at all. One of the kind `custom` was
-    described by an organisation: it is only listed, and its schemas tell which parameters are secrets, but judge
-    nothing.
+    `runnable` says whether flows on it can run; `auth_optional` whether a connection may leave `auth` out; `public_id`
+    whether the id is the public Flow Service's, else our own; `filters_rows` whether the system itself applies a row
+    filter; `folders` whether its tables are explored schema by schema; `verified` what a runnable source is tested
+    against: a real `server`, or file, or only the `interface` of its driver. A spec without `auth_specs` needs no
+    account at all. One of the kind `custom` was described by an organisation: it is only listed, and its schemas tell
+    which parameters are secrets, but judge nothing.
     """
 
     id: str
@@ -85,6 +85,7 @@ class ConnectionSpec:
     shape: Mapping[str, Any]
     public_id: bool = True
     filters_rows: bool = False
+    folders: bool = False
     verified: Verified | None = None
     version: str = "1.0"
     provider_id: str = _PROVIDER_ID
@@ -317,6 +318,7 @@ def _connection_spec(entry: Mapping[str, Any], category: str, shape: Mapping[str
         shape=_with_params(shape, entry["params"]) if "params" in entry else shape,
         public_id=entry.get("publicId", True),
         filters_rows=entry.get("filtersRows", False),
+        folders=entry.get("folders", False),
         verified=entry.get("verified"),
         provider_id=entry.get("providerId", _PROVIDER_ID),
     )
