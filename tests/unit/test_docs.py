@@ -1,6 +1,10 @@
 """The documents are true to the code."""
 
+import ast
+import json
 import re
+import textwrap
+import tomllib
 from pathlib import Path
 
 import click
@@ -28,6 +32,18 @@ def test_commands_that_a_page_names_exist(page: Path) -> None:
             if isinstance(command, click.Group):
                 command = command.get_command(click.Context(command), word)
                 assert command is not None, f"headgate {line}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_examples_are_what_they_are_in(page: Path) -> None:
+    for language, text in re.findall(r"^ *```(\w+)[^\n]*\n(.*?)^ *```$", page.read_text(), re.DOTALL | re.MULTILINE):
+        text = textwrap.dedent(text)
+        if language == "json":
+            json.loads(text if text.startswith(("{", "[")) else f"{{{text}}}")
+        elif language == "toml":
+            tomllib.loads(text)
+        elif language == "python":
+            ast.parse(text)
 
 
 def test_every_page_is_in_the_navigation() -> None:
