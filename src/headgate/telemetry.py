@@ -7,11 +7,12 @@ Secrets never get here: callers log ids, not connection parameters, and `redact(
 import logging
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import structlog
 
-__all__ = ["configure", "emit", "redact"]
+__all__ = ["configure", "emit", "hushed", "redact"]
 
 _MASK = "xxxx"
 _USED = r"password: (?:yes|no)\)"  # so servers of MySQL tell whether one was sent
@@ -37,6 +38,17 @@ def configure(level: str = "INFO") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Send nothing less than errors meanwhile: for programs whose own words are the answer."""
+    before = structlog.get_config()
+    configure("ERROR")
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def emit(event: str, *, level: str = "info", **fields: object) -> None:

@@ -3,7 +3,7 @@
 import difflib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -131,12 +131,20 @@ def _lines(entry: Json) -> list[str]:
 
 
 def apply_document(
-    client: "Client", document: Json, *, dry_run: bool = False, renew_secrets: bool = False
+    client: "Client",
+    document: Json,
+    *,
+    dry_run: bool = False,
+    renew_secrets: bool = False,
+    secrets: Mapping[str, str] = os.environ,
 ) -> Iterator[Step]:
-    """Carry a document out, step by step. Raises InvalidRequest, NotFound, RequestFailed."""
+    """Carry a document out, step by step; `${NAME}` in it is what `secrets` has under that name.
+
+    Raises InvalidRequest, NotFound, RequestFailed.
+    """
     _check(document)
     sandbox = Sandbox.of(client)
-    works = _Works(client, sandbox, renew_secrets=renew_secrets)
+    works = _Works(client, sandbox, secrets, renew=renew_secrets)
     wanted = {kind: document.get(kind) or {} for kind in KINDS}
     works.check(wanted)
     steps = [works.step(kind, name, entry or {}) for kind in KINDS for name, entry in wanted[kind].items()]
@@ -164,13 +172,13 @@ def _check(document: Json) -> None:
 class _Works:
     """What is done to a sandbox, one step after the other."""
 
-    def __init__(self, client: "Client", sandbox: Sandbox, *, renew_secrets: bool) -> None:
+    def __init__(self, client: "Client", sandbox: Sandbox, secrets: Mapping[str, str], *, renew: bool) -> None:
         self._client = client
         self._sandbox = sandbox
         self._specs = sandbox.specs
-        self._renew = renew_secrets
+        self._secrets = secrets
+        self._renew = renew
         self._ids = {kind: {n: str(thing.held["id"]) for n, thing in sandbox.things[kind].items()} for kind in KINDS}
-        self._moved: dict[str, str] = {}
 
     def check(self, wanted: dict[str, Json]) -> None:
         """See that every name that is referred to is there or in the document, and every secret at hand."""
@@ -206,14 +214,16 @@ class _Works:
         written = {key: value for key, value in params.items() if not _VARIABLE.fullmatch(str(value))}
         see_references(auth, written, f"(connections: {name}) {_INSTEAD}")
         if held is None or self._renew:
-            missing = [variable for variable in _variables(params) if not os.environ.get(variable)]
+            missing = [variable for variable in _variables(params) if not self._secrets.get(variable)]
             if missing:
                 raise InvalidRequest(
                     f"connections: {name} needs the environment variable {missing[0]}, which is not set."
                 )
 
     def step(self, kind: str, name: str, entry: Json) -> Step:
-        """What an entry comes to."""
+        """What an entry comes to. Raises InvalidRequest when several things of the kind have its name."""
+        if f"{kind} {name}" in self._sandbox.doubled:
+            raise InvalidRequest(f"Several {kind} are called {name}. `headgate export` shows how they are told apart.")
         held = self._sandbox.things[kind].get(name)
         entry = {member: value for member, value in entry.items() if value is not None}
         if held is None:
@@ -264,7 +274,7 @@ class _Works:
         about = {"description": entry["description"]} if "description" in entry else {}
         match kind:
             case "connections":
-                params = _filled(entry.get("params") or {})
+                params = self._filled(entry.get("params") or {})
                 return self._specs.connection(name, entry["spec"], entry.get("auth"), params) | about
             case "sources":
                 return {"name": name, **about, **self._source(entry)}
@@ -295,6 +305,13 @@ class _Works:
             raise InvalidRequest(f"{member} is missing of what is to be made of {kind}.")
         return self._ids[kind][str(name)]
 
+    def _filled(self, params: Json) -> Json:
+        """`params` with the secrets that are named in it."""
+        return {
+            name: self._secrets[found[1]] if (found := _VARIABLE.fullmatch(str(value))) else value
+            for name, value in params.items()
+        }
+
     # -- changing ----------------------------------------------------------------------------------
 
     def _update(self, step: Step) -> None:
@@ -319,7 +336,7 @@ class _Works:
                 name: MASK if name in sealed and value == before[name] else value
                 for name, value in step.after["params"].items()
             }
-            members["auth"] = {"specName": held["auth"]["specName"], "params": _filled(sent)}
+            members["auth"] = {"specName": held["auth"]["specName"], "params": self._filled(sent)}
         return members
 
     def _replace(self, step: Step, held: Json) -> None:
@@ -390,14 +407,3 @@ def _like(held: Json, schedule: Json) -> Json:
 
 def _variables(params: Json) -> list[str]:
     return [found[1] for value in params.values() if (found := _VARIABLE.fullmatch(str(value)))]
-
-
-def _filled(params: Json) -> Json:
-    """`params` with the secrets that the environment holds."""
-    filled = {}
-    for name, value in params.items():
-        found = _VARIABLE.fullmatch(str(value))
-        if found and not os.environ.get(found[1]):
-            raise InvalidRequest(f"The environment variable {found[1]} is not set.")
-        filled[name] = os.environ[found[1]] if found else value
-    return filled

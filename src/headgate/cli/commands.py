@@ -20,6 +20,7 @@ _SECTIONS = {
         "serve": ("serve", "Start the service and its worker."),
         "console": ("console", "Open the console in a browser."),
         "worker": ("serve", "Run a worker alone."),
+        "copy": ("copying", "Copy one window of a table or files into the lake, without a server."),
         "credentials": ("credentials", "Print what a client needs to call the service."),
         "login": ("login", "Act for a person."),
         "logout": ("login", "Act for the local user again."),

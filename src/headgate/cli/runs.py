@@ -11,7 +11,7 @@ from headgate.cli.progress import following, progress_option
 from headgate.cli.resources import limit_option
 from headgate.model.runs import Json
 
-__all__ = ["runs", "timeout_option", "wait_option"]
+__all__ = ["FIELDS", "runs", "timeout_option", "wait_option"]
 
 _STATES = ("scheduled", "queued", "inProgress", "success", "failed", "cancelled")
 timeout_option = click.option("--timeout", type=float, help="Seconds to wait at most.")
@@ -136,7 +136,7 @@ def retry(call: Call, run_id: str, wait: bool, timeout: float | None, progress: 
 
 
 def _print(call: Call, run: Json) -> None:
-    call.show_one(run, _FIELDS)
+    call.show_one(run, FIELDS)
     if call.output != "table":
         return
     for change in run["metrics"].get("schemaChanges", []):
@@ -167,7 +167,7 @@ def _seconds(duration: Json) -> str:
     return f"{(duration['completedAtUTC'] - duration['startedAtUTC']) / 1000:.2f}"
 
 
-_FIELDS: tuple[Column, ...] = (
+FIELDS: tuple[Column, ...] = (
     ("run", "id"),
     ("flow", "flowId"),
     ("state", state_of),

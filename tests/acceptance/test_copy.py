@@ -1,0 +1,88 @@
+"""`headgate copy`, from sources of several kinds, without a server."""
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+
+from headgate.cli.commands import cli
+
+
+class Copying:
+    def __init__(self, folder: Path) -> None:
+        self.data = str(folder / "lake")
+
+    def __call__(self, *arguments: str, code: int = 0, typed: str | None = None) -> str:
+        done = CliRunner().invoke(cli, [*arguments, "--data", self.data], input=typed)
+        assert done.exit_code == code, (done.output, done.exception)
+        return done.stdout if code == 0 else done.stderr
+
+    def query(self, sql: str) -> Any:
+        return json.loads(self("query", sql, "-o", "json"))
+
+
+@pytest.fixture
+def headgate(tmp_path: Path) -> Copying:
+    return Copying(tmp_path)
+
+
+def test_a_table_is_copied_once_and_again(headgate: Copying, tmp_path: Path) -> None:
+    shop = tmp_path / "shop.db"
+    with sqlite3.connect(shop) as database:
+        database.execute("CREATE TABLE orders (id INTEGER, updated_at TIMESTAMP)")
+        database.executemany(
+            "INSERT INTO orders VALUES (?, ?)", [(n, f"2024-03-{n:02} 12:00:00") for n in range(1, 11)]
+        )
+    source, window = f"sqlite:///{shop}", ("--from", "2024-03-01", "--to", "2024-03-06")
+    assert "It could be updated_at" in headgate("copy", source, "orders", *window, code=2)
+    first = headgate("copy", source, "orders", "--delta-column", "updated_at", *window)
+    assert "rows      5\n" in first
+    assert "[2024-03-01T00:00:00Z, 2024-03-06T00:00:00Z)" in first
+    with sqlite3.connect(shop) as database:
+        database.execute("DELETE FROM orders WHERE id = 1")
+    database.close()
+    again = json.loads(headgate("copy", source, "orders", *window, "-o", "json"))  # the column is known by now
+    assert headgate.query("SELECT count(*) AS n FROM orders") == [{"n": 4}]
+    headgate("copy", source, "orders", "--from", "2024-03-06", "--to", "2024-04-01", "--quiet")
+    assert headgate.query("SELECT count(*) AS n FROM orders") == [{"n": 9}]
+    assert again["flowId"] in first
+
+
+def test_files_are_copied(headgate: Copying, tmp_path: Path) -> None:
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    for day in (1, 2):
+        (folder / f"{day}.csv").write_text(f"id,day\n{day},2024-03-0{day}\n")
+    assert "by --into" in headgate("copy", str(folder), "*.csv", code=2)
+    headgate("copy", str(folder), "*.csv", "--into", "days")
+    headgate("copy", str(folder / "1.csv"), "--into", "one day")
+    assert headgate.query("SELECT sum(id) AS all, (SELECT sum(id) FROM one_day) AS one FROM days") == [
+        {"all": 3, "one": 1}
+    ]
+
+
+def test_passwords_are_named_or_typed_but_never_arguments(
+    headgate: Copying, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("CREATE TABLE events AS SELECT 1 AS id, timestamp '2024-03-01' AS at")
+        [user] = connection.execute("SELECT current_user").fetchone() or ()
+    host = psycopg.conninfo.conninfo_to_dict(database)["host"]
+    name = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
+    source = f"postgresql://{user}@/{name}?host={host}"
+    monkeypatch.delenv("PGPASSWORD", raising=False)
+    command = ("copy", source, "public.events", "--delta-column", "at")
+    headgate(*command)
+    headgate(*command, "--password-stdin", typed="not asked for here\n")
+    monkeypatch.setenv("PGPASSWORD", "nor here")
+    headgate(*command)
+    assert headgate.query("SELECT count(*) AS n FROM events") == [{"n": 1}]
+    assert "env:NAME" in headgate(*command, "--password", "hunter2", code=2)
+    refused = headgate("copy", "postgresql://me:hunter2@db/shop", "orders", code=2)
+    assert "holds a password" in refused
+    assert "hunter2" not in refused
+    assert "cannot be copied from" in headgate("copy", "gopher://x/y", "orders", code=2)
