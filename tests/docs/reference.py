@@ -159,11 +159,11 @@ def _options(command: click.Command) -> Iterator[click.Option]:
 
 def _option(path: tuple[str, ...], option: click.Option) -> tuple[str, str]:
     names = ", ".join(f"`{name}`" for name in [*option.opts, *option.secondary_opts])
-    if not option.help:
+    meaning, told, default = (option.help or "").partition("[default: ")
+    if not meaning.strip():
         raise Undocumented(f"The option {names} of `{' '.join(path)}` has no help; `make reference` needs one.")
-    meaning, told, default = option.help.partition("  [default: ")
     if told:
-        meaning += f" Default: {default.removesuffix(']')}."
+        meaning = f"{meaning.strip()} Default: {default.removesuffix(']')}."
     if isinstance(option.type, click.Choice):
         meaning += f" One of {', '.join(f'`{choice}`' for choice in option.type.choices)}."
     if option.required:

@@ -25,7 +25,11 @@ FLOWS.add_reading(flows)
 @click.option("--target", help="Target connection, by name or id.")
 @click.option("--delta-column", help="Column that is compared with a run's window.")
 @click.option("--mapping-set", help="Mapping set, by name or id.")
-@click.option("--frequency", type=click.Choice(["once", "minute", "hour", "day", "week"]), help="[default: once]")
+@click.option(
+    "--frequency",
+    type=click.Choice(["once", "minute", "hour", "day", "week"]),
+    help="How often it runs by itself.  [default: once]",
+)
 @click.option("--interval", type=click.IntRange(1), help="So many of them between two runs.")
 @click.option("--start", help="Time of the first run: ISO 8601, tomorrow …  [default: now]")
 @click.option("--backfill/--no-backfill", default=None, help="Whether the first scheduled run brings everything.")
