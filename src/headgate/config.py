@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -18,7 +18,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-__all__ = ["AllowedHost", "IssuerSettings", "Settings"]
+__all__ = ["AllowedHost", "IssuerSettings", "Settings", "SignInSettings"]
 
 _PORT = re.compile(r"(?P<host>\[[^]]+\]|[^:]+)(?::(?P<port>[0-9]{1,5}))?")
 _DATABASES = ("postgresql+psycopg://", "postgresql://", "sqlite://")
@@ -75,6 +75,24 @@ def _host_and_port(entry: str) -> list[tuple[str, int | None]]:
     return readings
 
 
+class SignInSettings(BaseModel):
+    """How people sign in to the console at an issuer: as a client of it, by the authorization code flow with PKCE."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    client_id: str = Field(min_length=1, description="The console's client id at the issuer.")
+    client_secret: str = Field(
+        default="",
+        pattern=r"^$|^(env|file):.+$",
+        description="Where its secret is, if it has one: env:NAME or file:PATH.",
+    )
+    scope: str = Field(default="openid profile email", description="What is asked for.")
+    token: Literal["access_token", "id_token"] = Field(
+        default="access_token", description="Which of its tokens speaks for the person from then on."
+    )
+    label: str = Field(default="", description="What people know the issuer by. Default: its host.")
+
+
 class IssuerSettings(BaseModel):
     """An OpenID Connect issuer whose tokens are taken, and what its claims mean here.
 
@@ -97,6 +115,7 @@ class IssuerSettings(BaseModel):
     orgs: str = Field(default="", description="Claim with organisations. Without both, grants decide.")
     roles: str = Field(default="", description="Claim with names that `role_map` knows.")
     role_map: dict[str, str] = Field(default_factory=dict, description="From such a name to `role` or `role@sandbox`.")
+    sign_in: SignInSettings | None = Field(default=None, description="How people sign in to the console there.")
 
     @field_validator("audience", "client", mode="before")
     @classmethod

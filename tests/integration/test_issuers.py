@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
@@ -61,17 +62,28 @@ class Issuer:
             return {"issuer": self.url, "jwks_uri": f"{self.url}/keys", **self.discovery}
         return {"keys": self.keys, "padding": "x" * self.padding}
 
+    def exchange(self, form: dict[str, str], authorization: str) -> tuple[int, dict[str, Any]]:
+        """Status and body of the answer to a code that is sent to /token."""
+        raise NotImplementedError
+
 
 @contextmanager
-def issuing() -> Iterator[Issuer]:
-    issuer = Issuer()
-
+def issuing(issuer: Issuer) -> Iterator[Issuer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = json.dumps(issuer.answer(self.path)).encode()
             self.send_response(issuer.status)
             if issuer.status == 302:
                 self.send_header("Location", f"{issuer.url}/elsewhere")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+            status, answer = issuer.exchange(form, self.headers.get("Authorization", ""))
+            body = json.dumps(answer).encode()
+            self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -93,7 +105,7 @@ def issuing() -> Iterator[Issuer]:
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[Issuer]:
-    with issuing() as issuer:
+    with issuing(Issuer()) as issuer:
         yield issuer
 
 
@@ -296,7 +308,7 @@ def test_a_client_of_the_issuer_must_be_known_as_its(face: Face, issuer: Issuer)
 
 
 def test_a_thousand_unknown_keys_are_one_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
-    with issuing() as issuer:
+    with issuing(Issuer()) as issuer:
         found = IssuerKeys(issuer.url)
         assert found.find("rsa").algorithms == ("RS256",)
         present = time.monotonic()
@@ -308,7 +320,7 @@ def test_a_thousand_unknown_keys_are_one_fetch(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_new_key_is_found_and_an_old_one_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    with issuing() as issuer:
+    with issuing(Issuer()) as issuer:
         found = IssuerKeys(issuer.url)
         found.find("rsa")
         issuer.keys = [key(ATTACKER, "next").as_dict(private=False)]
@@ -320,7 +332,7 @@ def test_a_new_key_is_found_and_an_old_one_forgotten(monkeypatch: pytest.MonkeyP
 
 
 def test_keys_are_kept_while_the_issuer_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    with issuing() as issuer:
+    with issuing(Issuer()) as issuer:
         found = IssuerKeys(issuer.url)
         found.find("rsa")
         issuer.status = 503
@@ -353,7 +365,7 @@ UNUSABLE: dict[str, Callable[[Issuer], None]] = {
 
 @pytest.mark.parametrize("spoil", UNUSABLE.values(), ids=UNUSABLE.keys())
 def test_an_issuer_that_answers_wrongly_gives_no_keys(spoil: Callable[[Issuer], None]) -> None:
-    with issuing() as issuer:
+    with issuing(Issuer()) as issuer:
         spoil(issuer)
         found = IssuerKeys(issuer.url)
         for _ in range(3):
@@ -375,7 +387,7 @@ def test_keys_that_are_not_for_signatures_are_passed_over() -> None:
         "no key",
         weak,
     ]
-    with issuing() as issuer:
+    with issuing(Issuer()) as issuer:
         issuer.keys = [*unfit, EC.as_dict(private=False)]
         found = IssuerKeys(issuer.url)
         assert found.find(None).algorithms == ("ES256",)
@@ -398,7 +410,7 @@ def test_a_service_whose_issuer_is_away_says_so(tmp_path_factory: pytest.TempPat
 
 
 def test_organisations_by_claim_and_by_grant(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with issuing() as by_claim, issuing() as by_grant:
+    with issuing(Issuer()) as by_claim, issuing(Issuer()) as by_grant:
         issuers = (
             {"url": by_claim.url, "audience": [AUDIENCE], "orgs": "https://example.com/orgs", "client": "azp"},
             {"url": by_grant.url, "audience": [AUDIENCE], "user": "email", "service": {"idtyp": "app"}},
@@ -426,7 +438,7 @@ def test_organisations_by_claim_and_by_grant(tmp_path_factory: pytest.TempPathFa
 
 def test_an_issuer_may_leave_nbf_out_if_so_agreed() -> None:
     now = int(time.time())
-    with issuing() as issuer:
+    with issuing(Issuer()) as issuer:
         strict = RemoteIssuer(IssuerSettings(url=issuer.url, audience=(AUDIENCE,)))
         agreed = RemoteIssuer(IssuerSettings(url=issuer.url, audience=(AUDIENCE,), iat_for_nbf=True))
         without = signed(issuer, nbf=None, iat=now)

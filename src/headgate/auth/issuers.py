@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from headgate.auth.code_flow import CodeFlow
 from headgate.auth.keys import IssuerKeys
 from headgate.auth.signatures import check_claims, read_unverified, verified
 from headgate.auth.tokens import Tokens
@@ -22,6 +23,8 @@ class Issuers:
     def __init__(self, own: Tokens, others: Iterable[IssuerSettings]) -> None:
         self._own = own
         self._others = {settings.url: RemoteIssuer(settings) for settings in others}
+        self.code_flows = tuple(one.code_flow for one in self._others.values() if one.code_flow is not None)
+        """How people sign in at those issuers that take them."""
 
     def verify(self, token: str) -> Principal:
         """The principal that `token` names. Raises TokenInvalid, IssuerUnreachable."""
@@ -38,6 +41,7 @@ class RemoteIssuer:
     def __init__(self, settings: IssuerSettings) -> None:
         self._settings = settings
         self._keys = IssuerKeys(settings.url, settings.jwks)
+        self.code_flow = CodeFlow(settings.url, settings.sign_in, self._keys) if settings.sign_in else None
 
     def verify(self, token: str, key_id: str | None) -> Principal:
         """The principal that a token of this issuer names. Raises TokenInvalid, IssuerUnreachable."""

@@ -1,22 +1,19 @@
 """The public keys of an issuer: found by OpenID Connect discovery, kept, and fetched again with restraint."""
 
-import json
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
+from headgate.auth.discovery import asking, discovered, fetched
 from headgate.auth.signatures import VerifyingKey
 from headgate.errors import TokenInvalid, Unavailable
 from headgate.telemetry import emit
 
 __all__ = ["IssuerKeys", "IssuerUnreachable"]
 
-_SECONDS = 10.0  # one fetch, from the first byte sent to the last received
-_BYTES = 1024 * 1024
 _KEYS = 100
 _PAUSE = 60.0  # between two fetches, whatever tokens come
 _AGE = 3600.0  # a key that the issuer has withdrawn is refused after this at the latest
@@ -67,10 +64,8 @@ class IssuerKeys:
         return self._keys
 
     def _fetched(self) -> Mapping[str | None, VerifyingKey]:
-        # A proxy of the environment is for the world outside, not for this machine.
-        local = urlsplit(self._issuer).hostname in ("localhost", "127.0.0.1", "::1")
-        with httpx.Client(follow_redirects=False, timeout=_SECONDS / 2, trust_env=not local) as http:
-            entries = _json(http, self._jwks or self._discovered(http)).get("keys")
+        with asking(self._issuer) as http:
+            entries = fetched(http, self._jwks or self._address(http)).get("keys")
         if not isinstance(entries, list) or len(entries) > _KEYS:
             raise ValueError(f"The issuer's key set does not hold a list of at most {_KEYS} keys.")
         keys: dict[str | None, VerifyingKey] = {}
@@ -79,11 +74,8 @@ class IssuerKeys:
                 keys.setdefault(entry.get("kid") if isinstance(entry.get("kid"), str) else None, key)
         return keys
 
-    def _discovered(self, http: httpx.Client) -> str:
-        document = _json(http, self._issuer.rstrip("/") + "/.well-known/openid-configuration")
-        if document.get("issuer") != self._issuer:
-            raise ValueError(f"The discovery document is of the issuer {str(document.get('issuer'))[:200]!r}.")
-        address = document.get("jwks_uri")
+    def _address(self, http: httpx.Client) -> str:
+        address = discovered(http, self._issuer).get("jwks_uri")
         if not isinstance(address, str) or _host(address) != _host(self._issuer):
             raise ValueError(f"The key set is at another host, {str(address)[:200]!r}; name it by `jwks`.")
         return address
@@ -93,22 +85,6 @@ def _of(keys: Mapping[str | None, VerifyingKey], key_id: str | None) -> Verifyin
     if key_id is None and len(keys) == 1:
         return next(iter(keys.values()))
     return keys.get(key_id)
-
-
-def _json(http: httpx.Client, address: str) -> dict[str, Any]:
-    ends = time.monotonic() + _SECONDS
-    content = bytearray()
-    with http.stream("GET", address, headers={"Accept": "application/json"}) as answer:
-        if answer.status_code != 200:
-            raise ValueError(f"{address} answers {answer.status_code}.")
-        for chunk in answer.iter_bytes():
-            content += chunk
-            if len(content) > _BYTES or time.monotonic() > ends:
-                raise ValueError(f"{address} answers with more than {_BYTES} bytes, or too slowly.")
-    document = json.loads(content)
-    if not isinstance(document, dict):
-        raise ValueError(f"{address} answers with no JSON object.")  # noqa: TRY004 - the answer is wrong, not a type
-    return document
 
 
 def _host(address: str) -> tuple[str, str]:

@@ -11,12 +11,21 @@ from starlette.routing import Route
 from headgate.console.page import Form, Visit, enter, is_partial, read_form
 from headgate.console.policy import is_local, see_same_origin
 from headgate.console.session import Cookies, Session, is_secure
-from headgate.errors import ClientRefused, HeadgateError, SignInFailed, TokenMissing, TokenRefused
+from headgate.errors import (
+    ClientRefused,
+    GatewayError,
+    HeadgateError,
+    RouteNotFound,
+    SignInFailed,
+    TokenMissing,
+    TokenRefused,
+)
 from headgate.model.runs import Json
 from headgate.service.service import Service
 
 __all__ = ["routes", "sent_to_first_sandbox", "sent_to_sign_in"]
 
+_LEAVING_SECONDS = 900
 _YEAR = 365 * 86_400
 
 
@@ -84,12 +93,69 @@ def _show(request: Request, form: Form, error: HeadgateError | None = None) -> R
     cookies = Cookies(_service(request), request)
     notice = cookies.get("notice")
     target = form.get("next", "/")
-    context = {"error": error, "form": form, "next": target if is_local(target) else "/", "notice": notice}
+    context = {
+        "error": error,
+        "form": form,
+        "issuers": [flow.label for flow in _service(request).code_flows],
+        "next": target if is_local(target) else "/",
+        "notice": notice,
+    }
     html = request.app.state.rendering.render(request, "sign_in.html", context)
     response = HTMLResponse(html, error.status if error else 200)
     if notice is not None:
         cookies.forget(response, "notice")
     return response
+
+
+async def _leave_for_issuer(request: Request) -> Response:
+    """Send the browser to an issuer, and keep what its answer is checked by."""
+    return await run_in_threadpool(_left, request)
+
+
+def _left(request: Request) -> Response:
+    service, number = _service(request), request.path_params["number"]
+    if number >= len(service.code_flows):
+        raise RouteNotFound("There is no such issuer.")
+    address, kept = service.code_flows[number].begin(_back(request))
+    response = RedirectResponse(address, 303)
+    kept |= {"number": str(number), "next": request.query_params.get("next", "/")}
+    Cookies(service, request).keep(response, "leaving", kept, seconds=_LEAVING_SECONDS)
+    return response
+
+
+async def _return_from_issuer(request: Request) -> Response:
+    return await run_in_threadpool(_returned, request)
+
+
+def _returned(request: Request) -> Response:
+    service, cookies = _service(request), Cookies(_service(request), request)
+    kept = cookies.get("leaving") or {}
+    target = kept.get("next", "/")
+    try:
+        session = _session_from_issuer(request, service, kept)
+    except (SignInFailed, GatewayError) as error:
+        response = _show(request, {"next": target}, error)
+    else:
+        response = RedirectResponse(target if is_local(target) else "/", 303)
+        cookies.keep_session(response, session)
+    cookies.forget(response, "leaving")
+    return response
+
+
+def _session_from_issuer(request: Request, service: Service, kept: Json) -> Session:
+    """The session of who comes back from an issuer. Raises SignInFailed, GatewayError, Unavailable."""
+    number, request_id = int(kept.get("number", -1)), str(request.state.request_id)
+    if not 0 <= number < len(service.code_flows):
+        raise SignInFailed("This browser did not ask to sign in, or too long ago. Sign in again.")
+    token = service.code_flows[number].finish(dict(request.query_params), kept, _back(request))
+    principal = service.identify({"authorization": f"Bearer {token['access_token']}"}, request_id=request_id)
+    return begun(service, {**token, "client_id": principal.client_id}, request_id)
+
+
+def _back(request: Request) -> str:
+    """Where issuers send browsers back to; they must have been told."""
+    base = _service(request).identity.public_url or str(request.base_url).rstrip("/")
+    return f"{base}/sign-in/return"
 
 
 async def _sign_out(request: Request) -> Response:
@@ -181,6 +247,8 @@ def _service(request: Request) -> Service:
 routes = (
     Route("/sign-in", _sign_in, methods=["GET"]),
     Route("/sign-in", _sign_in_by_form, methods=["POST"]),
+    Route("/sign-in/with/{number:int}", _leave_for_issuer, methods=["GET"]),
+    Route("/sign-in/return", _return_from_issuer, methods=["GET"]),
     Route("/sign-out", _sign_out, methods=["POST"]),
     Route("/switch", _switch, methods=["POST"]),
     Route("/theme", _theme, methods=["POST"]),

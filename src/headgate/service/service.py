@@ -43,7 +43,9 @@ class Service:
     def __init__(self, settings: Settings, store: Store, wake: Callable[[], None]) -> None:
         listings = Listings(settings.keys, strict=settings.strict)
         tokens = Tokens(settings.keys, settings.public_url)
-        self._gate = Gate(Issuers(tokens, settings.issuers), store.tenants, strict=settings.strict)
+        issuers = Issuers(tokens, settings.issuers)
+        self.code_flows = issuers.code_flows
+        self._gate = Gate(issuers, store.tenants, strict=settings.strict)
         self._store = store
         self.identity = Identity(settings, store, tokens)
         self.sessions = Seal(settings.keys / "console.key")
