@@ -27,7 +27,7 @@ DELTA = {"name": "updated_at"}
 
 def unknown_keys(folder: Path) -> list[httpx.Response]:
     """1,000 tokens, each by another key that the issuer does not know; its keys are asked for once a minute."""
-    with issuers.issuing(Issuer()) as issuer:
+    with issuers.issuing(issuers.Issuer()) as issuer:
         trusted = {"url": issuer.url, "audience": issuers.AUDIENCE, "org": issuers.ORG}
         with serving(folder, issuers=(trusted,)) as face:
             client = Client("spa", issuers.ORG, "web application", issuer.url)
