@@ -39,7 +39,7 @@ def test_it_signs_in_by_secret(face: Face) -> None:
 
 def test_it_signs_in_by_code(face: Face) -> None:
     """As a service: it then names its sandbox by id, too, and every object of it uses the code again."""
-    tenants = Administration(face.store, face.settings.warehouse, face.credentials.org_id)
+    tenants = Administration(face.store, face.settings.warehouse, face.credentials.org_id, "setup")
     configure(face, auth_code=tenants.code_of_client(face.credentials.client_id, days=1))
     for _ in range(2):
         assert flowservice.FlowService().getFlows() == []

@@ -313,7 +313,17 @@ MUTATIONS: dict[str, tuple[str, str, Callable[[Face], httpx.Response]]] = {
 # Those that need a run that has ended have a test of their own.
 OF_RUNS = {"POST /data/foundation/import/batches/{id}"}
 # Those of clients and roles are tried in test_api_people.py, the one that asks in test_api_queries.py.
-OF_OTHERS = {"POST /headgate/queries"}
+OF_OTHERS = {
+    "POST /headgate/queries",
+    "POST /headgate/clients",
+    "DELETE /headgate/clients/{id}",
+    "POST /headgate/clients/{id}/rotate",
+    "POST /headgate/clients/{id}/code",
+    "POST /headgate/roles",
+    "DELETE /headgate/roles/{id}",
+    "POST /headgate/grants",
+    "DELETE /headgate/grants/{id}",
+}
 # Routes that change nothing, though their method is not GET.
 READS = (
     "/search",

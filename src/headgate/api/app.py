@@ -20,7 +20,9 @@ from headgate.api import (
     ims,
     insights,
     landing_zones,
+    monitoring,
     organisations,
+    people,
     registry,
     resources,
     run_events,
@@ -72,7 +74,7 @@ _ROUTERS = {
     ACCESS: (access.router,),
     CONNECTORS: (landing_zones.router,),
     CONVERSION: (conversion.router,),
-    HEADGATE: (organisations.router, tables.router),
+    HEADGATE: (organisations.router, tables.router, people.router, monitoring.router),
 }
 
 

@@ -4,12 +4,14 @@ from headgate.api.json_schema import TEXT, Schema, list_of, object_of, parameter
 from headgate.model.webhooks import EventCode
 
 __all__ = [
+    "CLIENT",
     "CONNECTION",
     "CONNECTION_SPEC",
     "DOCUMENT",
     "EXPRESSION",
     "FLOW",
     "FLOW_SPEC",
+    "GRANT",
     "MAPPING",
     "MAPPING_SET",
     "MODE",
@@ -18,11 +20,14 @@ __all__ = [
     "PREVIEW",
     "PROVIDED_RUN",
     "QUERY",
+    "ROLE",
+    "ROTATION",
     "RUN",
     "SANDBOX",
     "SANDBOX_ACTION",
     "SANDBOX_TITLE",
     "SEARCH",
+    "SIGN_IN_CODE",
     "SOURCE_CONNECTION",
     "SPEC_SEARCH",
     "TARGET_CONNECTION",
@@ -76,6 +81,24 @@ _DELTA = object_of("name", name=_NAME, dateFormat=TEXT, timezone=TEXT)
 
 QUERY: Schema = object_of(
     "sql", sql={"type": "string", "minLength": 1, "maxLength": 100_000, "description": "One statement that reads."}
+)
+CLIENT: Schema = object_of(
+    "name",
+    name=TEXT,
+    id={**TEXT, "description": "Its id and API key; a new one when absent."},
+    issuer={**TEXT, "description": "URL of the issuer whose tokens name it; such a client has no secret here."},
+    role=TEXT,
+    sandbox={**TEXT, "description": "Where the role is; the whole organisation when absent."},
+)
+ROTATION: Schema = object_of("", overlapSeconds={"type": "integer", "minimum": 0, "maximum": 2_592_000})
+SIGN_IN_CODE: Schema = object_of("user", user=TEXT)
+ROLE: Schema = object_of("name permissions", name=TEXT, permissions={**list_of(TEXT), "minItems": 1})
+GRANT: Schema = object_of(
+    "principal role",
+    principal={**TEXT, "description": "User id of a person, or id of a client."},
+    kind={"type": "string", "enum": ["user", "service"], "default": "user"},
+    role=TEXT,
+    sandbox={**TEXT, "description": "The whole organisation when absent."},
 )
 MODE: Schema = {"parameters": [parameter("mode", enum=["draft"])]}
 PATCH: Schema = {

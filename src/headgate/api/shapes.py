@@ -310,6 +310,22 @@ _SNAPSHOT = object_of(
     removedRows=_COUNT,
     totalRows=_COUNT,
 )
+_ROLE_HELD = object_of("role sandbox", role=TEXT, sandbox={"type": ["string", "null"]})
+_ROLE = object_of("id permissions builtIn", id=TEXT, permissions=list_of(TEXT), builtIn={"type": "boolean"})
+_GRANT = object_of(
+    "id principal kind role sandbox",
+    id=TEXT,
+    principal=TEXT,
+    kind={"type": "string", "enum": ["user", "service"]},
+    **_ROLE_HELD["properties"],
+)
+_LOAD = {
+    "waiting": _COUNT,
+    "later": {**_COUNT, "description": "Put off to a time to come."},
+    "running": _COUNT,
+    "oldestDueAt": {"type": ["integer", "null"]},
+    "oldestWaitSeconds": {"type": ["integer", "null"]},
+}
 _HEADGATE = {
     "GET /organisations": _listed(object_of("orgId name", orgId=TEXT, name=TEXT)),
     "POST /queries": _ROWS,
@@ -318,6 +334,39 @@ _HEADGATE = {
         "table columns partitionedBy", table=TEXT, columns=list_of(MAP), partitionedBy=list_of(MAP)
     ),
     "GET /datasets/{id}/snapshots": _listed(_SNAPSHOT),
+    "GET /people": _listed(object_of("id roles", id=TEXT, roles=list_of(_ROLE_HELD))),
+    "GET /clients": _listed(object_of("id name issuer roles", id=TEXT, name=TEXT, roles=list_of(_ROLE_HELD))),
+    "POST /clients": object_of("id name", id=TEXT, name=TEXT, clientSecret={**TEXT, "description": "Only now."}),
+    "POST /clients/{id}/rotate": object_of("id clientSecret overlapSeconds", id=TEXT, clientSecret=TEXT),
+    "POST /clients/{id}/code": object_of("code user expiresIn", code=TEXT, user=TEXT, expiresIn=_COUNT),
+    "GET /roles": _listed(_ROLE),
+    "POST /roles": _ROLE,
+    "GET /grants": _listed(_GRANT),
+    "POST /grants": _GRANT,
+    "GET /workers": _listed(
+        object_of(
+            "id host pid state places running runs startedAt seenAt",
+            id=TEXT,
+            host=TEXT,
+            pid=_COUNT,
+            version=TEXT,
+            state={"type": "string", "enum": ["working", "idle", "silent"]},
+            places={**_COUNT, "description": "Runs that it executes at a time."},
+            running=_COUNT,
+            runs={**list_of(TEXT), "description": "Those of the sandbox of the call."},
+            startedAt=_TIME,
+            seenAt=_TIME,
+        )
+    ),
+    "GET /queue": object_of("waiting later running flows", **_LOAD, flows=list_of(MAP), organisation=MAP),
+    "GET /audit": _listed(
+        object_of(
+            "id at sandbox principal client requestId action kind resource",
+            **dict.fromkeys(("id", "at", "sandbox", "principal", "client", "requestId", "action", "kind"), TEXT),
+            resource=TEXT,
+            detail={"type": ["string", "null"], "description": "The text of a query."},
+        )
+    ),
 }
 _PAGE = (
     parameter("limit", "Items of a page. Default: 100.", type="integer", minimum=1, maximum=1000),
@@ -326,6 +375,16 @@ _PAGE = (
 _OF_HEADGATE: dict[str, tuple[Schema, ...]] = {
     "/datasets/{id}/preview": (parameter("limit", "Rows. Default: 100.", type="integer", minimum=1, maximum=1000),),
     "/datasets/{id}/snapshots": _PAGE,
+    **dict.fromkeys(("/people", "/clients", "/roles", "/grants", "/workers"), _PAGE),
+    "/audit": (
+        parameter("since", "From then on: ISO 8601 or milliseconds since the epoch."),
+        parameter("until", "Before then."),
+        parameter("principal", "Only what this principal did."),
+        parameter("action", "Only this action, for instance create, update, delete, query, denied."),
+        parameter("resource", "Only of the resource with this id, or of this kind."),
+        parameter("sandbox", "Only of the sandbox of this name."),
+        *_PAGE,
+    ),
 }
 _IDENTITY = {
     **{

@@ -1,6 +1,8 @@
 """The worker: makes the runs of flows that are due, claims runs and executes them, several at a time."""
 
+import os
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +11,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from headgate import __version__
 from headgate.config import Settings
 from headgate.engine.lease import HandedBack
 from headgate.engine.upkeep import Upkeep
@@ -26,6 +29,7 @@ __all__ = ["Worker"]
 _TIDY_SECONDS = 3600
 _REST_SECONDS = 0.05  # between two looks for runs that may begin beside those under way
 _DAY_MS = 86_400_000
+_REGISTER_SECONDS = 15.0
 
 
 class Worker:
@@ -45,7 +49,7 @@ class Worker:
         self._ended = threading.Event()  # a run has, so that there is a place free or a flow
         self._stopping = threading.Event()
         self._free = threading.Semaphore(settings.parallel_runs)
-        self._tidy_at = 0.0
+        self._tidy_at = self._register_at = 0.0
         self._loaded = False  # whether what runs take is
         self._look_at = 0.0  # when to look at the schedules again, by the monotonic clock
         self._attempts: set[Attempt] = set()
@@ -92,6 +96,7 @@ class Worker:
             while not self._stopping.is_set():
                 self._wake.clear()
                 self._ended.clear()
+                self._register()
                 self._make_due()
                 self._tidy()
                 claim = self._claim()
@@ -101,7 +106,23 @@ class Worker:
                         self._ended.wait(_REST_SECONDS)
                 else:
                     pool.submit(self._execute, claim)
+        with self._outlived("worker.not_registered"):
+            self._store.workers.gone(self.name)
         emit("worker.stopped", worker=self.name)
+
+    def _register(self) -> None:
+        """Every few seconds, say in the store that this worker is there."""
+        if time.monotonic() < self._register_at:
+            return
+        self._register_at = time.monotonic() + _REGISTER_SECONDS
+        with self._outlived("worker.not_registered"):
+            self._store.workers.seen(
+                self.name,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                version=__version__,
+                places=self._settings.parallel_runs,
+            )
 
     def _make_due(self) -> None:
         """Once a poll, make the runs of the flows that are due."""

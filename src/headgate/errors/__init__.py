@@ -20,10 +20,11 @@ message, so that the text a user sees and the reference page are the same. Codes
 public Flow Service error tables; `CONNECTOR-` marks the table of the source providers.
 
 A module per table: `root` has what any address may answer, `gateway` who is let in, `flow_service`, `providers` and
-`neighbours` what each refuses, `console` what it refuses of browsers, `runs` why runs fail. All of it is imported from
-here.
+`neighbours` what each refuses, `access` what is refused of those who manage rights, `console` of browsers, `runs` why
+runs fail. All of it is imported from here.
 """
 
+from headgate.errors.access import *
 from headgate.errors.console import *
 from headgate.errors.flow_service import *
 from headgate.errors.gateway import *

@@ -6,7 +6,7 @@ that reach beyond one sandbox come only from a grant for the whole organisation.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from headgate.model.permissions import EVERYTHING, Permission
@@ -31,7 +31,13 @@ BUILT_IN_ROLES: Mapping[str, frozenset[Permission]] = {
     "viewer": _VIEWER,
 }
 _OF_THE_ORG = frozenset(
-    {Permission.MANAGE_SANDBOXES, Permission.RESET_SANDBOXES, Permission.VIEW_AUDIT, Permission.MANAGE_SPECS}
+    {
+        Permission.MANAGE_SANDBOXES,
+        Permission.RESET_SANDBOXES,
+        Permission.VIEW_AUDIT,
+        Permission.MANAGE_SPECS,
+        Permission.MANAGE_ACCESS,
+    }
 )
 
 
@@ -73,12 +79,13 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A role for a principal. `sandbox` is a name, None for the whole organisation."""
+    """A role for a principal. `sandbox` is a name, None for the whole organisation; `id` that of a stored one."""
 
     principal: str
     kind: Literal["user", "service"]
     role: str
     sandbox: str | None
+    id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,12 @@ class Standing:
         """What the principal may do in the whole organisation. Who may see one sandbox may look for it there."""
         views = any(Permission.VIEW_SANDBOXES in self.roles.get(grant.role, ()) for grant in self.grants)
         return self._of(self.grants, None) | ({Permission.VIEW_SANDBOXES} if views else set())
+
+    def allows(self, grant: Grant) -> bool:
+        """Whether the principal may do, where `grant` holds, all that it allows: so it may give and take it."""
+        here = self.across() if grant.sandbox is None else self.inside(grant.sandbox)
+        gives = self.roles.get(grant.role, EVERYTHING)
+        return (gives if grant.sandbox is None else gives - _OF_THE_ORG) <= here
 
     def uses(self, sandbox: str) -> bool:
         """Whether any grant reaches the sandbox of this name."""

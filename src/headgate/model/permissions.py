@@ -21,6 +21,7 @@ class Permission(StrEnum):
     VIEW_MONITORING = "view-monitoring-dashboard"
     VIEW_AUDIT = "view-user-activity-log"
     MANAGE_SPECS = "manage-specs"
+    MANAGE_ACCESS = "manage-access"
 
 
 EVERYTHING = frozenset(Permission)

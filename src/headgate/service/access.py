@@ -23,6 +23,7 @@ _MEANING: Mapping[Permission, tuple[str, tuple[str, ...]]] = {
     Permission.VIEW_MONITORING: ("monitoring", _READ),
     Permission.VIEW_AUDIT: ("user-activity-log", _READ),
     Permission.MANAGE_SPECS: ("specs", _ALL),
+    Permission.MANAGE_ACCESS: ("access", _ALL),
 }
 
 

@@ -1,7 +1,7 @@
-"""What the people of this machine do about who is served: organisations, sandboxes, clients and roles.
+"""What is done about who is served: organisations, sandboxes, clients and roles.
 
-Whoever may read a data folder's keys may do all of this, with the service running or not. It is recorded in the
-audit log under the name of the machine's user.
+Whoever may read a data folder's keys may do all of this on the command line, with the service running or not; it is
+recorded in the audit log under the name of the machine's user. `service.people` does some of it for callers.
 """
 
 import getpass
@@ -16,7 +16,7 @@ from headgate.errors import BadParameter, NotFound
 from headgate.model.orgs import Client, Grant, Org
 from headgate.model.permissions import Permission
 from headgate.model.runs import Json
-from headgate.model.scope import Tenancy
+from headgate.model.scope import Caller, Tenancy
 from headgate.service.local import address, settings_for
 from headgate.service.sandboxes import check_new, empty, see_not_default
 from headgate.store import Store, Taken, open_store
@@ -45,7 +45,7 @@ def administering(data: Path | None, org_id: str | None = None) -> Iterator["Adm
         local = local_credentials(settings, store).org_id
         if org_id is not None and all(org.id != org_id for org in store.tenants.orgs()):
             raise NotFound(f"No organisation {org_id!r} exists. `headgate orgs list` shows those there are.")
-        yield Administration(store, settings.warehouse, org_id or local)
+        yield Administration(store, settings.warehouse, org_id or local, _machine_user())
     finally:
         store.close()
 
@@ -67,10 +67,10 @@ def sign_in_link(data: Path | None, user: str = LOCAL_USER, *, org_id: str | Non
 class Administration:
     """All about one organisation. Secrets are given once, when they are made; they are not kept."""
 
-    def __init__(self, store: Store, warehouse: Path, org_id: str) -> None:
+    def __init__(self, store: Store, warehouse: Path, org_id: str, by: str | Caller) -> None:
         self._store, self._tenants = store, store.tenants
         self._warehouse = warehouse
-        self._by = _machine_user()
+        self._by = by
         self.org_id = org_id
 
     # -- organisations and sandboxes -----------------------------------------------------------------
@@ -162,9 +162,9 @@ class Administration:
         self._tenants.rotate_secret(client_id, sha256(secret), overlap_ms=overlap * 1000, by=self._by)
         return {"clientId": client_id, "clientSecret": secret}
 
-    def remove_client(self, client_id: str) -> None:
-        """Remove a client; its tokens are refused from now on. Raises NotFound."""
-        self._tenants.remove_client(self._client(client_id).id, by=self._by)
+    def remove_client(self, client_id: str, *, keep_admin: bool = False) -> None:
+        """Remove a client; its tokens are refused from now on. Raises NotFound; with `keep_admin`, LastAdmin."""
+        self._tenants.remove_client(self._client(client_id).id, keep_admin=keep_admin, by=self._by)
 
     # -- roles ---------------------------------------------------------------------------------------
 
@@ -197,9 +197,9 @@ class Administration:
             self._client(grant.principal)
         self._tenants.grant(self.org_id, grant, by=self._by)
 
-    def revoke(self, grant: Grant) -> None:
-        """Take a role. Raises NotFound."""
-        self._tenants.revoke(self.org_id, grant, by=self._by)
+    def revoke(self, grant: Grant, *, keep_admin: bool = False) -> None:
+        """Take a role. Raises NotFound; with `keep_admin`, LastAdmin."""
+        self._tenants.revoke(self.org_id, grant, keep_admin=keep_admin, by=self._by)
 
     def code_of_person(self, user: str, client_id: str) -> str:
         """A code by which `user` gets a token, once and within CODE_SECONDS, through a client. Raises NotFound."""

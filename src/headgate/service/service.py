@@ -6,6 +6,7 @@ from headgate.auth import Gate, Issuers, Tokens
 from headgate.config import Settings
 from headgate.model.permissions import Permission
 from headgate.model.scope import Caller, Principal
+from headgate.service.audit import AuditLog
 from headgate.service.batches import Batches
 from headgate.service.connections import Connections, SourceConnections, TargetConnections
 from headgate.service.data_access import DataAccess
@@ -19,6 +20,7 @@ from headgate.service.landing_zones import LandingZones
 from headgate.service.limits import Limits
 from headgate.service.mapping_sets import MappingSets
 from headgate.service.paging import Listings
+from headgate.service.people import People
 from headgate.service.queries import Queries
 from headgate.service.registry import Registry
 from headgate.service.run_events import RunEvents
@@ -30,6 +32,7 @@ from headgate.service.specs import Specs
 from headgate.service.tables import Tables
 from headgate.service.webhooks import Webhooks
 from headgate.service.windows import Windows
+from headgate.service.workers import Workers
 from headgate.sources import connection_specs, flow_specs
 from headgate.store import Store
 from headgate.targets import Lake
@@ -67,6 +70,9 @@ class Service:
         self.datasets = Datasets(store, self._lake)
         self.batches = Batches(store, self._lake)
         self.data_access = DataAccess(store, self._lake)
+        self.people = People(settings, store)
+        self.workers = Workers(store)
+        self.audit = AuditLog(store)
         self.tables = Tables(store, self._lake)
         self.queries = Queries(settings, store, self._lake)
         self.insights = Insights(store)

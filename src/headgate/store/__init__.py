@@ -17,6 +17,7 @@ from headgate.store.sandboxes import Sandboxes
 from headgate.store.scoped import InUse, NameTaken, ScopedStore
 from headgate.store.taken_files import TakenFiles
 from headgate.store.tenants import Tenants
+from headgate.store.workers import Load, RegisteredWorker, Workers
 
 __all__ = [
     "Audit",
@@ -28,10 +29,12 @@ __all__ = [
     "Deliveries",
     "InUse",
     "KeyUse",
+    "Load",
     "NameTaken",
     "News",
     "Page",
     "Queue",
+    "RegisteredWorker",
     "Rotation",
     "RunFeed",
     "Sandboxes",
@@ -43,5 +46,6 @@ __all__ = [
     "Taken",
     "TakenFiles",
     "Tenants",
+    "Workers",
     "open_store",
 ]

@@ -24,6 +24,7 @@ from headgate.store.taken_files import TakenFiles
 from headgate.store.tenants import Tenants
 from headgate.store.transactions import Transactions
 from headgate.store.vault import Vault
+from headgate.store.workers import Workers
 
 __all__ = ["Store", "open_store"]
 
@@ -52,6 +53,7 @@ class Store:
         self.planner = Planner(self._transactions, self.scoped)
         self.tenants = Tenants(self._transactions)
         self.audit = Audit(self._transactions)
+        self.workers = Workers(self._transactions)
         self.sandboxes = Sandboxes(self._transactions)
         self.secrets = SecretsAdmin(self._transactions, self._vault, keyring)
 

@@ -1,15 +1,16 @@
 """Organisations, their clients, roles and grants: who is served, and who may do what."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 
-from headgate.errors import NotFound
+from headgate.errors import LastAdmin, NotFound, RoleInUse
 from headgate.model.orgs import BUILT_IN_ROLES, Client, Grant, Org, Standing
 from headgate.model.permissions import Permission
 from headgate.model.resources import now_ms
-from headgate.model.scope import Principal, Scope, Tenancy
+from headgate.model.scope import Caller, Principal, Scope, Tenancy
 from headgate.store import tables
 from headgate.store.changes import SETUP, Taken, changing
 from headgate.store.sandboxes import sandbox_of
@@ -39,7 +40,7 @@ class Tenants:
     # -- organisations ---------------------------------------------------------------------------
 
     def ensure_org(
-        self, org: Org, client: Client, secret_sha256: str, *, admins: Iterable[str] = (), by: str = SETUP
+        self, org: Org, client: Client, secret_sha256: str, *, admins: Iterable[str] = (), by: str | Caller = SETUP
     ) -> None:
         """Make the organisation with its first sandboxes, this client and these people as admins.
 
@@ -113,7 +114,7 @@ class Tenants:
             ).all()
         return tuple(Client(row.id, row.org_id, row.name, row.issuer) for row in rows)
 
-    def add_client(self, client: Client, secret_sha256: str | None, *, by: str = SETUP) -> None:
+    def add_client(self, client: Client, secret_sha256: str | None, *, by: str | Caller = SETUP) -> None:
         """Store a client, which may do nothing yet; without a secret it only names itself. Raises Taken, NotFound."""
         with changing(self._transactions, client.org_id, by) as change:
             if not change.has(tables.orgs, client.org_id):
@@ -122,13 +123,17 @@ class Tenants:
                 raise Taken(client.id)
             change.client(client, secret_sha256)
 
-    def remove_client(self, client_id: str, *, by: str = SETUP) -> None:
-        """Remove a client with its secrets and grants; its tokens are refused from now on. Raises NotFound."""
+    def remove_client(self, client_id: str, *, keep_admin: bool = False, by: str | Caller = SETUP) -> None:
+        """Remove a client with its secrets and grants; its tokens are refused from now on.
+
+        Raises NotFound; with `keep_admin`, LastAdmin.
+        """
         client = self._client(client_id)
         with changing(self._transactions, client.org_id, by) as change:
             grants, clients = tables.grants, tables.clients
             mine = sa.delete(grants).where(grants.c.kind == "service", grants.c.principal == client_id)
-            change.connection.execute(mine)
+            with _keeping_admin(change.connection, client.org_id, keep_admin):
+                change.connection.execute(mine)
             change.connection.execute(sa.delete(clients).where(clients.c.id == client_id))
             change.record("delete", "clients", client_id)
 
@@ -144,7 +149,7 @@ class Tenants:
             )
             return tuple(rows.scalars())
 
-    def rotate_secret(self, client_id: str, secret_sha256: str, *, overlap_ms: int, by: str = SETUP) -> None:
+    def rotate_secret(self, client_id: str, secret_sha256: str, *, overlap_ms: int, by: str | Caller = SETUP) -> None:
         """Add a secret. The last one is good for `overlap_ms` more, older ones no longer. Raises NotFound."""
         client = self._client(client_id)
         table = tables.client_secrets
@@ -163,7 +168,7 @@ class Tenants:
             change.secret(client_id, secret_sha256)
             change.record("rotate", "clients", client_id)
 
-    def add_code(self, sha256: str, client: Client, user_id: str, *, expires_at: int, by: str = SETUP) -> None:
+    def add_code(self, sha256: str, client: Client, user_id: str, *, expires_at: int, by: str | Caller = SETUP) -> None:
         """Store a sign-in code of a client, for a person or, with its own id as `user_id`, for the client itself."""
         with changing(self._transactions, client.org_id, by) as change:
             change.connection.execute(sa.delete(tables.codes).where(tables.codes.c.expires_at <= change.at))
@@ -212,7 +217,7 @@ class Tenants:
             rows = connection.execute(sa.select(table).where(table.c.org_id == org_id).order_by(table.c.name)).all()
         return {**BUILT_IN_ROLES, **{row.name: _known(row.permissions) for row in rows}}
 
-    def add_role(self, org_id: str, name: str, permissions: frozenset[Permission], *, by: str = SETUP) -> None:
+    def add_role(self, org_id: str, name: str, permissions: frozenset[Permission], *, by: str | Caller = SETUP) -> None:
         """Make a role. Raises Taken, NotFound."""
         with changing(self._transactions, org_id, by) as change:
             if not change.has(tables.orgs, org_id):
@@ -223,6 +228,18 @@ class Tenants:
                 raise Taken(name)
             change.insert(table, org_id=org_id, name=name, permissions=sorted(permissions))
             change.record("create", "roles", name)
+
+    def remove_role(self, org_id: str, name: str, *, by: str | Caller = SETUP) -> None:
+        """Remove a role of the organisation's own. Raises NotFound, and RoleInUse while anybody has it."""
+        table, grants = tables.roles, tables.grants
+        with changing(self._transactions, org_id, by) as change:
+            held = sa.select(grants.c.principal).where(grants.c.org_id == org_id, grants.c.role == name)
+            if users := tuple(change.connection.execute(held.distinct()).scalars()):
+                raise RoleInUse(f"The role {name!r} is granted to {', '.join(users[:5])}. Take it from them first.")
+            gone = change.connection.execute(sa.delete(table).where(table.c.org_id == org_id, table.c.name == name))
+            if gone.rowcount == 0:
+                raise NotFound(f"No role {name!r} of the organisation's own exists.")
+            change.record("delete", "roles", name)
 
     def grants(self, org_id: str) -> tuple[Grant, ...]:
         """Every grant of the organisation, oldest first."""
@@ -239,7 +256,7 @@ class Tenants:
         told = (Grant(principal.user_id, principal.kind, role, sandbox) for role, sandbox in principal.roles)
         return Standing(frozenset([*(Grant(*row) for row in rows), *told]), self.roles(org_id))
 
-    def grant(self, org_id: str, grant: Grant, *, by: str = SETUP) -> None:
+    def grant(self, org_id: str, grant: Grant, *, by: str | Caller = SETUP) -> None:
         """Give a role to a principal; again changes nothing. Raises NotFound for an unknown role or sandbox."""
         roles = self.roles(org_id)
         if grant.role not in roles:
@@ -250,11 +267,12 @@ class Tenants:
                 return
             change.grant(grant, place)
 
-    def revoke(self, org_id: str, grant: Grant, *, by: str = SETUP) -> None:
-        """Take a role from a principal. Raises NotFound."""
+    def revoke(self, org_id: str, grant: Grant, *, keep_admin: bool = False, by: str | Caller = SETUP) -> None:
+        """Take a role from a principal. Raises NotFound; with `keep_admin`, LastAdmin."""
         with changing(self._transactions, org_id, by) as change:
             place = _place(change.connection, org_id, grant)
-            gone = change.connection.execute(sa.delete(tables.grants).where(*_same(org_id, grant, place)))
+            with _keeping_admin(change.connection, org_id, keep_admin):
+                gone = change.connection.execute(sa.delete(tables.grants).where(*_same(org_id, grant, place)))
             if gone.rowcount == 0:
                 raise NotFound(f"{grant.principal} does not have the role {grant.role!r} there.")
             change.record("revoke", "grants", f"{grant.principal} {grant.role}")
@@ -271,7 +289,7 @@ class Tenants:
 def _grants(org_id: str) -> sa.Select[Any]:
     table, sandboxes = tables.grants, tables.sandboxes
     return (
-        sa.select(table.c.principal, table.c.kind, table.c.role, sandboxes.c.name)
+        sa.select(table.c.principal, table.c.kind, table.c.role, sandboxes.c.name, table.c.id)
         .join(sandboxes, sandboxes.c.id == table.c.sandbox_id, isouter=True)
         .where(table.c.org_id == org_id)
     )
@@ -279,6 +297,19 @@ def _grants(org_id: str) -> sa.Select[Any]:
 
 def _place(connection: sa.Connection, org_id: str, grant: Grant) -> str | None:
     return None if grant.sandbox is None else sandbox_of(connection, org_id, grant.sandbox).id
+
+
+@contextmanager
+def _keeping_admin(connection: sa.Connection, org_id: str, wanted: bool) -> Iterator[None]:
+    """If so wanted, raise LastAdmin when what is done inside leaves no admin of the whole organisation."""
+    table = tables.grants
+    admins = sa.select(sa.func.count()).where(
+        table.c.org_id == org_id, table.c.role == "admin", table.c.sandbox_id.is_(None)
+    )
+    before = connection.execute(admins).scalar_one() if wanted else 0
+    yield
+    if before and not connection.execute(admins).scalar_one():
+        raise LastAdmin
 
 
 def _same(org_id: str, grant: Grant, sandbox_id: str | None) -> tuple[sa.ColumnElement[bool], ...]:
