@@ -23,6 +23,8 @@ from headgate import errors
 from headgate.api import create_app
 from headgate.cli.commands import cli
 from headgate.config import Settings
+from headgate.model.orgs import BUILT_IN_ROLES
+from headgate.service import access
 from headgate.service.service import Service
 from tests.conformance import reference as sources
 
@@ -101,14 +103,23 @@ def addresses() -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def _errors(module: str) -> Iterator[str]:
-    yield from ("| code | status | what it says | again |", "|---|---|---|---|")
+    yield from ("| code | status | what it says | what to do | again |", "|---|---|---|---|---|")
     found = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, errors.HeadgateError)]
     for kind in sorted(found, key=lambda kind: (kind.code, kind.__name__)):
         if kind.__module__ == f"headgate.errors.{module}":
             if not kind.__doc__:
                 raise Undocumented(f"The error {kind.__name__} has no docstring; `make reference` needs one.")
             status = "" if issubclass(kind, errors.RunError) else str(kind.status)
-            yield _row(f"`{kind.code}`", status, kind.__doc__, "yes" if kind.retryable else "")
+            says, _, do = " ".join(kind.__doc__.split()).partition(". ")
+            yield _row(f"`{kind.code}`", status, f"{says.rstrip('.')}.", do, "yes" if kind.retryable else "")
+
+
+def _permissions() -> Iterator[str]:
+    yield from ("| permission | allows | roles that have it |", "|---|---|---|")
+    for name, allowed in access.reference()["permissions"].items():
+        (what, actions), *_ = allowed.items()
+        roles = ", ".join(role for role, permissions in BUILT_IN_ROLES.items() if name in permissions)
+        yield _row(f"`{name}`", f"{', '.join(actions)}: {what}", roles)
 
 
 def _types(module: str) -> Iterator[str]:
@@ -180,6 +191,7 @@ def _row(*cells: str) -> str:
 MAKERS: dict[str, Callable[..., Iterable[str]]] = {
     "commands": _commands,
     "errors": _errors,
+    "permissions": _permissions,
     "routes": _routes,
     "settings": _settings,
     "types": _types,

@@ -57,25 +57,25 @@ class SnapshotGone(SourceUnreachable):
 
 
 class SourceAccessDenied(SourceError):
-    """The source refused the credentials or the permission."""
+    """The source refused the credentials or the permission. Test the connection; its account must be let read it."""
 
     code = "CONNECTOR-1002-403"
 
 
 class SourceObjectMissing(SourceError):
-    """The source has no such table, column, file or folder."""
+    """The source has no such table, column, file or folder. Explore the connection to see what there is."""
 
     code = "CONNECTOR-1003-404"
 
 
 class SourcePathForbidden(SourceError):
-    """The path lies outside the folders this service may read (HEADGATE_FILE_ROOTS)."""
+    """The path lies outside the folders this service may read. The operator names them in HEADGATE_FILE_ROOTS."""
 
     code = "CONNECTOR-1002-403"
 
 
 class UnsupportedType(SourceError):
-    """A column of the source has a type the lake cannot hold without changing its values."""
+    """A column's type is one the lake cannot hold without changing values. Leave it out by `params.columns`."""
 
     code = "CONNECTOR-1330-400"
 
@@ -84,19 +84,19 @@ RECORD_ERROR = "CONNECTOR-2001-400"  # the code of what is about one record, and
 
 
 class UnholdableValue(SourceError):
-    """A value of the source cannot be held by its column in the lake."""
+    """A value cannot be held by its column in the lake. Mend it, or let the flow leave bad records out."""
 
     code = RECORD_ERROR
 
 
 class UnreadableRecord(SourceError):
-    """A file holds something that its format does not allow."""
+    """A file holds something that its format does not allow. Mend it, or let the flow leave bad records out."""
 
     code = RECORD_ERROR
 
 
 class MappingFailed(RunError):
-    """The flow's mapping set cannot be carried out on what the source gives."""
+    """The flow's mapping set cannot be carried out on what the source gives. `/mappingSets/preview` tries it."""
 
     code = "DPMAPPER-3700-400"
     title = "Mapping failed"
@@ -110,7 +110,7 @@ class SourceChanged(SourceError):
 
 
 class MissingExtra(SourceError):
-    """A library that this source needs is not installed."""
+    """A library that this source needs is not installed. Install it where the service and its workers run."""
 
     code = "CONNECTOR-1100-500"
 
@@ -120,7 +120,7 @@ class TargetError(RunError):
 
 
 class SchemaMismatch(TargetError):
-    """The source's columns do not fit the lake table's."""
+    """The source's columns do not fit the lake table's. Declare them by `params.columns`, or use another dataset."""
 
     code = "CONNECTOR-2002-400"
 
@@ -149,10 +149,10 @@ REJECTED = "INGEST-1212-400"  # the code of what a run says that ingested the go
 
 
 class TooManyRejects(RunError):
-    """More records were rejected than the flow allows."""
+    """More records were rejected than the flow allows. Mend them, or raise `options.partialIngestionPercent`."""
 
 
 class TooManyAttempts(RunError):
-    """The run's worker died every time it was tried."""
+    """The run's worker died every time it was tried. Look for its death in the system's log: memory, most often."""
 
     code = "CONNECTOR-2003-500"
