@@ -7,7 +7,7 @@ DATA   ?= headgate-data
 PORT   ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test faults soak check format bench reference docs lock clean
+.PHONY: help setup demo serve test faults soak check format bench examples reference docs lock clean
 
 help: ## List the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ bench: setup ## Measure every goal of speed and size, beside other tools (QUICK=
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/bench.txt
 	$(BIN)/python bench/peers.py
 	$(BIN)/python bench/goals.py $(if $(QUICK),--quick)
+
+examples: setup ## Run the examples by a real Airflow, Dagster, Prefect and Jupyter, installed for that (some minutes)
+	$(BIN)/python -m tests.examples.orchestrators
 
 reference: setup ## Write the parts of docs/reference that the code says
 	$(BIN)/python -m tests.docs.reference

@@ -1,4 +1,4 @@
-"""The parts of docs/reference that the code says: settings, addresses, commands, error codes, types.
+"""The parts of docs/reference that the code says: settings, addresses, commands, error codes, types, the client.
 
     make reference        (python -m tests.docs.reference)
 
@@ -19,9 +19,13 @@ from typing import Any, cast
 
 import click
 
+import headgate
 from headgate import errors
 from headgate.api import create_app
 from headgate.cli.commands import cli
+from headgate.client import errors as client_errors
+from headgate.client.asking import Group, call, pages
+from headgate.client.before import Before
 from headgate.config import Settings
 from headgate.model.orgs import BUILT_IN_ROLES
 from headgate.service import access
@@ -184,11 +188,57 @@ def _option(path: tuple[str, ...], option: click.Option) -> tuple[str, str]:
     return names, meaning
 
 
+def _client() -> Iterator[str]:
+    """The Python client: itself, its groups of methods, runs and errors."""
+    client = headgate.Client("http://localhost", token="-", api_key="-", org="-")
+    own = type(client)
+    yield from ("## `headgate.Client`", "", *_paragraphs(own), "", f"`Client{_signature(own.__init__)}`", "")
+    yield from (*_paragraphs(own.__init__), "", *_methods(own), "")
+    yield from ("## `headgate.AsyncClient`", "", *_paragraphs(headgate.AsyncClient), "")
+    for name, group in vars(client).items():
+        if isinstance(group, Group):
+            yield from (f"## `client.{name}`", "", *_paragraphs(type(group)), "", *_methods(type(group)), "")
+    yield from ("## `headgate.Run`", "", *_paragraphs(headgate.Run), "", *_methods(headgate.Run), "")
+    yield from ("## Errors", "", "| exception | when |", "|---|---|")
+    for kind in (headgate.HeadgateError, *(vars(client_errors)[name] for name in client_errors.__all__)):
+        if inspect.isclass(kind):
+            own_words = kind.__doc__ if kind is not headgate.HeadgateError else "What all of them are."
+            yield _row(f"`{kind.__name__}`", own_words or "")
+
+
+def _methods(of: type) -> Iterator[str]:
+    """A table of the public methods and properties of a class, those of its bases first."""
+    yield from ("| method | what it does |", "|---|---|")
+    kinds = [kind for kind in reversed(of.__mro__) if kind is not Before]
+    names = [name for kind in kinds for name in vars(kind) if not name.startswith("_")]
+    for name in dict.fromkeys(names):
+        found = inspect.getattr_static(of, name)
+        if isinstance(found, call | pages | classmethod | property) or inspect.isfunction(found):
+            yield _row(f"`{name}{_signature(found)}`", "<br>".join(_paragraphs(found, f"{of.__name__}.{name}")))
+
+
+def _paragraphs(thing: object, name: str = "") -> list[str]:
+    text = inspect.getdoc(thing)
+    if not text:
+        raise Undocumented(f"{name or thing} has no docstring; `make reference` needs one.")
+    return [" ".join(part.split()) for part in text.split("\n\n")]
+
+
+def _signature(thing: Any) -> str:
+    """The parameters of a method, without the object's own and without types."""
+    if isinstance(thing, property):
+        return ""
+    function = thing.steps if isinstance(thing, call | pages) else getattr(thing, "__func__", thing)
+    _, *given = inspect.signature(function).parameters.values()
+    return str(inspect.Signature([one.replace(annotation=inspect.Parameter.empty) for one in given]))
+
+
 def _row(*cells: str) -> str:
     return f"| {' | '.join(' '.join(cell.split()).replace('|', '&#124;') for cell in cells)} |"
 
 
 MAKERS: dict[str, Callable[..., Iterable[str]]] = {
+    "client": _client,
     "commands": _commands,
     "errors": _errors,
     "permissions": _permissions,

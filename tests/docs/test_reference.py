@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import headgate
 from headgate import errors
 from headgate.model.webhooks import EventCode
 from tests.docs.reference import PAGES, addresses, page
@@ -35,6 +36,12 @@ def test_every_code_is_on_the_page_of_errors() -> None:
     for module in (ROOT / "src/headgate").rglob("*.py"):
         for code in re.findall(r"\"([A-Z]{3,9}(?:-EXT)?-[A-Z0-9]+-[45][0-9]{2})\"", module.read_text()):
             assert f"`{code}`" in text, f"{code} of {module.relative_to(ROOT)}"
+
+
+def test_every_name_of_the_client_is_on_its_page() -> None:
+    text = (ROOT / "docs/reference/python.md").read_text()
+    for name in {*headgate.__all__, *headgate.client.__all__} - {"__version__"}:
+        assert re.search(rf"`(headgate\.)?{name}\b", text), name
 
 
 def test_every_event_is_on_the_page_of_webhooks() -> None:

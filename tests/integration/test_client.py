@@ -11,6 +11,7 @@ import pytest
 import headgate
 from headgate.client import asking, shapes
 from headgate.engine import Worker
+from headgate.errors import BadSetting
 from tests.both_clients import client_of
 from tests.integration.face import NOBODY, Face, Json, serving
 from tests.integration.lake_story import working
@@ -335,6 +336,27 @@ def test_the_local_client_finds_its_service(face: Face, tmp_path: Path, monkeypa
         assert time.monotonic() > started
     with pytest.raises(TypeError, match="either a token or a client_secret"):
         headgate.Client("http://localhost", api_key="k", org="o")
+
+
+def test_the_environment_names_a_service(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = face.credentials
+    for name in ("URL", "ORG", "SANDBOX", "TOKEN", "API_KEY", "CLIENT_ID", "CLIENT_SECRET"):
+        monkeypatch.delenv(f"HEADGATE_{name}", raising=False)
+    with pytest.raises(BadSetting, match="HEADGATE_URL and HEADGATE_ORG and HEADGATE_CLIENT_ID and"):
+        headgate.Client.from_environment()
+    monkeypatch.setenv("HEADGATE_URL", str(face.http.base_url))
+    monkeypatch.setenv("HEADGATE_ORG", known.org_id)
+    monkeypatch.setenv("HEADGATE_CLIENT_ID", known.client_id)
+    monkeypatch.setenv("HEADGATE_CLIENT_SECRET", known.client_secret)
+    with headgate.Client.from_environment(timeout=30) as client:
+        assert client.flows.count() >= 0
+    monkeypatch.setenv("HEADGATE_TOKEN", "mine")
+    with pytest.raises(BadSetting, match="HEADGATE_API_KEY must be set"):
+        headgate.Client.from_environment()
+    monkeypatch.setenv("HEADGATE_API_KEY", known.api_key)
+    monkeypatch.setenv("HEADGATE_SANDBOX", "nowhere")
+    with headgate.Client.from_environment() as client, pytest.raises(headgate.NotAllowed):
+        client.flows.count()
 
 
 def test_an_id_stays_one_segment_of_the_address(client: Any) -> None:

@@ -210,9 +210,17 @@ NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 SECOND = datetime(2024, 3, 1, tzinfo=UTC)
 
 
+class Alien(datetime):
+    """A datetime with an arithmetic of its own, as pendulum's and Airflow's have."""
+
+    def __sub__(self, other: object) -> Any:
+        raise AssertionError(other)
+
+
 @pytest.mark.parametrize(
     ("moment", "expected"),
     [
+        (Alien(2024, 3, 1, tzinfo=UTC), SECOND),
         (SECOND, SECOND),
         (datetime(2024, 3, 1), SECOND),
         (datetime(2024, 3, 1, 2, tzinfo=timezone(timedelta(hours=2))), SECOND),

@@ -1,5 +1,6 @@
 """The two clients: what one answers, the other is awaited for."""
 
+import os
 from collections.abc import Generator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -22,8 +23,11 @@ from headgate.client.groups import (
 from headgate.client.lake import Batches, Datasets, MappingSets, Sandboxes, Schemas
 from headgate.client.runs import Runs
 from headgate.client.steps import Async, Steps, Sync
+from headgate.errors import BadSetting
 
 __all__ = ["AsyncClient", "Client"]
+
+_VARIABLES = ("URL", "ORG", "SANDBOX", "TOKEN", "API_KEY", "CLIENT_ID", "CLIENT_SECRET")
 
 
 class _Client(Group[D], Generic[D]):
@@ -91,6 +95,22 @@ class _Client(Group[D], Generic[D]):
         from headgate.service.local import credentials
 
         return cls.of(credentials(Path(data)), **options)
+
+    @classmethod
+    def from_environment(cls, **options: Any) -> Self:
+        """The client that the environment names, as it does for the command line.
+
+        `HEADGATE_URL`, `HEADGATE_ORG`, `HEADGATE_SANDBOX` (else `prod`), and either `HEADGATE_TOKEN` with
+        `HEADGATE_API_KEY` or `HEADGATE_CLIENT_ID` with `HEADGATE_CLIENT_SECRET`. Raises BadSetting for what is missing.
+        """
+        named = {name: os.environ.get(f"HEADGATE_{name}", "") for name in _VARIABLES}
+        by_token = bool(named["TOKEN"])
+        key, proof = ("API_KEY", "TOKEN") if by_token else ("CLIENT_ID", "CLIENT_SECRET")
+        if missing := [f"HEADGATE_{name}" for name in ("URL", "ORG", key, proof) if not named[name]]:
+            raise BadSetting(f"The environment names no service: {' and '.join(missing)} must be set.")
+        secret = {"token" if by_token else "client_secret": named[proof]}
+        known = {"api_key": named[key], "org": named["ORG"], "sandbox": named["SANDBOX"] or "prod", **secret}
+        return cls(named["URL"], **{**known, **options})
 
     @call
     def request(

@@ -1,5 +1,6 @@
 """Times as people write them."""
 
+import calendar
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +11,6 @@ __all__ = ["in_milliseconds", "parse_time"]
 
 _AGO = re.compile(r"-(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def in_milliseconds(moment: Moment, *, now: datetime | None = None) -> int:
@@ -23,7 +23,8 @@ def in_milliseconds(moment: Moment, *, now: datetime | None = None) -> int:
         moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    # Not by subtraction, which the datetimes of other libraries have for themselves.
+    return calendar.timegm(moment.utctimetuple()) * 1000 + moment.microsecond // 1000
 
 
 def parse_time(text: str, *, now: datetime | None = None) -> int:
