@@ -3,9 +3,10 @@
 from headgate.console.page import Pages
 from headgate.console.pages import (
     overview,
+    sources,
 )
 
 __all__ = ["GROUPS"]
 
-GROUPS: tuple[Pages, ...] = (overview.pages,)
+GROUPS: tuple[Pages, ...] = (overview.pages, sources.pages)
 """Every group, in the order in which addresses are tried."""
