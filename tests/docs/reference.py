@@ -38,6 +38,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 PAGES = sorted(FOLDER.glob("*.md"))
 _PART = re.compile(r"(<!-- generated: (.+?) -->\n).*?(<!-- /generated -->)", re.DOTALL)
 _METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
+_AS_IT_IS = "\b\n"  # before a paragraph of a command's help that Click does not wrap
 _SHARED = 6  # commands that have an option before it is told once for all
 
 # Where a setting is explained at length.
@@ -148,7 +149,10 @@ def _commands() -> Iterator[str]:
         yield from ("", f"{'#' * min(len(path), 4)} `{usage}`", "")
         if not command.help:
             raise Undocumented(f"`{' '.join(path)}` has no docstring; `make reference` needs one.")
-        yield inspect.cleandoc(command.help).replace("\b\n", "").replace("\f", "")
+        yield "\n\n".join(
+            f"```text\n{part.removeprefix(_AS_IT_IS)}\n```" if part.startswith(_AS_IT_IS) else part
+            for part in inspect.cleandoc(command.help).split("\n\n")
+        )
         if own := [row for row in rows if row not in shared]:
             yield from ("", "| option | meaning |", "|---|---|", *(_row(*row) for row in own))
     yield ""
