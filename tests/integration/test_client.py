@@ -79,6 +79,13 @@ def test_from_a_connection_to_rows(client: Any, face: Face, worker: Worker) -> N
     assert (run.flow_id, run.ended) == (made["id"], False)
     assert run.window == (datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 4, 1, tzinfo=UTC))
     assert run.wait(timeout=60, on_progress=lambda run: looks.append(run.state)).rows == 50
+    [brought] = client.flows.windows(made, start=MARCH[0], end=MARCH[1])
+    holds(shapes.Covered, brought)
+    assert brought["state"] == "ingested"
+    assert client.flows.windows(made)[0]["state"] == "ingested"
+    estimate = client.runs.estimate(name, window=MARCH)
+    holds(shapes.RunEstimate, estimate)
+    assert (estimate["rows"], estimate["earlierRuns"][0]["id"]) == (50, run.id)
     assert (run.state, run.ended, list(run.errors), looks[-1]) == ("success", True, [], "success")
     assert client.runs.get(run.id).data == run.data
 

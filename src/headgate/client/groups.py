@@ -12,6 +12,7 @@ from headgate.client.shapes import (
     Changes,
     Connection,
     ConnectionSpec,
+    Covered,
     Delivery,
     Entry,
     Flow,
@@ -19,6 +20,7 @@ from headgate.client.shapes import (
     Id,
     Made,
     MadeWebhook,
+    Moment,
     Preview,
     SourceConnection,
     Spec,
@@ -27,6 +29,7 @@ from headgate.client.shapes import (
     Webhook,
 )
 from headgate.client.steps import Page, Steps
+from headgate.client.times import on_the_wire
 from headgate.model.addresses import FLOW_SERVICE
 
 __all__ = [
@@ -273,6 +276,15 @@ class Flows(Collection[D, Flow]):
             "scheduleParams": {"startTime": int(time.time()), "frequency": "once"},
         }
         return (yield from self._create({**body, **members}))
+
+    @call
+    def windows(self, id: Id, *, start: Moment | None = None, end: Moment | None = None) -> Steps[Sequence[Covered]]:
+        """The time from `start` to `end` in spans that runs of the flow brought, failed to bring, or did not try.
+
+        By default from where the newest runs begin until now.
+        """
+        asked = {name: on_the_wire(moment) for name, moment in {"from": start, "to": end}.items() if moment is not None}
+        return (yield from self._ask("GET", self._one(id, "/windows"), params=asked))["items"]
 
     @call
     def enable(self, id: Id) -> Steps[Made]:

@@ -12,10 +12,19 @@ import httpx
 from headgate.client.asking import D, Group, answered, call, pages
 from headgate.client.errors import RunFailed, Unavailable, WaitTimedOut
 from headgate.client.groups import Flows
-from headgate.client.shapes import Id, Metrics, Moment, RunDetails, RunObject, RunProblem, RunState, Window
+from headgate.client.shapes import (
+    Id,
+    Metrics,
+    Moment,
+    RunDetails,
+    RunEstimate,
+    RunObject,
+    RunProblem,
+    RunState,
+    Window,
+)
 from headgate.client.steps import Line, Page, Pause, Steps, Stream
-from headgate.client.times import in_milliseconds
-from headgate.errors import BadTime
+from headgate.client.times import in_milliseconds, on_the_wire
 from headgate.model.addresses import FLOW_SERVICE
 
 __all__ = ["Run", "RunEvent", "Runs"]
@@ -209,6 +218,16 @@ class Runs(_OfRuns[D]):
         return Run(self._driver, (yield from self._ask("POST", self._path, body=body, headers=headers)))
 
     @call
+    def estimate(
+        self, flow: Id, *, window: Window | None = None, delta_column: str | None = None
+    ) -> Steps[RunEstimate]:
+        """What a run would do: its window, rows or files, what was brought of it before. Nothing is stored."""
+        body: dict[str, Any] = {"flowId": (yield from self._flow_id(flow))}
+        if params := _params(window, delta_column, None):
+            body["params"] = params
+        return (yield from self._ask("POST", f"{self._path}:estimate", body=body))
+
+    @call
     def get(self, id: Id) -> Steps[Run[D]]:
         """The run with this id. Raises NotFound."""
         return Run(self._driver, (yield from self._read(id)))
@@ -258,18 +277,10 @@ def _params(window: Window | None, delta_column: str | None, start_time: Moment 
     now = datetime.now(UTC)
     params: dict[str, Any] = {}
     if window is not None:
-        start, end = (_on_the_wire(in_milliseconds(moment, now=now)) for moment in window)
+        start, end = (on_the_wire(moment, now=now) for moment in window)
         params = {"windowStartTime": start, "windowEndTime": end}
     if delta_column is not None:
         params["deltaColumn"] = {"name": delta_column}
     if start_time is not None:
-        params["startTime"] = _on_the_wire(in_milliseconds(start_time, now=now))
+        params["startTime"] = on_the_wire(start_time, now=now)
     return params
-
-
-def _on_the_wire(milliseconds: int) -> int:
-    """Whole seconds where it can be, else milliseconds, which the service tells from seconds by their size."""
-    seconds, rest = divmod(milliseconds, 1000)
-    if rest and milliseconds < 10**11:
-        raise BadTime("A time before 1973-03-03 must lie on a whole second.")
-    return milliseconds if rest else seconds

@@ -9,6 +9,7 @@ __all__ = [
     "Changes",
     "Connection",
     "ConnectionSpec",
+    "Covered",
     "Dataset",
     "Delivery",
     "Entry",
@@ -24,6 +25,7 @@ __all__ = [
     "Moment",
     "Preview",
     "RunDetails",
+    "RunEstimate",
     "RunObject",
     "RunProblem",
     "RunState",
@@ -211,6 +213,32 @@ class RunDetails(Identified):
     log: list[LogLine]
     deltaColumn: NotRequired[Json]
     snapshotId: NotRequired[str]
+
+
+class RunEstimate(TypedDict):
+    """What a run would do; what the source did not tell is `missing`, with the reason."""
+
+    flowId: str
+    window: dict[str, int]
+    windowInWords: str
+    earlierRuns: list[Json]
+    writeMode: dict[str, str]
+    missing: list[dict[str, str]]
+    deltaColumn: NotRequired[Json]
+    deltaColumns: NotRequired[list[Json]]
+    rows: NotRequired[int]
+    rowsAre: NotRequired[Literal["counted", "estimated"]]
+    files: NotRequired[int]
+    bytes: NotRequired[int]
+    filesAre: NotRequired[Literal["counted", "at least"]]
+
+
+class Covered(TypedDict):
+    """A span of time, and whether runs of a flow have brought it."""
+
+    windowStartTime: int
+    windowEndTime: int
+    state: Literal["ingested", "running", "failed", "missing"]
 
 
 class Spec(Identified):

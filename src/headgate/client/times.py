@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from headgate.client.shapes import Moment
 from headgate.errors import BadTime
 
-__all__ = ["in_milliseconds", "parse_time"]
+__all__ = ["in_milliseconds", "on_the_wire", "parse_time"]
 
 _AGO = re.compile(r"-(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -25,6 +25,15 @@ def in_milliseconds(moment: Moment, *, now: datetime | None = None) -> int:
         moment = moment.replace(tzinfo=UTC)
     # Not by subtraction, which the datetimes of other libraries have for themselves.
     return calendar.timegm(moment.utctimetuple()) * 1000 + moment.microsecond // 1000
+
+
+def on_the_wire(moment: Moment, *, now: datetime | None = None) -> int:
+    """Seconds where it can be, else milliseconds, which the service tells apart by their size. Raises BadTime."""
+    milliseconds = in_milliseconds(moment, now=now)
+    seconds, rest = divmod(milliseconds, 1000)
+    if rest and milliseconds < 10**11:
+        raise BadTime("A time before 1973-03-03 must lie on a whole second.")
+    return milliseconds if rest else seconds
 
 
 def parse_time(text: str, *, now: datetime | None = None) -> int:
