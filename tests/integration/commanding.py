@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from headgate.cli.commands import cli
 from headgate.service.local import remember_address
@@ -17,11 +17,13 @@ class Commands:
         self._data = str(face.settings.data)
         remember_address(face.settings, str(face.http.base_url))
 
-    def __call__(self, *arguments: str, code: int = 0, typed: str = "", **environment: str) -> str:
+    def whole(self, *arguments: str, typed: str = "") -> Result:
+        """All that comes of a command."""
+        return CliRunner().invoke(cli, [*arguments, "--data", self._data], input=typed or None, env={"COLUMNS": "200"})
+
+    def __call__(self, *arguments: str, code: int = 0, typed: str = "") -> str:
         """What it prints, on stderr when `code` is not 0, which must be how it exits."""
-        done = CliRunner().invoke(
-            cli, [*arguments, "--data", self._data], input=typed or None, env={"COLUMNS": "200", **environment}
-        )
+        done = self.whole(*arguments, typed=typed)
         assert done.exit_code == code, (done.exit_code, done.output, done.exception)
         return done.stdout if code == 0 else done.stderr
 

@@ -83,13 +83,13 @@ def copy(
         column = None if found.of_files or _known(flow) == delta_column else delta_column
         if not found.of_files and column is None and _known(flow) is None:
             raise InvalidRequest(_candidates(client, flow, reads))
-        run = client.start_run(flow["id"], window=(start, end), delta_column=column)
+        run = client.runs.start(flow["id"], window=(start, end), delta_column=column)
         if not quiet:
-            click.echo(f"run {run['id']} over {window_of(run)} into {title}", err=True)
+            click.echo(f"run {run.id} over {window_of(run.data)} into {title}", err=True)
         with following(progress, quiet=quiet) as show:
-            run = client.wait(run["id"], timeout=timeout, on_progress=show)
+            run.wait(timeout=timeout, on_progress=lambda seen: show(seen.data))
         name = client.request("GET", f"{HEADGATE}/datasets/{DATASETS.find(client, title)['id']}/schema")["table"]
-    show_one(run, output, FIELDS)
+    show_one(dict(run.data), output, FIELDS)
     if not quiet:
         click.echo(
             f"Ask it by: headgate query --data {shlex.quote(str(settings.data))} 'FROM {name} LIMIT 10'", err=True

@@ -4,10 +4,11 @@ import click
 
 from headgate.cli.calling import Call, calling
 from headgate.cli.documents import file_option, put, read_object, set_option
-from headgate.cli.kinds import BATCHES, DATASETS
+from headgate.cli.kinds import BATCHES, DATASETS, LINKED
 from headgate.cli.options import yes_option
-from headgate.cli.output import show_rows
-from headgate.model.addresses import EXPORT, IMPORT
+from headgate.cli.output import Column, moment, show_document, show_rows
+from headgate.cli.resources import limit_option
+from headgate.model.addresses import EXPORT, HEADGATE, IMPORT
 
 __all__ = ["batches", "datasets"]
 
@@ -70,6 +71,41 @@ def preview(call: Call, dataset: str, limit: int) -> None:
         id_ = DATASETS.find(client, dataset)["id"]
         rows = client.request("GET", f"{EXPORT}/datasets/{id_}/preview")["data"][:limit]
     show_rows(rows, call.output)
+
+
+@datasets.command()
+@click.argument("dataset")
+@calling
+def schema(call: Call, dataset: str) -> None:
+    """Show the columns of a dataset's table; none before its first run."""
+    with call.client() as client:
+        found = client.request("GET", f"{HEADGATE}/datasets/{DATASETS.find(client, dataset)['id']}/schema")
+    if call.output in ("table", "id"):
+        call.show(found["columns"], (("column", "name"), ("type", "type"), ("required", "required")), id_="name")
+    else:
+        show_document(found, call.output)
+
+
+@datasets.command()
+@click.argument("dataset")
+@limit_option
+@calling
+def snapshots(call: Call, dataset: str, limit: int) -> None:
+    """Show the states of a dataset's table that can still be read, newest first, with the runs that made them."""
+    with call.client() as client:
+        path = f"{HEADGATE}/datasets/{DATASETS.find(client, dataset)['id']}/snapshots"
+        call.show(LINKED.read(client, path, {}, limit), _SNAPSHOT)
+
+
+_SNAPSHOT: tuple[Column, ...] = (
+    ("snapshot", "id"),
+    ("made (UTC)", lambda snapshot: moment(snapshot["createdAt"])),
+    ("run", "runId"),
+    ("operation", "operation"),
+    ("added", "addedRows"),
+    ("removed", "removedRows"),
+    ("current", "current"),
+)
 
 
 @click.group()

@@ -1,5 +1,6 @@
 """The kinds of things a service holds, and what is shown of each."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from headgate.cli.output import Column, at, moment
@@ -14,6 +15,7 @@ __all__ = [
     "DATASETS",
     "FLOWS",
     "FLOW_SPECS",
+    "LINKED",
     "MAPPING_SETS",
     "RUNS",
     "SCHEMAS",
@@ -23,7 +25,7 @@ __all__ = [
     "window_of",
 ]
 
-_LINKED = Pages(lambda page: page["items"])
+LINKED = Pages(lambda page: page["items"])
 
 
 def _first(answer: Any) -> Json:
@@ -70,7 +72,7 @@ CONNECTIONS = Resources(
         ("params", "auth.params"),
         *_KEPT,
     ),
-    paged=_LINKED,
+    paged=LINKED,
     one=_first,
 )
 SOURCES = Resources(
@@ -86,7 +88,7 @@ SOURCES = Resources(
         ("params", "params"),
         *_KEPT,
     ),
-    paged=_LINKED,
+    paged=LINKED,
     one=_first,
 )
 TARGETS = Resources(
@@ -100,7 +102,7 @@ TARGETS = Resources(
         _CREATED,
     ),
     fields=(("target", "id"), ("name", "name"), ("spec", "connectionSpec.id"), ("params", "params"), *_KEPT),
-    paged=_LINKED,
+    paged=LINKED,
     one=_first,
 )
 FLOWS = Resources(
@@ -119,7 +121,7 @@ FLOWS = Resources(
         ("last run", _last_run),
         *_KEPT,
     ),
-    paged=_LINKED,
+    paged=LINKED,
     one=_first,
 )
 CONNECTION_SPECS = Resources(
@@ -245,12 +247,12 @@ MAPPING_SETS = Resources(
 )
 
 
-def state_of(run: Json) -> str:
+def state_of(run: Mapping[str, Any]) -> str:
     """The state of a run, as the API says it."""
     return str(run["metrics"]["statusSummary"]["status"])
 
 
-def window_of(run: Json) -> str:
+def window_of(run: Mapping[str, Any]) -> str:
     """The window of a run, half-open and in UTC."""
     params = run["params"]
     if "windowStartTime" not in params:
@@ -269,7 +271,7 @@ RUNS = Resources(
         ("rows", "metrics.recordSummary.outputRecordCount"),
     ),
     fields=(),
-    paged=_LINKED,
+    paged=LINKED,
     one=_first,
     named="id",
 )

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bar", "following", "progress_option"]
 
-Run = dict[str, Any]
+Run = Mapping[str, Any]
 
 _STILL = 10.0  # seconds between two lines of progress when nobody watches
 _MODES = ("interactive", "log", "json")

@@ -1,19 +1,32 @@
-"""`headgate runs`: start, list, show, wait, cancel, retry."""
+"""`headgate runs`: estimate, start, list, show, logs, events, wait, cancel, retry."""
 
+import json
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
 from headgate.cli.calling import Call, calling
 from headgate.cli.kinds import FLOWS, RUNS, state_of, window_of
-from headgate.cli.output import Column
+from headgate.cli.output import Column, moment, show_document
 from headgate.cli.progress import following, progress_option
 from headgate.cli.resources import limit_option
 from headgate.model.runs import Json
 
-__all__ = ["FIELDS", "runs", "timeout_option", "wait_option"]
+if TYPE_CHECKING:
+    from headgate.client import Client
+    from headgate.client.shapes import RunObject
+
+__all__ = ["FIELDS", "column_option", "runs", "timeout_option", "wait_option"]
 
 _STATES = ("scheduled", "queued", "inProgress", "success", "failed", "cancelled")
+from_option = click.option(
+    "--from", "start", help="Start of the window, inclusive: 2013-03-01, yesterday, -7d …  [default: the last success]"
+)
+to_option = click.option("--to", "end", default="now", show_default=True, help="End of the window, exclusive.")
+column_option = click.option(
+    "--delta-column", help="Column that is compared with the window; needed on a table flow's first run."
+)
 timeout_option = click.option("--timeout", type=float, help="Seconds to wait at most.")
 wait_option = click.option("--wait", is_flag=True, help="Follow the run to its end.")
 
@@ -25,9 +38,11 @@ def runs() -> None:
 
 @runs.command()
 @click.argument("flow")
-@click.option("--from", "start", required=True, help="Start of the window, inclusive: 2013-03-01, yesterday, -7d …")
-@click.option("--to", "end", default="now", show_default=True, help="End of the window, exclusive.")
-@click.option("--delta-column", help="Column that is compared with the window; needed on a table flow's first run.")
+@from_option
+@to_option
+@column_option
+@click.option("--key", help="Idempotency key: sent again under the same key, the same request makes no second run.")
+@click.option("--dry-run", is_flag=True, help="Start nothing; say what the run would do.")
 @wait_option
 @timeout_option
 @progress_option
@@ -35,23 +50,58 @@ def runs() -> None:
 def start(
     call: Call,
     flow: str,
-    start: str,
+    start: str | None,
     end: str,
     delta_column: str | None,
+    key: str | None,
+    dry_run: bool,
     wait: bool,
     timeout: float | None,
     progress: str | None,
 ) -> None:
-    """Start a run of FLOW (its name or id) over the window [from, to)."""
+    """Start a run of FLOW (its name or id) over the window [from, to).
+
+    Without --from it goes on where the last successful run ended.
+    """
     if timeout is not None and not wait:
         raise click.UsageError("--timeout goes with --wait.")
+    window = (start, end) if start is not None else None
     with call.client() as client:
-        run = client.start_run(flow, window=(start, end), delta_column=delta_column)
-        call.note(f"run {run['id']} over {window_of(run)}")
+        if dry_run:
+            _estimate(call, client, flow, window, delta_column)
+            return
+        run = client.runs.start(flow, window=window, delta_column=delta_column, idempotency_key=key)
+        call.note(f"run {run.id} over {window_of(run.data)}")
         if wait:
             with following(progress, quiet=call.quiet) as show_run:
-                run = client.wait(run["id"], timeout=timeout, on_progress=show_run)
-        _print(call, run)
+                run.wait(timeout=timeout, on_progress=lambda seen: show_run(seen.data))
+        _print(call, run.data)
+
+
+@runs.command()
+@click.argument("flow")
+@from_option
+@to_option
+@column_option
+@calling
+def estimate(call: Call, flow: str, start: str | None, end: str, delta_column: str | None) -> None:
+    """Say what a run of FLOW would do: its window, rows or files, what was brought of it before. Nothing is stored."""
+    with call.client() as client:
+        _estimate(call, client, flow, (start, end) if start is not None else None, delta_column)
+
+
+def _estimate(
+    call: Call, client: "Client", flow: str, window: tuple[str, str] | None, delta_column: str | None
+) -> None:
+    from headgate.client import parse_time
+
+    params: Json = {}
+    if window is not None:
+        params = {"windowStartTime": str(parse_time(window[0])), "windowEndTime": str(parse_time(window[1]))}
+    if delta_column is not None:
+        params["deltaColumn"] = {"name": delta_column}
+    body = {"flowId": FLOWS.find(client, flow)["id"], **({"params": params} if params else {})}
+    call.show_one(client.request("POST", f"{RUNS.path}:estimate", body=body), _ESTIMATE, id_="flowId")
 
 
 @runs.command("list")
@@ -90,11 +140,53 @@ def list_(
 
 @runs.command()
 @click.argument("run_id")
+@click.option("--details", is_flag=True, help="Its attempts, splits, snapshot and log too; as JSON or YAML.")
 @calling
-def show(call: Call, run_id: str) -> None:
+def show(call: Call, run_id: str, details: bool) -> None:
     """Show one run."""
     with call.client() as client:
-        _print(call, client.run(run_id))
+        run = client.runs.get(run_id)
+        if details:
+            show_document({**run.data, "details": run.details()}, "yaml" if call.output == "table" else call.output)
+        else:
+            _print(call, run.data)
+
+
+@runs.command()
+@click.argument("run_id")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the run has ended.")
+@calling
+def logs(call: Call, run_id: str, follow: bool) -> None:
+    """Show the log of a run, a line each; as JSON, an object a line."""
+    with call.client() as client:
+        run = client.runs.get(run_id)
+        if follow:
+            for event in run.events():
+                if event.name == "log":
+                    _log_line(dict(event.data), call.output)
+        else:
+            for line in run.details()["log"]:
+                _log_line(dict(line), call.output)
+
+
+def _log_line(line: Json, output: str) -> None:
+    if output == "json":
+        click.echo(json.dumps(line, ensure_ascii=False))
+    elif output == "table":
+        click.echo(f"{moment(line['at'])} {line['level']:<7} {line['text']}")
+    else:
+        show_document([line] if output == "yaml" else line["id"], output)
+
+
+@runs.command()
+@click.argument("run_id")
+@click.option("--after", help="Id of the last event that was seen.")
+@calling
+def events(call: Call, run_id: str, after: str | None) -> None:
+    """Print what happens to a run, as it happens, as a JSON object a line, until it has ended."""
+    with call.client() as client:
+        for event in client.runs.get(run_id).events(after=after):
+            click.echo(json.dumps({"id": event.id, "event": event.name, "data": event.data}, ensure_ascii=False))
 
 
 @runs.command()
@@ -105,8 +197,9 @@ def show(call: Call, run_id: str) -> None:
 def wait(call: Call, run_id: str, timeout: float | None, progress: str | None) -> None:
     """Follow a run to its end."""
     with call.client() as client, following(progress, quiet=call.quiet) as show_run:
-        run = client.wait(run_id, timeout=timeout, on_progress=show_run)
-    _print(call, run)
+        run = client.runs.get(run_id)
+        run.wait(timeout=timeout, on_progress=lambda seen: show_run(seen.data))
+    _print(call, run.data)
 
 
 @runs.command()
@@ -116,7 +209,7 @@ def cancel(call: Call, run_ids: tuple[str, ...]) -> None:
     """Cancel runs; their rows will not be in the table."""
     with call.client() as client:
         for run_id in run_ids:
-            _print(call, client.cancel(run_id))
+            _print(call, client.runs.get(run_id).cancel().data)
 
 
 @runs.command()
@@ -128,15 +221,16 @@ def cancel(call: Call, run_ids: tuple[str, ...]) -> None:
 def retry(call: Call, run_id: str, wait: bool, timeout: float | None, progress: str | None) -> None:
     """Make a new run over the window of one that failed, by the flow as it is now."""
     with call.client() as client:
-        made = client.request("POST", RUNS.at(run_id, "/action"), op="re-trigger")
-        call.note(f"run {made['id']} repeats {run_id}")
-        with following(progress, quiet=call.quiet or not wait) as show_run:
-            run = client.wait(made["id"], timeout=timeout, on_progress=show_run) if wait else client.run(made["id"])
-        _print(call, run)
+        run = client.runs.get(run_id).retrigger()
+        call.note(f"run {run.id} repeats {run_id} over {window_of(run.data)}")
+        if wait:
+            with following(progress, quiet=call.quiet) as show_run:
+                run.wait(timeout=timeout, on_progress=lambda seen: show_run(seen.data))
+        _print(call, run.data)
 
 
-def _print(call: Call, run: Json) -> None:
-    call.show_one(run, FIELDS)
+def _print(call: Call, run: "RunObject") -> None:
+    call.show_one(dict(run), FIELDS)
     if call.output != "table":
         return
     for change in run["metrics"].get("schemaChanges", []):
@@ -176,4 +270,24 @@ FIELDS: tuple[Column, ...] = (
     ("rows", _of_metrics("recordSummary", _landed_of_read)),
     ("bytes", _of_metrics("sizeSummary", lambda sizes: f"{sizes.get('outputBytes', 0):,}")),
     ("seconds", _of_metrics("durationSummary", _seconds)),
+)
+
+
+def _per_column(found: Json) -> str:
+    about = found.get("deltaColumn")
+    if not about:
+        return ""
+    between = f", {about['least']} to {about['greatest']}" if about.get("least") is not None else ""
+    return f"{about['name']} ({about.get('chosenBy', '')}){between}"
+
+
+_ESTIMATE: tuple[Column, ...] = (
+    ("window", "windowInWords"),
+    ("delta", _per_column),
+    ("rows", lambda found: f"{found['rows']:,} ({found.get('rowsAre', '')})" if "rows" in found else ""),
+    ("files", lambda found: f"{found['files']:,} ({found.get('filesAre', '')})" if "files" in found else ""),
+    ("bytes", "bytes"),
+    ("writes", "writeMode.name"),
+    ("earlier", lambda found: [f"{run['id']} ({run.get('state', '')})" for run in found.get("earlierRuns", ())]),
+    ("missing", lambda found: "; ".join(f"{each['what']}: {each['reason']}" for each in found.get("missing", ()))),
 )

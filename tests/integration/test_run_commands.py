@@ -1,0 +1,83 @@
+"""`headgate runs` and `headgate backfill`, beside a service and, where runs are to end, a worker."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from headgate.service.working import working
+from headgate.telemetry import hushed
+from tests.integration.commanding import Commands
+from tests.integration.face import Face, serving
+
+MARCH = ("--from", "2024-03-01", "--to", "2024-03-05")
+
+
+@pytest.fixture(scope="module")
+def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Face]:
+    with serving(tmp_path_factory.mktemp("runs"), poll=0.05) as face:
+        yield face
+
+
+@pytest.fixture(scope="module")
+def headgate(face: Face) -> Commands:
+    return Commands(face)
+
+
+def test_a_run_is_told_of_before_while_and_after(face: Face, headgate: Commands) -> None:
+    flow = face.flow(name="told of")
+    told = headgate("runs", "start", "told of", *MARCH, "--delta-column", "updated_at", "--dry-run")
+    assert "rows      8 (counted)" in told
+    assert headgate.json("runs", "estimate", "told of", *MARCH)["deltaColumn"]["name"] == "updated_at"
+    assert headgate.json("runs", "list", "--flow", "told of") == []
+    with hushed(), working(face.settings):
+        run = headgate("runs", "start", "told of", *MARCH, "--delta-column", "updated_at", "--wait", "-o", "id").strip()
+    again = headgate("runs", "start", flow, *MARCH, "--key", "k", "-o", "id").strip()
+    lines = headgate("runs", "logs", run).splitlines()
+    assert "for the window [2024-03-01T00:00:00" in lines[0]
+    assert headgate("runs", "logs", run, "--follow").splitlines() == lines
+    events = [json.loads(line) for line in headgate("runs", "events", run).splitlines()]
+    assert {event["event"] for event in events} >= {"run", "log", "done"}
+    assert events[-1]["data"] == {"id": run, "state": "success"}
+    assert headgate.json("runs", "show", run, "--details")["details"]["attempts"]
+    headgate("runs", "cancel", again)
+    assert again in headgate("runs", "list", "--state", "cancelled", "--since", "-1h", "-o", "id")
+    assert headgate("runs", "list", "--since", "tomorrow", "-o", "id") == ""
+    assert "headgate: " in headgate("runs", "retry", again, code=2)  # only what failed is repeated
+    [dataset] = headgate.json("datasets", "list")
+    assert "updated_at" in headgate("datasets", "schema", dataset["id"])
+    assert run in headgate("datasets", "snapshots", dataset["id"])
+    assert len(headgate.json("datasets", "preview", dataset["id"], "--limit", "3")) == 3
+
+
+def test_the_same_request_under_one_key_is_one_run(face: Face, headgate: Commands) -> None:
+    command = ["runs", "start", face.flow(name="keyed"), *MARCH, "--delta-column", "updated_at", "--key", "once"]
+    command += ["-o", "id"]
+    assert headgate(*command) == headgate(*command)
+
+
+def test_progress_is_lines_of_json_for_programs(face: Face, headgate: Commands) -> None:
+    run = face.run(face.flow(name="watched"), deltaColumn={"name": "updated_at"}).json()["id"]
+    done = headgate.whole("runs", "wait", run, "--timeout", "0.2", "--progress", "json")
+    assert done.exit_code == 124
+    first = json.loads(done.stderr.splitlines()[0])
+    assert (first["run"], first["rows"], first["ended"]) == (run, 0, False)
+
+
+def test_a_backfill_is_one_run_for_each_slice(face: Face, headgate: Commands) -> None:
+    flow = face.flow(name="back")
+    command = ("backfill", "back", *MARCH)
+    assert len(headgate.json(*command, "--dry-run")) == 4
+    assert "--yes" in headgate(*command, code=2)
+    assert headgate.json("runs", "list", "--flow", flow) == []
+    first = ("backfill", "back", "--from", "2024-03-02", "--to", "2024-03-03", "--delta-column", "updated_at")
+    with hushed(), working(face.settings):
+        headgate(*first, "--yes", "--wait")
+        runs = headgate.json(*command, "--missing", "--yes", "--wait")
+    assert [int(run["params"]["windowStartTime"]) for run in runs] == [1709251200, 1709424000, 1709510400]
+    assert {run["metrics"]["recordSummary"]["outputRecordCount"] for run in runs} == {2}
+    assert headgate("backfill", "back", *MARCH, "--every", "12h", "--missing", "--yes") == ""  # all is there
+    states = [each["states"] for each in headgate.json("backfill", "back", *MARCH, "--every", "2d", "--dry-run")]
+    assert states == [["ingested"], ["ingested"]]
+    assert "is no length of time" in headgate(*command, "--every", "monthly", code=2)
+    assert "is not after" in headgate("backfill", "back", "--from", "today", "--to", "yesterday", code=2)
