@@ -21,22 +21,35 @@ def seed(face: Face) -> None:
         targetConnectionIds=[face.target(face.dataset("Orders of the shop"))],
     )
     with sqlite3.connect(face.folder / "shop.db") as database:
-        database.execute("CREATE TABLE returns AS SELECT id, updated_at, total FROM orders")
+        database.execute("CREATE TABLE returns (id INTEGER, updated_at TIMESTAMP, total REAL)")
     returns = face.flow(
         name="Returns",
         sourceConnectionIds=[face.source(shop, "returns")],
         targetConnectionIds=[face.target(face.dataset("Returned goods"))],
     )
-    face.run(orders, deltaColumn={"name": "updated_at"})
-    face.run(orders, windowStartTime="1710201600", windowEndTime="1711929600")
-    face.run(returns, deltaColumn={"name": "updated_at"})
+    face.flow(
+        name="Orders, each night",
+        sourceConnectionIds=[face.source(shop)],
+        targetConnectionIds=[face.target(face.dataset("Orders by night"))],
+        scheduleParams={"startTime": str(int(time.time()) + 7 * 86_400), "frequency": "day", "interval": 1},
+        transformations=[{"name": "Copy", "params": {"deltaColumn": {"name": "updated_at"}}}],
+    )
+    _begin(face, orders, "1709251200", "1710201600", deltaColumn={"name": "updated_at"})
+    _begin(face, orders, "1710201600", "1711929600")
+    _begin(face, returns, "1709251200", "1710201600", deltaColumn={"name": "updated_at"})
     with sqlite3.connect(face.folder / "shop.db") as database:
         database.execute("DROP TABLE returns")
     database.close()
     ran(face)
-    later = face.run(orders, windowStartTime="1711929600", windowEndTime="1714521600").json()["id"]
+    later = _begin(face, orders, "1711929600", "1714521600")
     face.post(f"/runs/{later}/action?op=cancel", None)
-    face.run(orders, windowStartTime="1714521600", windowEndTime="1717200000")
+    _begin(face, orders, "1714521600", "1717200000")
+
+
+def _begin(face: Face, flow_id: str, start: str, end: str, **params: object) -> str:
+    answer = face.run(flow_id, windowStartTime=start, windowEndTime=end, **params)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
 
 
 def ran(face: Face) -> None:

@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, expect
 
+from headgate.model.orgs import Client, Org
 from tests.browser.sight import Sight
 from tests.integration.visitor import Visitor, code_of
 
@@ -82,3 +83,44 @@ def test_times_stand_in_utc_and_in_the_reader_s_zone(sight: Sight) -> None:
 def test_pages_work_without_scripts(browser: Browser, visitor: Visitor) -> None:
     with Sight.of(browser, visitor, javascript=False) as sight:
         expect(sight.open("/").get_by_role("heading", level=1)).to_have_text("Overview")
+
+
+def test_the_overview_refreshes_itself_until_it_is_paused(sight: Sight, visitor: Visitor) -> None:
+    page = sight.page
+    page.clock.install()
+    sight.open("/")
+    flow = visitor.face.get("/flows").json()["items"][-1]["id"]
+    links = page.get_by_role("region", name="Last runs").get_by_role("link")
+    before = links.first.get_attribute("href")
+    visitor.face.run(flow, windowStartTime="1730000000", windowEndTime="1730000100")
+    page.clock.run_for(11_000)
+    expect(links.first).not_to_have_attribute("href", before or "")
+    pause = page.get_by_role("button", name="Pause updates")
+    pause.click()
+    after = links.first.get_attribute("href")
+    visitor.face.run(flow, windowStartTime="1730000200", windowEndTime="1730000300")
+    page.clock.run_for(25_000)
+    expect(links.first).to_have_attribute("href", after or "")
+    page.get_by_role("button", name="Go on").click()
+    page.clock.run_for(11_000)
+    expect(links.first).not_to_have_attribute("href", after or "")
+
+
+def test_people_of_another_organisation_meet_no_name_of_this_one_on_any_page(
+    browser: Browser, visitor: Visitor
+) -> None:
+    org_id = "D" * 24 + "@AdobeOrg"
+    tenants = visitor.face.store.tenants
+    tenants.ensure_org(Org(org_id, "Rivals"), Client("hg_rival", org_id, "rival"), "-", admins=["rival@example.com"])
+    with Sight.of(browser, visitor.other().sign_in("rival@example.com", "hg_rival")) as sight:
+        page = sight.open("/")
+        links = page.get_by_role("navigation", name="Pages").get_by_role("link").all()
+        paths = [str(link.get_attribute("href")) for link in links]
+        assert "/" in paths
+        for path in paths:
+            sight.open(path)
+            expect(page.get_by_role("heading", level=1)).to_be_visible()
+            text = page.content()
+            assert "Rivals" in text
+            for theirs in ("Orders", "Returns", "Shop database", "Local organisation", visitor.face.credentials.org_id):
+                assert theirs not in text, f"{path} tells of {theirs}"

@@ -23,6 +23,12 @@ def get_queue(service: Serving, caller: Calling) -> Response:
     return JSONResponse(service.workers.queue(caller))
 
 
+@router.get("/activity", dependencies=[needs(Permission.VIEW_SOURCES), Bare])
+def get_activity(service: Serving, caller: Calling) -> Response:
+    """The runs of the last 24 hours by hour and state, and which flows their schedules start next."""
+    return JSONResponse(service.insights.activity(caller))
+
+
 @router.get("/audit", dependencies=[needs_in_org(Permission.VIEW_AUDIT)])
 def list_audit(request: Request, service: Serving, caller: OrgCalling) -> Response:
     """One page of who did what in the organisation, or was refused it; newest first."""

@@ -6,6 +6,7 @@ their items is certain.
 
 from headgate.api.json_schema import MAP, TEXT, Schema, list_of, object_of, parameter
 from headgate.model import addresses
+from headgate.model.runs import RunState
 from headgate.model.webhooks import DeliveryState
 
 __all__ = ["ANSWERS", "PARAMETERS"]
@@ -359,6 +360,11 @@ _HEADGATE = {
         )
     ),
     "GET /queue": object_of("waiting later running flows", **_LOAD, flows=list_of(MAP), organisation=MAP),
+    "GET /activity": object_of(
+        "hours next",
+        hours=list_of(object_of("start", start=_TIME, **dict.fromkeys(RunState, _COUNT))),
+        next=list_of(object_of("flowId name dueAt", flowId=TEXT, name=TEXT, dueAt=_TIME)),
+    ),
     "GET /audit": _listed(
         object_of(
             "id at sandbox principal client requestId action kind resource",

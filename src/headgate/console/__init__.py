@@ -32,7 +32,8 @@ What a page gets for that:
   addresses that are about no sandbox.
 * Errors of our tree that a page lets through become an error page, or for htmx a message above the page, with their
   code, what was wrong and the request id. A form that wants to show an error beside its field catches it.
-* `visit.page(template, part=name)` renders the whole page, and for a request of htmx the block `name` of it alone.
+* `visit.page(template, part=name)` renders the whole page, and for a request of htmx the block `name` of it alone;
+  macros and variables that the block uses stand inside it.
 * Every `<form method="post">` begins with `{{ parts.guard() }}`: the CSRF token, and the sandbox that the page shows,
   in which the form then acts whatever another tab has chosen meanwhile. htmx sends both by itself.
 * `parts.html` has the parts of pages: head, table, filters, pager, field, state, empty, confirm, when (a time in UTC

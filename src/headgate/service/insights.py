@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from headgate.errors import BadParameter, ParameterMissing
-from headgate.model.runs import Json
+from headgate.model.resources import now_ms
+from headgate.model.runs import Json, RunState
 from headgate.model.scope import Caller
 from headgate.service.bodies import shown, text
 from headgate.store import CatalogStore, Slice, Store
@@ -16,6 +17,7 @@ __all__ = ["Insights"]
 _PREFIX = "timeseries.ingestion.dataset."
 _BUCKETS = {"HOUR": 3_600_000, "DAY": 86_400_000}  # milliseconds
 _MOST_METRICS, _MOST_BUCKETS, _MOST_DATASETS = 20, 10_000, 100
+_MOST_DUE = 10
 _ENDED_WELL, _FAILED = ("success", "partialSuccess"), ("failed",)
 
 
@@ -60,6 +62,22 @@ class Insights:
             raise BadParameter(f"metrics is {shown(asked)}; send a list of 1 to {_MOST_METRICS} metrics.")
         store, span = self._store.catalog(caller), Slice(start, end, bucket)
         return {"metricResponses": [{**_series(store, one, span), "granularity": granularity} for one in asked]}
+
+    def activity(self, caller: Caller) -> Json:
+        """What went on in the last day: `{"hours":[{"start",state:number…}],"next":[{"flowId","name","dueAt"}]}`.
+
+        The runs of each hour by their present state, the hour that is under way last; and which flows their
+        schedules start next, the earliest first. Milliseconds.
+        """
+        store, hour = self._store.catalog(caller), _BUCKETS["HOUR"]
+        last = now_ms() // hour * hour
+        hours = {start: dict.fromkeys(RunState, 0) for start in range(last - 23 * hour, last + hour, hour)}
+        for start, state, number in store.made_runs(min(hours), hour):
+            hours.setdefault(start, dict.fromkeys(RunState, 0))[RunState(state)] = number
+        return {
+            "hours": [{"start": start, **counts} for start, counts in hours.items()],
+            "next": [{"flowId": flow.id, "name": flow.name, "dueAt": due} for due, flow in store.next_due(_MOST_DUE)],
+        }
 
 
 def _series(store: CatalogStore, asked: Any, span: Slice) -> Json:

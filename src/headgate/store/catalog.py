@@ -102,6 +102,33 @@ class CatalogStore(ScopedStore):
                 .where(*_within(_RUNS.c.completed_at, _RUNS.c.dataset_id, span)),
             )
 
+    def made_runs(self, since: int, bucket: int) -> list[tuple[int, str, int]]:
+        """(beginning of the bucket, state, number) of the runs that were made since then; milliseconds."""
+        begin = _RUNS.c.created_at - _RUNS.c.created_at % sa.literal_column(str(int(bucket)))
+        with self._transactions.read() as connection:
+            rows = connection.execute(
+                sa.select(begin, _RUNS.c.state, sa.func.count())
+                .where(*self._mine(_RUNS), _RUNS.c.created_at >= since)
+                .group_by(sa.literal_column("1"), _RUNS.c.state)
+                .order_by(sa.literal_column("1"))
+            ).all()
+        return [(int(row[0]), row[1], int(row[2])) for row in rows]
+
+    def next_due(self, most: int) -> list[tuple[int, Resource]]:
+        """(due time, flow) of the flows that schedules make runs of next, the earliest first; milliseconds."""
+        table = tables.schedules
+        select = (
+            self._resources(Kind.FLOW)
+            .add_columns(table.c.due_at)
+            .join(table, table.c.flow_id == _RESOURCES.c.id)
+            .where(*self._mine(table), table.c.due_at.is_not(None))
+            .order_by(table.c.due_at, table.c.flow_id)
+            .limit(most)
+        )
+        with self._transactions.read() as connection:
+            rows = connection.execute(select).all()
+        return [(int(row.due_at), self._resource(row)) for row in rows]
+
     def new_datasets(self, span: Slice) -> list[tuple[str, int, int]]:
         """(dataset, beginning of the bucket, 1) of the datasets that were made."""
         table = _RESOURCES

@@ -3,8 +3,13 @@
 
 const meta = (name) => document.querySelector(`meta[name="${name}"]`)?.content;
 
-// htmx: requests carry what forms carry in hidden fields.
+// htmx: requests carry what forms carry in hidden fields. What refreshes itself rests while it is paused or not seen.
 document.addEventListener("htmx:config:request", (event) => {
+  const source = event.detail.ctx.sourceElement;
+  if (source?.matches?.("[data-live]") && ("paused" in source.dataset || document.hidden)) {
+    event.preventDefault();
+    return;
+  }
   const headers = event.detail.ctx.request.headers;
   if (meta("csrf-token")) headers["x-csrf-token"] = meta("csrf-token");
   if (meta("sandbox")) headers["x-sandbox-name"] = meta("sandbox");
@@ -28,8 +33,9 @@ function showLocal(root) {
 // Dialogs: <button data-opens="id">, and inside them <button data-closes>.
 // Copying: <button data-copies> copies the <code> beside it.
 document.addEventListener("click", async (event) => {
-  const button = event.target.closest("[data-opens], [data-closes], [data-copies]");
+  const button = event.target.closest("[data-opens], [data-closes], [data-copies], [data-pauses]");
   if (!button) return;
+  if (button.dataset.pauses) return pause(button);
   if (button.dataset.opens) document.getElementById(button.dataset.opens)?.showModal();
   else if ("closes" in button.dataset) button.closest("dialog")?.close();
   else {
@@ -37,6 +43,15 @@ document.addEventListener("click", async (event) => {
     say("Copied.");
   }
 });
+
+// <button data-pauses="id"> holds on what the element refreshes by itself, and lets it go on.
+function pause(button) {
+  const live = document.getElementById(button.dataset.pauses);
+  const paused = live.toggleAttribute("data-paused");
+  button.setAttribute("aria-pressed", String(paused));
+  button.querySelector("span").textContent = paused ? "Go on" : "Pause updates";
+  live.dispatchEvent(new CustomEvent(paused ? "live:pause" : "live:resume"));
+}
 
 function say(text) {
   const place = document.getElementById("messages");
