@@ -25,7 +25,7 @@ __all__ = ["Pages", "Resources", "catalog_items", "limit_option", "replacing", "
 
 _FEW = 5  # things of one name that an error names
 _PAGE = 100
-_ID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}")
+_ID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}|[0-9a-f]{24}")  # datasets have the short ones
 
 limit_option = click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(0), help="The first so many; 0 for all."
