@@ -162,27 +162,9 @@ def make_flows(settings: Settings) -> list[str]:
     with sqlite3.connect(settings.data / "shop.db") as database:
         database.execute("CREATE TABLE IF NOT EXISTS orders (id INTEGER, updated_at TIMESTAMP)")
     with Client.of(credentials(settings.data)) as client:
-        spec = next(found["id"] for found in client.list("flowSpecs") if found["name"] == "CRMToAEP")
-        auth = {"specName": "Database File", "params": {"path": str(settings.data / "shop.db")}}
-        connection = client.create("connections", {"name": "shop", "connectionSpec": {"id": SQLITE}, "auth": auth})
-        source = client.create(
-            "sourceConnections",
-            {
-                "name": "orders",
-                "connectionSpec": {"id": SQLITE},
-                "baseConnectionId": connection,
-                "params": {"tableName": "orders"},
-            },
-        )
-        params = {"dataSetId": client.create_dataset("orders")}
-        target = client.create("targetConnections", {"connectionSpec": {"id": LAKE}, "params": params})
-        body = {
-            "flowSpec": {"id": spec},
-            "sourceConnectionIds": [source],
-            "targetConnectionIds": [target],
-            "scheduleParams": {"startTime": 1362096000, "frequency": "once"},
-        }
-        return [client.create("flows", {**body, "name": f"flow {number:02}"}) for number in range(FLOWS)]
+        shop = client.connections.create_for("sqlite", {"path": str(settings.data / "shop.db")}, name="shop")
+        names = (f"flow {number:02}" for number in range(FLOWS))
+        return [client.flows.create_for(shop, name=name, table="orders", dataset="orders")["id"] for name in names]
 
 
 def second_org(connection: sa.Connection) -> tuple[str, str]:

@@ -203,28 +203,19 @@ def make_flow(client: Client, spec: str, auth: tuple[str, Json], dataset: str, *
 
     `auth` is the name and the params of its auth spec.
     """
-    found = next(one for one in client.list("connectionSpecs") if one["name"] == spec)
-    reference = {"id": found["id"], "version": "1.0"}
-    kind = "CloudStorageToAEP" if "path" in source["params"] else "CRMToAEP"
-    flow_spec = next(one["id"] for one in client.list("flowSpecs") if one["name"] == kind)
-    auth_body = {"specName": auth[0], "params": auth[1]}
-    connection = client.create("connections", {"name": dataset, "connectionSpec": reference, "auth": auth_body})
-    body = {"name": dataset, "connectionSpec": reference, "baseConnectionId": connection, **source}
-    target = {
-        "name": dataset,
-        "connectionSpec": _LAKE,
-        "params": {"dataSetId": client.create_dataset(dataset), "writeMode": "replaceWindow"},
-    }
-    return client.create(
-        "flows",
-        {
-            "name": dataset,
-            "flowSpec": {"id": flow_spec, "version": "1.0"},
-            "sourceConnectionIds": [client.create("sourceConnections", body)],
-            "targetConnectionIds": [client.create("targetConnections", target)],
-            "scheduleParams": {"startTime": 1362096000, "frequency": "once"},
-        },
+    params = dict(source["params"])
+    connection = client.connections.create_for(spec, auth[1], auth=auth[0], name=dataset)
+    made = client.flows.create_for(
+        connection,
+        name=dataset,
+        dataset=client.datasets.create(dataset),
+        table=params.pop("tableName", None),
+        path=params.pop("path", None),
+        format=source.get("data", {"format": "tabular"})["format"],
+        source=params,
+        target={"writeMode": "replaceWindow"},
     )
+    return made["id"]
 
 
 # -- PostgreSQL --------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import duckdb
 from rich.console import Console
@@ -59,9 +59,8 @@ def main() -> None:
                 client,
                 "flights",
                 "sqlite",
-                "CRMToAEP",
                 {"path": str(DATABASE.resolve())},
-                {"name": "flights", "params": {"tableName": "flights"}, "data": {"format": "tabular"}},
+                table="flights",
             )
             ingest(client, flights, delta_column="time_hour")
             show("flights", "SELECT time_hour, carrier, flight, origin, dest, dep_delay FROM flights LIMIT 5")
@@ -71,13 +70,10 @@ def main() -> None:
                 client,
                 "weather",
                 "local-files",
-                "CloudStorageToAEP",
                 {"folder": str(FOLDER.resolve())},
-                {
-                    "name": "weather",
-                    "params": {"path": "weather", "type": "folder"},
-                    "data": {"format": "delimited"},
-                },
+                path="weather",
+                format="delimited",
+                source={"type": "folder"},
             )
             ingest(client, weather)
             show("weather", "SELECT time_hour, origin, temp, wind_speed, visib FROM weather LIMIT 5")
@@ -190,53 +186,18 @@ def service(*, keep: bool) -> Iterator[str]:
         process.wait()
 
 
-def flow(client: Client, name: str, spec: str, flow_spec: str, auth: dict[str, str], source: dict[str, Any]) -> str:
+def flow(client: Client, name: str, spec: str, auth: dict[str, str], **source: Any) -> str:
     """The id of the demo's flow `name`, made with all that it needs unless it is there already."""
-    for known in client.list("flows", property=f"name=={name}"):
+    for known in client.flows.list(f"name=={name}"):
         console.print(f"The flow {known['id']} is there from an earlier demo")
-        return str(known["id"])
-    specs = {found["name"]: found for found in client.list("connectionSpecs")}
-    flow_specs = {found["name"]: found["id"] for found in client.list("flowSpecs")}
-    reference = {"id": specs[spec]["id"], "version": "1.0"}
-
-    dataset = client.create_dataset(name)
-    console.print(f"dataset            {dataset}")
-    connection = client.create(
-        "connections",
-        {
-            "name": name,
-            "connectionSpec": reference,
-            "auth": {"specName": specs[spec]["authSpec"][0]["name"], "params": auth},
-        },
-    )
-    console.print(f"connection         {connection}")
-    source_connection = client.create(
-        "sourceConnections", {**source, "connectionSpec": reference, "baseConnectionId": connection}
-    )
-    console.print(f"source connection  {source_connection}")
-    target_connection = client.create(
-        "targetConnections",
-        {
-            "name": name,
-            "connectionSpec": {"id": specs["datalake"]["id"], "version": "1.0"},
-            "params": {"dataSetId": dataset},
-            "data": {"format": "parquet_xdm"},
-        },
-    )
-    console.print(f"target connection  {target_connection}")
-    made = client.create(
-        "flows",
-        {
-            "name": name,
-            "flowSpec": {"id": flow_specs[flow_spec], "version": "1.0"},
-            "sourceConnectionIds": [source_connection],
-            "targetConnectionIds": [target_connection],
-            "transformations": [],
-            "scheduleParams": {"startTime": "1362096000", "frequency": "once"},
-        },
-    )
-    console.print(f"flow               {made}")
-    return made
+        return known["id"]
+    connection = client.connections.create_for(spec, auth, name=name)
+    console.print(f"connection         {connection['id']}")
+    made = client.flows.get(client.flows.create_for(connection, name=name, dataset=name, **source))
+    console.print(f"source connection  {made['sourceConnectionIds'][0]}")
+    console.print(f"target connection  {made['targetConnectionIds'][0]}")
+    console.print(f"flow               {made['id']}")
+    return made["id"]
 
 
 def ingest(client: Client, flow_id: str, *, delta_column: str | None = None) -> None:
@@ -245,23 +206,23 @@ def ingest(client: Client, flow_id: str, *, delta_column: str | None = None) -> 
         f"POST /runs over [{WINDOW[0]}, {WINDOW[1]})"
         + (f", delta column {delta_column}" if delta_column else ", by last-modified time")
     )
-    run = client.start_run(flow_id, window=WINDOW, delta_column=delta_column)
+    run = client.runs.start(flow_id, window=WINDOW, delta_column=delta_column)
     with bar(console) as advance:
-        run = client.wait(run["id"], timeout=300, on_progress=advance)
-    metrics = run["metrics"]
+        run.wait(timeout=300, on_progress=lambda run: advance(cast(Any, run.data)))
+    metrics = run.metrics
     records, files, sizes = metrics["recordSummary"], metrics["fileSummary"], metrics["sizeSummary"]
     seconds = (metrics["durationSummary"]["completedAtUTC"] - metrics["durationSummary"]["startedAtUTC"]) / 1000
     table = Table(show_header=False)
     for label, value in (
-        ("run", run["id"]),
-        ("status", metrics["statusSummary"]["status"]),
+        ("run", run.id),
+        ("status", run.state),
         ("rows read", f"{records['inputRecordCount']:,}"),
         ("rows landed", f"{records['outputRecordCount']:,}"),
         ("rows replaced", f"{records['deletedRecordCount']:,}"),
         ("files read / landed", f"{files['inputFileCount']} / {files['outputFileCount']}"),
         ("bytes landed", f"{sizes['outputBytes']:,}"),
         ("seconds", f"{seconds:.2f}"),
-        ("snapshot", run["activities"][-1]["statusSummary"]["extensions"]["snapshotId"]),
+        ("snapshot", run.data["activities"][-1]["statusSummary"]["extensions"]["snapshotId"]),
     ):
         table.add_row(label, value)
     console.print(table)

@@ -94,42 +94,22 @@ def flow(
     **source: Any,
 ) -> str:
     """A flow from a source into a new dataset, or one that is there; its id."""
-    spec = next(found for found in client.list("connectionSpecs") if found["name"] == spec_name)
-    reference = {"id": spec["id"], "version": "1.0"}
-    name = "CloudStorageToAEP" if "path" in source.get("params", {}) else "CRMToAEP"
-    flow_spec = next(found["id"] for found in client.list("flowSpecs", property=f"name=={name}"))
-    connection = client.create(
-        "connections",
-        {
-            "name": "events",
-            "connectionSpec": reference,
-            "auth": {"specName": spec["authSpec"][0]["name"], "params": auth},
-        },
+    params = dict(source.pop("params", {"tableName": "events"}))
+    connection = client.connections.create_for(spec_name, auth, name="events")
+    made = client.flows.create_for(
+        connection,
+        name="events",
+        dataset=dataset_id or client.datasets.create(dataset),
+        table=params.pop("tableName", None),
+        path=params.pop("path", None),
+        format=source.pop("data", {"format": "tabular"})["format"],
+        source=params,
+        target={"writeMode": mode},
+        transformations=[{"name": "Copy", "params": {"deltaColumn": {"name": delta}}}] if delta else [],
+        scheduleParams=schedule or {"startTime": "1704067200", "frequency": "once"},
     )
-    body = {"params": {"tableName": "events"}, "data": {"format": "tabular"}} | source
-    source_id = client.create(
-        "sourceConnections",
-        {"name": "events", "connectionSpec": reference, "baseConnectionId": connection, **body},
-    )
-    target_id = client.create(
-        "targetConnections",
-        {
-            "name": "events",
-            "connectionSpec": LAKE,
-            "params": {"dataSetId": dataset_id or client.create_dataset(dataset), "writeMode": mode},
-        },
-    )
-    return client.create(
-        "flows",
-        {
-            "name": "events",
-            "flowSpec": {"id": flow_spec, "version": "1.0"},
-            "sourceConnectionIds": [source_id],
-            "targetConnectionIds": [target_id],
-            "transformations": [{"name": "Copy", "params": {"deltaColumn": {"name": delta}}}] if delta else [],
-            "scheduleParams": schedule or {"startTime": "1704067200", "frequency": "once"},
-        },
-    )
+    assert not source, source
+    return made["id"]
 
 
 def state(client: Client, run: Json) -> str:

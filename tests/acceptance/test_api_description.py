@@ -69,9 +69,9 @@ def _known_ids(deployment: Deployment, folder: Path) -> dict[str, str]:
         database.execute("INSERT INTO orders VALUES (1, '2024-03-01 12:00:00')")
     database.close()
     with Client.of(deployment.credentials()) as client:
-        dataset = client.create_dataset("orders")
+        dataset = client.datasets.create("orders")
         made = flow(client, "sqlite", {"path": str(folder / "shop.db")}, params={"tableName": "orders"})
-        found = client.flow(made)
+        found = client.flows.get(made)
         run = client.start_run(made, window=("2024-01-01", "2025-01-01"), delta_column="updated_at")["id"]
         client.wait(run, timeout=60)
         [source] = found["inheritedAttributes"]["sourceConnections"]

@@ -57,7 +57,7 @@ def test_runs_land_once_whatever_happens_to_the_metadata(tmp_path: Path, server:
         posting.join()
         for id_ in made:
             client.wait(id_, timeout=120)
-        runs = list(client.list("runs"))
+        runs = [run.data for run in client.runs.list()]
         assert all(answer.startswith("503 ") for answer in refused), refused
         # Nothing that was answered is lost, and nothing that was refused is stored, unless the answer says: look.
         stored, unknown = {run["id"] for run in runs}, [answer for answer in refused if "look whether" in answer]

@@ -2,7 +2,7 @@
 
 import sqlite3
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
@@ -23,7 +23,7 @@ def test_a_scheduled_flow_runs_by_itself_and_goes_on_after_a_restart(
         with deployment.process("worker"), deployment.process("worker"):
             until(lambda: [run["metrics"]["statusSummary"]["status"] for run in runs(client, flow_id)] == ["success"])
         [first] = runs(client, flow_id)
-        owner = client.flow(flow_id)
+        owner = client.flows.get(flow_id)
         assert first["metrics"]["recordSummary"]["outputRecordCount"] == 1000
         assert first["params"]["windowStartTime"] == 0
         assert abs(first["params"]["windowEndTime"] - owner["createdAt"] / 1000) < 2
@@ -54,7 +54,7 @@ def a_quarter_passes(deployment: Deployment) -> None:
 
 
 def runs(client: Client, flow_id: str) -> list[Json]:
-    return list(client.list("runs", property=f"flowId=={flow_id}"))
+    return [cast(Json, run.data) for run in client.runs.list(f"flowId=={flow_id}")]
 
 
 def insert(events: dict[str, str], at: float) -> None:

@@ -82,7 +82,7 @@ class Case:
     def flow(self, mode: str = "replaceWindow", source: Source | None = None) -> str:
         """A new flow of the case's source, or another, into its table; its id."""
         source = source or self.source
-        self._dataset = self._dataset or self.world.client.create_dataset(self.name)
+        self._dataset = self._dataset or self.world.client.datasets.create(self.name)
         made = flow(self.world.client, source.spec, source.auth, mode=mode, dataset_id=self._dataset, **source.body)
         self.modes[made] = mode
         return made

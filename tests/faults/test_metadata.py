@@ -111,7 +111,7 @@ def _under_load(case: Case, shake: Callable[[], None], seconds: float) -> str:
     for run in case.runs:
         case.ends(run, 60)
         assert run.status == "success", run.reasons
-    stored = {run["id"] for run in case.world.client.list("runs")}
+    stored = {run.id for run in case.world.client.runs.list()}
     assert stored == set(asking.made)
     refused = sum(answer == 503 for answer in asking.answers)
     most = max(run.attempt for run in case.runs)
@@ -179,7 +179,7 @@ def test_sqlite_locked(case: Case) -> None:
         time.sleep(max(0.0, began + 12 - time.monotonic()))
         other.execute("ROLLBACK")
     assert answer.status_code == 503
-    assert len(list(case.world.client.list("runs", property=f"flowId=={flow}"))) == 1
+    assert case.world.client.runs.count(f"flowId=={flow}") == 1
     case.heal()
     case.ends(run)
     assert run.status == "success", run.reasons
@@ -217,9 +217,9 @@ def test_disk_full(cramped: Case, full: tuple[Case, Path]) -> None:
     (disk / "filler").unlink()
     assert set(answers) <= {201, 503}
     assert 503 in answers
-    for run in list(case.world.client.list("runs"))[::-1]:
-        if run["id"] != first.id:
-            case.asked(run["id"], flow, DAY)
+    for run in list(case.world.client.runs.list())[::-1]:
+        if run.id != first.id:
+            case.asked(run.id, flow, DAY)
     assert len(case.runs) == 1 + answers.count(201)
     case.heal()
     case.ends(case.run(flow, DAY))

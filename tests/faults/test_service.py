@@ -53,7 +53,7 @@ def _posted_into(case: Case, faults: str, key: str = "the-key") -> tuple[Any, in
         answer = http.post(RUNS, json=case.body(flow, DAY), headers=headers)
         assert answer.status_code == 201, answer.text
     case.heal()
-    stored = [run["id"] for run in world.client.list("runs", property=f"flowId=={flow}")]
+    stored = [run.id for run in world.client.runs.list(f"flowId=={flow}")]
     assert answer.json()["id"] in stored
     for id_ in reversed(stored):
         case.asked(id_, flow, DAY)
@@ -79,7 +79,7 @@ def test_many_at_once_without_a_key(case: Case) -> None:
     assert {answer.status_code for answer in answers} == {201}
     case.heal()
     case.worker()
-    for id_ in [run["id"] for run in case.world.client.list("runs", property=f"flowId=={flow}")][::-1]:
+    for id_ in [run.id for run in case.world.client.runs.list(f"flowId=={flow}")][::-1]:
         case.ends(case.asked(id_, flow, DAY), 60)
     case.seen = f"{len(case.runs)} runs one after another, the rows once"
 

@@ -1,11 +1,10 @@
 """What the client was before it had groups; to go when nobody calls it any more."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from headgate.client.runs import Run
 from headgate.client.shapes import Window
-from headgate.model.addresses import FLOW_SERVICE
 
 if TYPE_CHECKING:
     from headgate.client.client import Client
@@ -15,24 +14,6 @@ Json = dict[str, Any]
 
 class Before:
     """Methods of the client itself."""
-
-    def create(self, collection: str, body: Json) -> str:
-        """Create a connection, source or target connection, or flow in its collection; its id."""
-        return str(_new(self).request("POST", f"{FLOW_SERVICE}/{collection}", body=body)["id"])
-
-    def create_dataset(self, name: str) -> str:
-        """Create a dataset; its id."""
-        return _new(self).datasets.create(name)
-
-    def list(self, collection: str, **params: Any) -> Iterator[Json]:
-        """Everything in a collection of the flow service, page by page."""
-        driver = _new(self)._driver
-        limit = params.pop("limit", None)
-        return driver.each(_new(self)._by_link(f"{FLOW_SERVICE}/{collection}", params, limit))
-
-    def flow(self, name_or_id: str) -> Json:
-        """The flow with this id or, if only one has it, this name."""
-        return cast(Json, _new(self).flows.find(name_or_id))
 
     def start_run(self, flow: str, *, window: Window, delta_column: str | None = None) -> Json:
         """Create a run of `flow` (name or id) over the half-open window; the whole run object."""
