@@ -34,4 +34,5 @@ class LogLine:
 def first_line(run: Run) -> LogLine:
     """The line that every log begins with; it is stored with no log."""
     again = f", which repeats {run.parent_id}" if run.parent_id is not None else ""
-    return LogLine(run.created_at, "info", f"Made by {run.created_by} for the window {run.window}{again}.")
+    window = str(run.window).replace(".000000Z", "Z")
+    return LogLine(run.created_at, "info", f"Made by {run.created_by} for the window {window}{again}.")

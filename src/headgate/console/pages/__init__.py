@@ -3,11 +3,21 @@
 from headgate.console.page import Pages
 from headgate.console.pages import (
     connections,
+    flows,
     overview,
+    run_dialog,
+    runs,
     sources,
 )
 
 __all__ = ["GROUPS"]
 
-GROUPS: tuple[Pages, ...] = (overview.pages, sources.pages, connections.pages)
+GROUPS: tuple[Pages, ...] = (
+    overview.pages,
+    sources.pages,
+    connections.pages,
+    flows.pages,
+    run_dialog.pages,
+    runs.pages,
+)
 """Every group, in the order in which addresses are tried."""

@@ -1,0 +1,45 @@
+"""Moments as forms and addresses write them, always in UTC, and the windows that people mean by a word."""
+
+from datetime import UTC, datetime, timedelta
+
+from headgate.errors import BadTime
+
+__all__ = ["PRESETS", "moment", "preset", "written"]
+
+PRESETS = {
+    "hour": "Last hour",
+    "yesterday": "Yesterday",
+    "week": "Last 7 days",
+    "since": "Since the last success",
+}
+_FORMS = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%d")
+
+
+def moment(text: str, name: str) -> int:
+    """Milliseconds since the epoch of what a field for a time holds; a bare day is its midnight. Raises BadTime."""
+    for form in _FORMS:
+        try:
+            found = datetime.strptime(text, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        return round(found.timestamp() * 1000)
+    shown = f"{text[:40]!r} is no time" if text else "There is no time"
+    raise BadTime(f"{shown}; write it as 2024-03-01T12:30, in UTC.", parameter=f"params.{name}")
+
+
+def written(milliseconds: int) -> str:
+    """The same the other way round."""
+    found = datetime.fromtimestamp(milliseconds / 1000, UTC).replace(tzinfo=None)
+    return found.isoformat(timespec="minutes" if milliseconds % 60_000 == 0 else "auto")
+
+
+def preset(name: str, present_ms: int) -> tuple[int, int]:
+    """The window that a word means: hours and days are whole ones of UTC. Raises KeyError for an unknown word."""
+    now = datetime.fromtimestamp(present_ms / 1000, UTC)
+    hour, day = now.replace(minute=0, second=0, microsecond=0), now.replace(hour=0, minute=0, second=0, microsecond=0)
+    start, end = {
+        "hour": (hour - timedelta(hours=1), hour),
+        "yesterday": (day - timedelta(days=1), day),
+        "week": (day - timedelta(days=7), day),
+    }[name]
+    return round(start.timestamp() * 1000), round(end.timestamp() * 1000)
