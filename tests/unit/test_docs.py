@@ -6,6 +6,7 @@ import re
 import textwrap
 import tomllib
 from pathlib import Path
+from typing import cast
 
 import click
 import pytest
@@ -23,15 +24,16 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_commands_that_a_page_names_exist(page: Path) -> None:
-    for line in re.findall(
-        r"(?:`|^|bin/|run )headgate ([a-z][a-z-]*(?: [a-z][a-z-]*)?)", page.read_text(), re.MULTILINE
-    ):
-        command: click.Command | None = cli
-        for word in line.split():
-            if isinstance(command, click.Group):
-                command = command.get_command(click.Context(command), word)
-                assert command is not None, f"headgate {line}"
+def test_commands_that_a_page_names_exist_with_their_options(page: Path) -> None:
+    text = page.read_text().replace("\\\n", " ")
+    for line in re.findall(r"(?:`|^ *|bin/|run )headgate ([a-z]+[^`\n]*)", text, re.MULTILINE):
+        command, words = cast(click.Command, cli), line.split()
+        while isinstance(command, click.Group) and words and re.fullmatch(r"[a-z-]+", words[0]):
+            found = command.get_command(click.Context(command), words.pop(0))
+            assert found is not None, f"headgate {line}"
+            command = found
+        known = {name for option in command.params for name in [*option.opts, *option.secondary_opts, "--help", "-h"]}
+        assert {word for word in words if re.fullmatch(r"--?[a-z][a-z-]*", word)} <= known, f"headgate {line}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
