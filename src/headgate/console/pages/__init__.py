@@ -2,12 +2,15 @@
 
 from headgate.console.page import Pages
 from headgate.console.pages import (
+    audit,
     connections,
+    datasets,
     flows,
     overview,
-    run_dialog,
+    people,
     runs,
     sources,
+    workers,
 )
 
 __all__ = ["GROUPS"]
@@ -17,7 +20,10 @@ GROUPS: tuple[Pages, ...] = (
     sources.pages,
     connections.pages,
     flows.pages,
-    run_dialog.pages,
     runs.pages,
+    datasets.pages,
+    workers.pages,
+    people.pages,
+    audit.pages,
 )
 """Every group, in the order in which addresses are tried."""
