@@ -13,9 +13,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from hypothesis import HealthCheck, settings
 
 from tests.emulators import azurite, moto
 from tests.mariadb import Mariadb, running_mariadb
+
+# A machine with other things to do is no reason to fail.
+settings.register_profile("headgate", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("headgate")
 
 
 @contextmanager

@@ -46,14 +46,30 @@ def events(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def slow_events(database: str) -> dict[str, str]:
-    """A PostgreSQL view of 600 rows that takes six seconds to read; the parameters that reach it."""
+    """A PostgreSQL view of 600 rows that takes six seconds to read, until `hurried`; the parameters that reach it."""
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(
             "CREATE TABLE quick AS SELECT n AS id, timestamp '2024-01-01' + n * interval '1 minute' AS at "
             "FROM generate_series(0, 599) n"
         )
+        connection.execute("CREATE TABLE pace AS SELECT 0.01::float8 AS seconds")
         connection.execute(
             "CREATE VIEW events AS SELECT id + coalesce(length(pause::text), 0) AS id, at "
-            "FROM quick, LATERAL (SELECT pg_sleep(0.01 + 0 * id) AS pause) AS paused"
+            "FROM quick, pace, LATERAL (SELECT pg_sleep(seconds + 0 * id) AS pause) AS paused"
         )
     return {"connectionString": database}
+
+
+def amid(slow_events: dict[str, str]) -> bool:
+    """Whether somebody is in the middle of reading the slow view."""
+    with psycopg.connect(slow_events["connectionString"]) as connection:
+        found = connection.execute(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+        )
+        return found.fetchone() is not None
+
+
+def hurried(slow_events: dict[str, str]) -> None:
+    """Have nobody wait for the slow view who reads it from now on; who reads it already does."""
+    with psycopg.connect(slow_events["connectionString"], autocommit=True) as connection:
+        connection.execute("UPDATE pace SET seconds = 0")

@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+from headgate.cli.commands import cli as headgate
 from headgate.client import Client
 
 Json = dict[str, Any]
@@ -60,7 +63,13 @@ class Deployment:
             yield process
 
     def cli(self, *arguments: str, code: int = 0) -> str:
-        """What `headgate` prints for these arguments; it must exit with `code`."""
+        """What `headgate` prints for these arguments; it must exit with `code`. It runs in this process."""
+        done = CliRunner().invoke(headgate, [*arguments, "--data", str(self.data)], env=self.environment)
+        assert done.exit_code == code, (done.exit_code, done.output, done.exception)
+        return done.stdout if code == 0 else done.stderr
+
+    def command(self, *arguments: str, code: int = 0) -> str:
+        """The same by a process of its own."""
         done = subprocess.run(
             [sys.executable, "-m", "headgate.cli", *arguments, "--data", str(self.data)],
             env=self.environment,

@@ -15,7 +15,9 @@ import httpx
 import psycopg
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
+from headgate.cli.commands import cli as headgate
 from tests.integration.face import BASE, DATALAKE, LOCAL_FILES, POSTGRESQL, TABLES
 from tests.receiving import receiving
 
@@ -75,8 +77,7 @@ class Service:
             process.wait(30)
 
     def cli(self, *arguments: str) -> str:
-        command = [sys.executable, "-m", "headgate.cli", *arguments]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
+        done = CliRunner().invoke(headgate, arguments, env=self.environment)
         self.seen += [done.stdout, done.stderr]
         return done.stdout
 

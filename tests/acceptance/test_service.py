@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +16,7 @@ import psycopg
 import pytest
 
 from headgate.client import Client
-from tests.acceptance.conftest import START
+from tests.acceptance.conftest import START, amid, hurried
 from tests.acceptance.processes import Deployment, flow, state, until
 
 Json = dict[str, Any]
@@ -72,7 +71,7 @@ def test_the_command_line_starts_follows_and_reads(deployment: Deployment, event
         with Client.of(deployment.credentials()) as client:
             flow_id = flow(client, "sqlite", events)
         window = ["--from", "2024-01-01", "--to", "2024-01-01T10:00:00"]
-        first = deployment.cli("runs", "start", "events", *window, "--delta-column", "at", "--wait")
+        first = deployment.command("runs", "start", "events", *window, "--delta-column", "at", "--wait")
         assert "rows      600" in first
         assert "window    [2024-01-01T00:00:00Z, 2024-01-01T10:00:00Z)" in first
         second = json.loads(deployment.cli("runs", "start", flow_id, *window, "--wait", "--output", "json"))
@@ -85,7 +84,7 @@ def test_the_command_line_starts_follows_and_reads(deployment: Deployment, event
         assert "success" in deployment.cli("runs", "show", second["id"])
         assert "success" in deployment.cli("runs", "wait", second["id"])
 
-        assert "no flow 'nothing'" in deployment.cli("runs", "start", "nothing", *window, code=3)
+        assert "no flow 'nothing'" in deployment.command("runs", "start", "nothing", *window, code=3)
         assert "is no time" in deployment.cli("runs", "start", "events", "--from", "someday", code=2)
         assert deployment.cli("runs", "show", "00000000-0000-4000-8000-000000000000", code=3)
         assert "cannot become cancelled" in deployment.cli("runs", "cancel", second["id"], code=4)
@@ -148,9 +147,9 @@ def test_after_kill_9_the_run_is_finished_once(
         flow_id = flow(client, "postgresql", slow_events)
         killed = processes.enter_context(deployment.process("worker")).pid if victim == "worker" else service.pid
         run = client.start_run(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at")
-        until(lambda: state(client, run) == "inProgress")
-        time.sleep(1)
+        until(lambda: state(client, run) == "inProgress" and amid(slow_events))
         os.kill(worker_of(service) if victim == "its worker" else killed, signal.SIGKILL)
+        hurried(slow_events)
         if victim == "worker":
             processes.enter_context(deployment.process("worker"))
         if victim != "service":
@@ -221,9 +220,10 @@ def test_sigterm_hands_the_run_back_and_ends_cleanly(deployment: Deployment, slo
     with deployment.service() as service, Client.of(deployment.credentials()) as client:
         flow_id = flow(client, "postgresql", slow_events)
         run = client.start_run(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at")
-        until(lambda: state(client, run) == "inProgress")
+        until(lambda: state(client, run) == "inProgress" and amid(slow_events))
         service.send_signal(signal.SIGTERM)
         assert service.wait(timeout=20) == 0
+    hurried(slow_events)
     with deployment.service(), Client.of(deployment.credentials()) as client:
         finished = client.wait(run["id"], timeout=30)
     assert finished["activities"][0]["statusSummary"]["extensions"]["attempt"] == 1
@@ -231,12 +231,12 @@ def test_sigterm_hands_the_run_back_and_ends_cleanly(deployment: Deployment, slo
 
 
 def test_query_shows_values_as_they_are(deployment: Deployment) -> None:
-    assert "no Headgate data" in deployment.cli("query", "SELECT 1", code=3)
+    assert "no Headgate data" in deployment.command("query", "SELECT 1", code=3)
     deployment.credentials()
     assert deployment.query("SELECT 1 AS a, 2 AS a, map {'k': date '2020-01-01'} AS m, NULL AS n, 1.50 AS d") == [
         {"a": 1, "a_1": 2, "m": [["k", "2020-01-01"]], "n": None, "d": "1.50"}
     ]
-    assert "root:x:0 [bold]x [/b]" in deployment.cli("query", "SELECT 'root:x:0 [bold]x [/b]' AS \"[c]\"")
+    assert "root:x:0 [bold]x [/b]" in deployment.command("query", "SELECT 'root:x:0 [bold]x [/b]' AS \"[c]\"")
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -1,5 +1,6 @@
 """Secrets in the store: rotation under load, lost keys, and ciphertexts that were moved."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -94,13 +95,14 @@ def test_rotation_while_the_service_serves(face: Face) -> None:
     store, written = scoped(face), dict.fromkeys(ids, 0)
     path = str(face.folder / "shop.db")
     other = open_store(face.settings)  # as another process has it, with a keyring of its own
-    at = iter(range(10**9))
+    turns = itertools.cycle(ids)
 
     def patch() -> None:
-        id_ = ids[next(at) % len(ids)]
+        id_ = next(turns)
         resource = store.get(Kind.CONNECTION, id_)
         written[id_] += 1
-        store.update(replace(resource, etag=f'"{next(at)}"'), etag=None, secret={"path": path, "n": written[id_]})
+        etag = f'"{id_}-{written[id_]}"'
+        store.update(replace(resource, etag=etag), etag=None, secret={"path": path, "n": written[id_]})
 
     def read() -> None:
         for id_ in ids:
@@ -117,7 +119,8 @@ def test_rotation_while_the_service_serves(face: Face) -> None:
     with repeating(patch, read, run, make) as failures:
         keys = [cli(face, "rotate")["key"], *(other.secrets.rotate().key for _ in range(2))]
         deadline = time.monotonic() + 20
-        while not all(written.values()) and time.monotonic() < deadline and not failures:
+        while not all(written.values()) and not failures:
+            assert time.monotonic() < deadline, written
             time.sleep(0.05)
         keys.append(other.secrets.rotate().key)
     assert not failures, failures
