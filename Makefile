@@ -10,7 +10,7 @@ PORT   ?= 8080
 .PHONY: help setup demo serve test faults soak check format bench examples reference docs lock clean
 
 help: ## List the verbs
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Build the environment in .venv from the hashed lock
 
@@ -66,6 +66,9 @@ $(VENV)/docs/.ready: requirements/docs.txt
 
 docs: $(VENV)/docs/.ready ## Build the documentation into site/; a link that leads nowhere fails it
 	$(VENV)/docs/bin/zensical build --clean --strict
+
+screenshots: setup ## Take the console's main pages anew, light and dark, into docs/screenshots
+	$(BIN)/python -m tests.browser.screenshots
 
 lock: setup ## Renew the hashed locks
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --group dev pyproject.toml requirements/build.in -o requirements/dev.txt $(UPGRADE)

@@ -1,6 +1,6 @@
 """The overview: whether all is well in the sandbox, what failed, what runs now and what comes next."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from starlette.responses import Response
@@ -16,7 +16,7 @@ pages = Pages()
 
 _BARS = ("failed", "cancelled", "success", "inProgress", "queued", "scheduled")  # from the ground up
 _TALLEST, _GAP = 100, 1.5
-_FAILED, _LAST = 6, 8
+_FAILED, _RUNNING, _LAST = 50, 6, 8
 
 
 class Bar(NamedTuple):
@@ -37,7 +37,7 @@ def overview(visit: Visit) -> Response:
         service.runs.listing(caller, [*chosen, ("limit", str(limit))])["items"]
         for chosen, limit in (
             ([("property", "state==failed")], _FAILED),
-            ([("property", "state==inProgress")], _FAILED),
+            ([("property", "state==inProgress")], _RUNNING),
             ([], _LAST),
         )
     )
@@ -48,7 +48,7 @@ def overview(visit: Visit) -> Response:
         part="now",
         columns=_columns(activity["hours"]),
         totals={state: sum(hour[state] for hour in activity["hours"]) for state in _BARS},
-        failed=[run for run in failed if run["createdAt"] >= since],
+        failed=_by_flow(run for run in failed if run["createdAt"] >= since),
         running=running,
         last=last,
         next=activity["next"],
@@ -73,6 +73,15 @@ def _pieces(hour: Json, most: int) -> list[Bar]:
             top -= height
             pieces.append(Bar(state, number, round(max(top, 0), 2), round(max(height - _GAP, 1), 2)))
     return pieces
+
+
+def _by_flow(runs: Iterable[Json]) -> list[tuple[Json, int]]:
+    """The newest run of each flow, and how many there are of it."""
+    found: dict[str, tuple[Json, int]] = {}
+    for run in runs:
+        newest, number = found.get(run["flowId"], (run, 0))
+        found[run["flowId"]] = (newest, number + 1)
+    return list(found.values())
 
 
 def _names(visit: Visit, runs: Sequence[Json]) -> dict[str, str]:
