@@ -7,7 +7,9 @@ import pytest
 
 import headgate
 from headgate import errors
+from headgate.config import SignInSettings
 from headgate.model.webhooks import EventCode
+from headgate.service.insights import _METRICS
 from tests.docs.reference import PAGES, addresses, page
 
 ROOT = Path(__file__).parents[2]
@@ -47,3 +49,13 @@ def test_every_name_of_the_client_is_on_its_page() -> None:
 def test_every_event_is_on_the_page_of_webhooks() -> None:
     text = (ROOT / "docs/how-to/webhooks.md").read_text()
     assert [code for code in EventCode if f"| `{code}` |" not in text] == []
+
+
+def test_every_metric_is_on_the_page_of_datasets() -> None:
+    text = (ROOT / "docs/how-to/catalog.md").read_text()
+    assert [name for name in _METRICS if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("member", SignInSettings.model_fields)
+def test_every_setting_of_a_sign_in_is_documented(member: str) -> None:
+    assert f"| `{member}` |" in (ROOT / "docs/reference/settings.md").read_text()
