@@ -37,6 +37,7 @@ def test_the_api_and_the_console_share_an_address(visitor: Visitor) -> None:
     assert visitor.get("/health/ready").json() == {"status": "ready"}
     assert "There is no page at this address." in visitor.get("/nothing").text
     assert visitor.get("/data").headers["content-type"].startswith("text/html")
+    assert visitor.get("/sign-in/").status_code == 200
 
 
 def test_every_answer_has_the_headers_that_bind_browsers(visitor: Visitor, stranger: Visitor) -> None:

@@ -69,3 +69,14 @@ def test_the_activity_has_an_address(visitor: Visitor) -> None:
     assert [one["name"] for one in activity["next"]] == ["Orders, each night"]
     elsewhere = visitor.face.http.get("/headgate/activity", headers=visitor.face.of("dev").headers).json()
     assert elsewhere["next"] == []
+
+
+def test_names_are_text_and_nothing_else(visitor: Visitor) -> None:
+    face = visitor.face.of("dev")
+    name = "<img src=x onerror=alert(1)>\"'&"
+    face.run(face.flow(name=name), deltaColumn={"name": "updated_at"})
+    other = visitor.other().sign_in()
+    other.get("/?sandbox=dev")
+    page = other.page("/")
+    assert "<img src=x" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;&#34;&#39;&amp;" in page

@@ -16,13 +16,15 @@ __all__ = ["login", "logout"]
 @click.option("--org", help="Organisation.  [default: the local one]")
 @click.option("--sandbox", help="Sandbox that commands use.  [default: the default one, or that of a role]")
 @click.option("--client", help="Client to act through.  [default: the organisation's first]")
-@click.option("--code", is_flag=True, help="Print a sign-in code for the token endpoint instead of logging in.")
+@click.option(
+    "--code", is_flag=True, help="Print a sign-in code, for the console or the token endpoint, instead of logging in."
+)
 def login(data: Path | None, user: str, org: str | None, sandbox: str | None, client: str | None, code: bool) -> None:
     """Get a token of the built-in issuer for a person, and keep it for the commands of this data folder.
 
-    The person needs a role: `headgate roles grant`. With --code nothing is kept: whoever has the client's secret
-    exchanges the code for the person's token, once and within ten minutes, at /ims/token/v1 by
-    grant_type=authorization_code.
+    The person needs a role: `headgate roles grant`. With --code nothing is kept: the code signs the person
+    in to the console, or whoever has the client's secret exchanges it for the person's token at /ims/token/v1 by
+    grant_type=authorization_code; once, and within ten minutes.
     """
     from headgate.service.administration import administering
     from headgate.service.local import log_in

@@ -43,6 +43,7 @@ def create_console(service: Service) -> ASGIApp:
             Exception: _on_any_exception,
         },
     )
+    app.router.redirect_slashes = False
     app.state.service = service
     app.state.rendering = Rendering()
     app.state.guards = {path: guard for pages in GROUPS for path, guard in pages.guards.items()}

@@ -36,7 +36,8 @@ class Policy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on. An unexpected exception in the midst of an answer is raised."""
         request_id = uuid.uuid4().hex
-        scope = {**scope, "state": {**scope.get("state", {}), "request_id": request_id}}
+        path = scope["path"].rstrip("/") or "/"  # what a page is called with a slash at its end, too
+        scope = {**scope, "path": path, "state": {**scope.get("state", {}), "request_id": request_id}}
         answered = False
 
         async def send_with_headers(message: Message) -> None:
