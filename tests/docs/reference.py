@@ -108,15 +108,18 @@ def addresses() -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def _errors(module: str) -> Iterator[str]:
-    yield from ("| code | status | what it says | what to do | again |", "|---|---|---|---|---|")
     found = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, errors.HeadgateError)]
+    found = [kind for kind in found if kind.__module__ == f"headgate.errors.{module}"]
+    answered = not any(issubclass(kind, errors.RunError) for kind in found)  # others stand in a run, without a status
+    yield _row("code", *(["status"] if answered else []), "what it says", "what to do")
+    yield "|---" * (4 if answered else 3) + "|"
     for kind in sorted(found, key=lambda kind: (kind.code, kind.__name__)):
-        if kind.__module__ == f"headgate.errors.{module}":
-            if not kind.__doc__:
-                raise Undocumented(f"The error {kind.__name__} has no docstring; `make reference` needs one.")
-            status = "" if issubclass(kind, errors.RunError) else str(kind.status)
-            says, _, do = " ".join(kind.__doc__.split()).partition(". ")
-            yield _row(f"`{kind.code}`", status, f"{says.rstrip('.')}.", do, "yes" if kind.retryable else "")
+        if not kind.__doc__:
+            raise Undocumented(f"The error {kind.__name__} has no docstring; `make reference` needs one.")
+        says, _, do = " ".join(kind.__doc__.split()).partition(". ")
+        if kind.retryable and not answered:
+            do = "It is tried again by itself; if that did not help, run the window again later."
+        yield _row(f"`{kind.code}`", *([str(kind.status)] if answered else []), f"{says.rstrip('.')}.", do)
 
 
 def _permissions() -> Iterator[str]:

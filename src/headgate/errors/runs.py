@@ -57,7 +57,7 @@ class SnapshotGone(SourceUnreachable):
 
 
 class SourceAccessDenied(SourceError):
-    """The source refused the credentials or the permission. Test the connection; its account must be let read it."""
+    """The source refused the credentials or the permission. Test the connection; let its account read what is named."""
 
     code = "CONNECTOR-1002-403"
 
