@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -66,9 +66,8 @@ def _until(running: Service, id_: str, attempt: int) -> None:
             time.sleep(0.02)
 
 
-def _status(running: Service, id_: str) -> dict[str, str]:
-    found: dict[str, str] = running.client.run(id_)["metrics"]["statusSummary"]
-    return found
+def _status(running: Service, id_: str) -> Mapping[str, object]:
+    return running.client.runs.get(id_).metrics["statusSummary"]
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -121,8 +121,8 @@ def flow(
     return made["id"]
 
 
-def state(client: Client, run: Json) -> str:
-    return str(client.run(run["id"])["metrics"]["statusSummary"]["status"])
+def state(client: Client, run: Mapping[str, object]) -> str:
+    return client.runs.get(str(run["id"])).state
 
 
 def until(done: Callable[[], bool], seconds: float = 20) -> None:

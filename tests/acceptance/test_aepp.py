@@ -372,4 +372,4 @@ def _schema(schemas: registry.Schema, tenant: str) -> Json:
 
 def _end(deployment: Deployment, run_id: str) -> Json:
     with Client.of(deployment.credentials()) as client:
-        return client.wait(run_id, timeout=60)
+        return dict(client.runs.get(run_id).wait(timeout=60).data)

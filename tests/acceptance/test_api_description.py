@@ -72,8 +72,8 @@ def _known_ids(deployment: Deployment, folder: Path) -> dict[str, str]:
         dataset = client.datasets.create("orders")
         made = flow(client, "sqlite", {"path": str(folder / "shop.db")}, params={"tableName": "orders"})
         found = client.flows.get(made)
-        run = client.start_run(made, window=("2024-01-01", "2025-01-01"), delta_column="updated_at")["id"]
-        client.wait(run, timeout=60)
+        run = client.runs.start(made, window=("2024-01-01", "2025-01-01"), delta_column="updated_at").id
+        client.runs.get(run).wait(timeout=60)
         [source] = found["inheritedAttributes"]["sourceConnections"]
         target = found["targetConnectionIds"][0]
         spec = source["connectionSpec"]["id"]

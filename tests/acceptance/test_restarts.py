@@ -44,7 +44,7 @@ def test_runs_land_once_whatever_happens_to_the_metadata(tmp_path: Path, server:
         def post() -> None:
             while len(made) < RUNS and not over.is_set():
                 try:
-                    made.append(client.start_run(flows[len(made) % 3], window=DAY, delta_column="at")["id"])
+                    made.append(client.runs.start(flows[len(made) % 3], window=DAY, delta_column="at").id)
                 except RequestFailed as error:
                     refused.append(f"{error.status} {error.detail}")
                 pause.wait(0.1)
@@ -56,7 +56,7 @@ def test_runs_land_once_whatever_happens_to_the_metadata(tmp_path: Path, server:
             crash(server)
         posting.join()
         for id_ in made:
-            client.wait(id_, timeout=120)
+            client.runs.get(id_).wait(timeout=120)
         runs = [run.data for run in client.runs.list()]
         assert all(answer.startswith("503 ") for answer in refused), refused
         # Nothing that was answered is lost, and nothing that was refused is stored, unless the answer says: look.
@@ -64,7 +64,7 @@ def test_runs_land_once_whatever_happens_to_the_metadata(tmp_path: Path, server:
         assert stored >= set(made)
         assert len(stored) - len(made) <= len(unknown), refused
         for id_ in stored:
-            client.wait(id_, timeout=120)
+            client.runs.get(id_).wait(timeout=120)
     landed = " UNION ALL ".join(f"SELECT _headgate_run_id AS run FROM events{number}" for number in range(3))
     assert deployment.query(f"SELECT count(*) AS n, count(DISTINCT run) AS runs FROM ({landed})") == [
         {"n": 1000 * len(stored), "runs": len(stored)}
@@ -77,12 +77,12 @@ def test_every_run_that_was_answered_outlives_the_service(tmp_path: Path, events
     asked = threading.Semaphore(0)
     with deployment.service("--no-worker") as service, Client.of(deployment.credentials()) as client:
         made = flow(client, "sqlite", events)
-        first = client.start_run(made, window=DAY, delta_column="at")["id"]
+        first = client.runs.start(made, window=DAY, delta_column="at").id
 
         def post() -> None:
             with suppress(RequestFailed):  # the service is gone
                 while True:
-                    answered.append(client.start_run(made, window=DAY)["id"])
+                    answered.append(client.runs.start(made, window=DAY).id)
                     asked.release()
 
         posting = [threading.Thread(target=post) for _ in range(8)]

@@ -30,7 +30,7 @@ def test_a_scheduled_flow_runs_by_itself_and_goes_on_after_a_restart(
         assert first["params"]["deltaColumn"] == {"name": "at"}
         assert first["createdBy"] == owner["createdBy"]
         with pytest.raises(RequestFailed, match="once"):
-            client.start_run(flow_id, window=("2024-01-01", "2024-01-02"))
+            client.runs.start(flow_id, window=("2024-01-01", "2024-01-02"))
 
     insert(events, first["params"]["windowEndTime"] - 60)
     a_quarter_passes(deployment)

@@ -46,7 +46,7 @@ def test_the_founding_call_lands_the_right_rows(deployment: Deployment, events: 
                 content=json.dumps({"flowId": flow_id, "params": params}),
             )
             made = answer.json()
-            run = client.wait(made["id"], timeout=20)
+            run = client.runs.get(made["id"]).wait(timeout=20).data
 
     assert answer.status_code == 201
     assert made["items"] == [{"id": made["id"], "etag": made["etag"]}]
@@ -146,17 +146,17 @@ def test_after_kill_9_the_run_is_finished_once(
         client = processes.enter_context(Client.of(deployment.credentials()))
         flow_id = flow(client, "postgresql", slow_events)
         killed = processes.enter_context(deployment.process("worker")).pid if victim == "worker" else service.pid
-        run = client.start_run(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at")
+        run = client.runs.start(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at").data
         until(lambda: state(client, run) == "inProgress" and amid(slow_events))
         os.kill(worker_of(service) if victim == "its worker" else killed, signal.SIGKILL)
         hurried(slow_events)
         if victim == "worker":
             processes.enter_context(deployment.process("worker"))
         if victim != "service":
-            finished = client.wait(run["id"], timeout=30)
+            finished = client.runs.get(run["id"]).wait(timeout=30).data
     if victim == "service":
         with deployment.service(), Client.of(deployment.credentials()) as client:
-            finished = client.wait(run["id"], timeout=30)
+            finished = client.runs.get(run["id"]).wait(timeout=30).data
 
     # The worker of a service that was killed gives its run back; one that was killed itself leaves it to its successor.
     attempt = finished["activities"][0]["statusSummary"]["extensions"]["attempt"]
@@ -194,12 +194,12 @@ def test_a_worker_with_nothing_to_do_ends_until_there_is_something(
     with deployment.service() as service, Client.of(deployment.credentials()) as client:
         flow_id = flow(client, "sqlite", events)
         for _ in range(2):
-            run = client.start_run(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at")
-            assert client.wait(run["id"], timeout=30)["metrics"]["statusSummary"]["status"] == "success"
+            run = client.runs.start(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at")
+            assert run.wait(timeout=30).state == "success"
             until(lambda: not psutil.Process(service.pid).children())
         with deployment.service("--no-worker"), Client.of(deployment.credentials()) as other:  # which wakes nobody
-            run = other.start_run(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at")
-            assert other.wait(run["id"], timeout=30)["metrics"]["statusSummary"]["status"] == "success"
+            again = other.runs.start(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at")
+            assert again.wait(timeout=30).state == "success"
         service.send_signal(signal.SIGTERM)
         assert service.wait(timeout=20) == 0
 
@@ -207,7 +207,7 @@ def test_a_worker_with_nothing_to_do_ends_until_there_is_something(
 def test_a_run_is_cancelled_without_rows(deployment: Deployment, slow_events: dict[str, str]) -> None:
     with deployment.service(), Client.of(deployment.credentials()) as client:
         flow_id = flow(client, "postgresql", slow_events)
-        run = client.start_run(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at")
+        run = client.runs.start(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at").data
         until(lambda: state(client, run) == "inProgress")
         deployment.cli("runs", "cancel", run["id"])
         deployment.cli("runs", "wait", run["id"], "--timeout", "20", code=1)
@@ -219,13 +219,13 @@ def test_a_run_is_cancelled_without_rows(deployment: Deployment, slow_events: di
 def test_sigterm_hands_the_run_back_and_ends_cleanly(deployment: Deployment, slow_events: dict[str, str]) -> None:
     with deployment.service() as service, Client.of(deployment.credentials()) as client:
         flow_id = flow(client, "postgresql", slow_events)
-        run = client.start_run(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at")
+        run = client.runs.start(flow_id, window=("2024-01-01", "2024-01-02"), delta_column="at").data
         until(lambda: state(client, run) == "inProgress" and amid(slow_events))
         service.send_signal(signal.SIGTERM)
         assert service.wait(timeout=20) == 0
     hurried(slow_events)
     with deployment.service(), Client.of(deployment.credentials()) as client:
-        finished = client.wait(run["id"], timeout=30)
+        finished = client.runs.get(run["id"]).wait(timeout=30).data
     assert finished["activities"][0]["statusSummary"]["extensions"]["attempt"] == 1
     assert deployment.query("SELECT count(*) AS n FROM events") == [{"n": 600}]
 

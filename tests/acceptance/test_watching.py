@@ -27,7 +27,7 @@ def test_a_run_is_watched_to_its_end_and_a_service_stops_under_a_watch(
         known = deployment.credentials()
         with Client.of(known) as client:
             made = flow(client, "sqlite", events)
-            run = client.start_run(made, window=window, delta_column="at")["id"]
+            run = client.runs.start(made, window=window, delta_column="at").id
             later = client.runs.start(made, window=(0, 1), start_time=4_000_000_000).id
         with httpx.Client(base_url=f"{known['baseUrl']}{FLOW_SERVICE}", headers=headers(known), timeout=30) as http:
             with http.stream("GET", f"/runs/{run}/events") as answer:

@@ -17,7 +17,7 @@ def test_an_event_outlives_the_worker_that_dies_over_it(deployment: Deployment, 
     with receiving() as receiver:
         with deployment.service("--no-worker"), Client.of(deployment.credentials()) as client:
             added: Json = json.loads(deployment.cli("webhooks", "add", receiver.address, "--output", "json"))
-            run = client.start_run(flow(client, "sqlite", events), window=DAY, delta_column="at")
+            run = client.runs.start(flow(client, "sqlite", events), window=DAY, delta_column="at").data
             dying = {"HEADGATE_FAULTS": "webhook.after_send:kill", "HEADGATE_FAULTS_MEANT": "yes"}
             deployment.environment |= dying
             with deployment.process("worker") as worker:

@@ -25,7 +25,6 @@ from headgate.api import create_app
 from headgate.cli.commands import cli
 from headgate.client import errors as client_errors
 from headgate.client.asking import Group, call, pages
-from headgate.client.before import Before
 from headgate.config import Settings
 from headgate.model.orgs import BUILT_IN_ROLES
 from headgate.service import access
@@ -216,8 +215,7 @@ def _client() -> Iterator[str]:
 def _methods(of: type) -> Iterator[str]:
     """A table of the public methods and properties of a class, those of its bases first."""
     yield from ("| method | what it does |", "|---|---|")
-    kinds = [kind for kind in reversed(of.__mro__) if kind is not Before]
-    names = [name for kind in kinds for name in vars(kind) if not name.startswith("_")]
+    names = [name for kind in reversed(of.__mro__) for name in vars(kind) if not name.startswith("_")]
     for name in dict.fromkeys(names):
         found = inspect.getattr_static(of, name)
         if isinstance(found, call | pages | classmethod | property) or inspect.isfunction(found):

@@ -126,7 +126,7 @@ class Case:
         """The run once it has ended, empty when it has not within so many seconds."""
         end = time.monotonic() + seconds
         while not started.ended:
-            run = self.world.client.run(started.id)
+            run: Any = self.world.client.runs.get(started.id).data
             if run["metrics"]["statusSummary"]["status"] in FINAL:
                 started.ended = run
             elif time.monotonic() > end:
@@ -137,7 +137,7 @@ class Case:
 
     def state(self, started: Started) -> str:
         """The run's state now."""
-        return str(self.world.client.run(started.id)["metrics"]["statusSummary"]["status"])
+        return self.world.client.runs.get(started.id).state
 
     def heal(self) -> Process:
         """The fault is over: from now on all must end in time. A healthy worker."""
@@ -257,11 +257,11 @@ class Case:
     def _neighbours(self) -> str:
         assert self._bystander is not None
         client, bystander = self.world.neighbour, self._bystander
-        run = client.run(bystander.id)
+        run = client.runs.get(bystander.id).data
         end = time.monotonic() + IN_TIME
         while run["metrics"]["statusSummary"]["status"] not in FINAL and time.monotonic() < end:
             time.sleep(0.05)
-            run = client.run(bystander.id)
+            run = client.runs.get(bystander.id).data
         status = run["metrics"]["statusSummary"]["status"]
         with found_table(self.world, "neighbour") as table:
             found = multiset(rows_of(table))

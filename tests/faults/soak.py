@@ -77,7 +77,7 @@ class Soak(RuleBasedStateMachine):
             return
         self._step()
         with _refusable():
-            self.world.client.cancel(self.case.runs[which % len(self.case.runs)].id)
+            self.world.client.runs.get(self.case.runs[which % len(self.case.runs)].id).cancel()
 
     @rule(which=st.integers(0, 40))
     def retrigger(self, which: int) -> None:

@@ -108,6 +108,6 @@ def test_service_ends_amid_a_post(case: Case) -> None:
         assert api.died() in (0, -signal.SIGTERM)
     world.start_api()
     case.heal()
-    until(lambda: world.client.run(answer.result().json()["id"]))
+    until(lambda: world.client.runs.get(answer.result().json()["id"]).data)
     case.ends(case.asked(answer.result().json()["id"], flow, DAY))
     case.seen = "the answer is sent, then it ends"

@@ -109,7 +109,7 @@ def test_source_stalls(far: Case, server: Any, proxy: Proxy) -> None:
     worker.reached("read.mid")
     proxy.stall()
     time.sleep(3)
-    far.world.client.cancel(run.id)
+    far.world.client.runs.get(run.id).cancel()
     began = time.monotonic()
     assert far.settled(run, 20), "it waits for the source"
     far.seen = f"cancelled {time.monotonic() - began:.1f} s after it was asked for"
@@ -194,7 +194,7 @@ def test_slow_source(case: Case, world: World, postgres: str) -> None:
         until(lambda: case.state(run) == "inProgress")
         time.sleep(1)
         began = time.monotonic()
-        world.client.cancel(run.id)
+        world.client.runs.get(run.id).cancel()
         case.ends(run)
         took = time.monotonic() - began
         assert run.status == "cancelled"
@@ -292,7 +292,7 @@ def test_object_store_silent(bucket: Case) -> None:
     run = _acted(bucket, [_pass, *[_stalled] * 40])
     until(lambda: bucket.state(run) == "inProgress")
     time.sleep(1)
-    bucket.world.client.cancel(run.id)
+    bucket.world.client.runs.get(run.id).cancel()
     began = time.monotonic()
     assert bucket.settled(run, 20), "it waits for the store"
     assert run.status == "cancelled"

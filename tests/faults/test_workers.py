@@ -188,7 +188,7 @@ def test_commit_of_a_cancelled_run(case: Case) -> None:
     run = case.run(case.flow(), DAY)
     late.reached("commit.before")
     late.freeze(case.world.locked)
-    case.world.client.cancel(run.id)
+    case.world.client.runs.get(run.id).cancel()
     case.heal()
     case.ends(run)
     assert run.status == "cancelled"

@@ -9,7 +9,6 @@ from typing import Any, Generic, Self
 import httpx
 
 from headgate.client.asking import D, Group, call
-from headgate.client.before import Before
 from headgate.client.errors import refusal
 from headgate.client.groups import (
     Connections,
@@ -130,7 +129,7 @@ class _Client(Group[D], Generic[D]):
         return (yield from self._ask(method, path, body=body, params=params, headers=headers))
 
 
-class Client(Before, _Client[Sync]):
+class Client(_Client[Sync]):
     """A caller of one Headgate service, in one sandbox of one organisation; may be shared by threads."""
 
     _driver_class = Sync
