@@ -65,7 +65,7 @@ _COLUMNS: tuple[Column, ...] = (
 
 
 @click.command()
-@click.argument("flow")
+@FLOWS.argument("flow")
 @click.option("--from", "start", required=True, help="Start of the first slice, inclusive.")
 @click.option("--to", "end", default="now", show_default=True, help="End of the last slice, exclusive.")
 @click.option("--every", type=_Span(), default="1d", show_default=True, help="Length of a slice: 90m, 6h, 1d, 2w.")

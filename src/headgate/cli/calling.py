@@ -57,13 +57,16 @@ class Call:
     quiet: bool
     verbose: bool
 
-    def client(self) -> "Client":
-        """A client of the service that is meant. Raises BadSetting, NoDeployment, LoginEnded."""
+    def client(self, **options: Any) -> "Client":
+        """A client of the service that is meant, with `options` of its class.
+
+        Raises BadSetting, NoDeployment, LoginEnded.
+        """
         from headgate.client import Client
 
         if self.verbose:
             _log_requests()
-        return Client.of(self.credentials())
+        return Client.of(self.credentials(), **options)
 
     def credentials(self) -> Json:
         """What a client needs, as `headgate credentials --json` prints it."""

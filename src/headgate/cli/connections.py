@@ -149,7 +149,7 @@ CONNECTIONS.add_delete(connections)
 
 
 @connections.command()
-@click.argument("connection")
+@CONNECTIONS.argument("connection")
 @calling
 def test(call: Call, connection: str) -> None:
     """Try whether the system lets a connection in. Exits with 1 when it does not."""
@@ -168,7 +168,7 @@ _looking = (
 
 
 @connections.command()
-@click.argument("connection")
+@CONNECTIONS.argument("connection")
 @click.argument("object_", metavar="[OBJECT]", required=False)
 @_looking[0]
 @_looking[1]
@@ -195,7 +195,7 @@ def explore(call: Call, connection: str, object_: str | None, file_type: str | N
 
 
 @connections.command()
-@click.argument("connection")
+@CONNECTIONS.argument("connection")
 @click.argument("object_", metavar="OBJECT")
 @_looking[0]
 @_looking[1]

@@ -43,7 +43,7 @@ def create(
 
 
 @datasets.command()
-@click.argument("dataset")
+@DATASETS.argument("dataset")
 @click.option("--name", help="A new name. The table keeps its own.")
 @set_option
 @file_option
@@ -62,7 +62,7 @@ DATASETS.add_delete(datasets, " with its table and rows")
 
 
 @datasets.command()
-@click.argument("dataset")
+@DATASETS.argument("dataset")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 100), help="Rows.")
 @calling
 def preview(call: Call, dataset: str, limit: int) -> None:
@@ -74,7 +74,7 @@ def preview(call: Call, dataset: str, limit: int) -> None:
 
 
 @datasets.command()
-@click.argument("dataset")
+@DATASETS.argument("dataset")
 @calling
 def schema(call: Call, dataset: str) -> None:
     """Show the columns of a dataset's table; none before its first run."""
@@ -87,7 +87,7 @@ def schema(call: Call, dataset: str) -> None:
 
 
 @datasets.command()
-@click.argument("dataset")
+@DATASETS.argument("dataset")
 @limit_option
 @calling
 def snapshots(call: Call, dataset: str, limit: int) -> None:

@@ -6,6 +6,7 @@ The addresses differ in how a page looks and how the next one is asked for; what
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from urllib.parse import quote
 import click
 
 from headgate.cli.calling import Call, calling
+from headgate.cli.completion import completed
 from headgate.cli.documents import file_option, pairs, read_document, set_option
 from headgate.cli.options import yes_option
 from headgate.cli.output import Column, at
@@ -128,6 +130,11 @@ class Resources:
             raise Invalid(detail, status=400)
         raise NotFound(f"There is no {self.word} {text!r} in this sandbox.", status=404)
 
+    def argument(self, name: str = "which") -> Callable[[Any], Any]:
+        """The argument of a command that names one; shells complete it."""
+        metavar = self.word.upper().replace(" ", "_")
+        return click.argument(name, metavar=metavar, shell_complete=partial(completed, self))
+
     def _called(self, name: str) -> str:
         """The filter by which a name is looked for."""
         if self.asks != "quoted":
@@ -151,7 +158,7 @@ class Resources:
                 call.show(self.all(client, limit=limit, filters=(*named, *filters)), self.columns, id_=self.id)
 
         @group.command("show", help=f"Show one {self.word}, by its id or its {self.named}.")
-        @click.argument("which", metavar=self.word.upper().replace(" ", "_"))
+        @self.argument()
         @calling
         def show(call: Call, which: str) -> None:
             with call.client() as client:
@@ -161,7 +168,7 @@ class Resources:
         """Add `update`, by JSON Patch under the version that was read. `see` refuses what `--set` may not bring."""
 
         @group.command("update")
-        @click.argument("which", metavar=self.word.upper().replace(" ", "_"))
+        @self.argument()
         @click.option("--name", help="A new name.")
         @set_option
         @click.option("--unset", "unsets", multiple=True, metavar="MEMBER", help="A member that goes. Repeatable.")
@@ -200,7 +207,7 @@ class Resources:
         """Add `delete`."""
 
         @group.command("delete", help=f"Remove one {self.word}{what_goes}.")
-        @click.argument("which", metavar=self.word.upper().replace(" ", "_"))
+        @self.argument()
         @yes_option
         @calling
         def delete(call: Call, which: str, yes: bool) -> None:
@@ -218,7 +225,7 @@ class Resources:
 
     def _add_action(self, group: click.Group, op: str) -> None:
         @group.command(op, help=f"{op.capitalize()} one {self.word}.")
-        @click.argument("which", metavar=self.word.upper().replace(" ", "_"))
+        @self.argument()
         @calling
         def act(call: Call, which: str) -> None:
             with call.client() as client:

@@ -37,7 +37,7 @@ def runs() -> None:
 
 
 @runs.command()
-@click.argument("flow")
+@FLOWS.argument("flow")
 @from_option
 @to_option
 @column_option
@@ -79,7 +79,7 @@ def start(
 
 
 @runs.command()
-@click.argument("flow")
+@FLOWS.argument("flow")
 @from_option
 @to_option
 @column_option

@@ -7,7 +7,7 @@ which is bound to one organisation and sandbox; only the queue and the tenants l
 from headgate.store.audit import Audit, AuditEntry, AuditFilter
 from headgate.store.catalog import CatalogStore, Slice
 from headgate.store.changes import Taken
-from headgate.store.database import Store, open_store
+from headgate.store.database import Store, open_store, revisions
 from headgate.store.deliveries import ClaimedDelivery, Deliveries
 from headgate.store.listing import Page
 from headgate.store.queue import Claim, Queue
@@ -48,4 +48,5 @@ __all__ = [
     "Tenants",
     "Workers",
     "open_store",
+    "revisions",
 ]

@@ -26,7 +26,7 @@ from headgate.store.transactions import Transactions
 from headgate.store.vault import Vault
 from headgate.store.workers import Workers
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Store", "open_store", "revisions"]
 
 _BUSY_MS = 10_000
 _LOOK_SECONDS = 0.001
@@ -168,14 +168,40 @@ def _begin_to_write(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {_BUSY_MS}")
 
 
+def revisions(settings: Settings) -> tuple[str | None, str]:
+    """The revision that the metadata's tables have, None when there are none yet, and the newest one.
+
+    Nothing is changed. Raises Unavailable.
+    """
+    address = sa.make_url(settings.metadata)
+    embedded = address.get_backend_name() == "sqlite"
+    if embedded and not Path(address.database or "").exists():
+        return None, _newest()
+    engine = _sqlite(address) if embedded else _postgresql(address)
+    try:
+        return _revision(engine), _newest()
+    except sa.exc.DBAPIError as error:
+        raise Unavailable(f"The metadata database cannot be opened: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
+def _newest() -> str:
+    return max(path.stem.split("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def _revision(engine: sa.Engine) -> str | None:
+    with engine.connect().execution_options(read_only=True) as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        found: str | None = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+        return found
+
+
 def _migrate(engine: sa.Engine) -> None:
     """Bring the tables to the newest revision; a database that has it already is only looked at."""
-    newest = max(path.stem.split("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
-    with engine.connect().execution_options(read_only=True) as connection:
-        if sa.inspect(connection).has_table("alembic_version"):
-            current = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
-            if current == newest:
-                return
+    if _revision(engine) == _newest():
+        return
     from alembic import command
     from alembic.config import Config
 
