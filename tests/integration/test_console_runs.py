@@ -1,5 +1,6 @@
 """The console's pages of flows and runs, as a browser without scripts sees them."""
 
+import os
 import re
 from collections.abc import Iterator
 from html import unescape
@@ -8,9 +9,11 @@ from typing import Any
 import pytest
 
 from headgate.model.orgs import Grant
+from headgate.model.permissions import Permission
 from headgate.model.run_log import LogLine
 from headgate.model.runs import RunState
-from tests.integration.face import NOBODY, Face
+from headgate.service.working import working
+from tests.integration.face import FILES, LOCAL_FILES, NOBODY, Face
 from tests.integration.sse import lines_of
 from tests.integration.visitor import Visitor, visiting
 
@@ -239,6 +242,36 @@ def test_a_page_is_brought_up_to_date_by_events(visitor: Visitor, face: Face) ->
     assert visitor.get(f"/runs/{run}/stream", last_event_id=done.id).status_code == 204
     rest = visitor.http.get(f"/runs/{run}/stream", headers={"Last-Event-ID": line.id})
     assert [event.name for event in lines_of(rest)] == ["live", "done"]
+
+
+def test_a_run_of_a_real_worker_shows_its_splits_and_what_it_left_out(visitor: Visitor, face: Face) -> None:
+    for name, rows in (("one", "1,2024-03-01\n2,2024-03-02\n"), ("two", "3,2024-03-03\n4,<soon>\n")):
+        (face.folder / f"{name}.csv").write_text(f"id,day\n{rows}")
+        os.utime(face.folder / f"{name}.csv", (1709300000, 1709300000))
+    body = {"name": "days", "connectionSpec": {"id": LOCAL_FILES}, "data": {"format": "delimited"}}
+    columns = [{"name": "id", "type": "long"}, {"name": "day", "type": "date"}]
+    source = face.made("/sourceConnections", {**body, "params": {"path": "*.csv", "columns": columns}})
+    flow = face.flow(
+        name="Days",
+        flowSpec={"id": FILES},
+        sourceConnectionIds=[source],
+        targetConnectionIds=[face.target(face.dataset("Days"))],
+        options={"partialIngestionPercent": 50, "errorDiagnosticsEnabled": True},
+    )
+    run = face.run(flow).json()["id"]
+    with working(face.settings), visitor.http.stream("GET", f"/runs/{run}/stream") as answer:
+        assert [*lines_of(answer)][-1].data == "success"
+    details = face.get(f"/runs/{run}/details").json()
+    assert sum(split["recordCount"] for split in details["splits"]) == 3
+    assert len(details["splits"]) == 2
+    page = visitor.page(f"/runs/{run}")
+    assert page.count('<g class="split">') == 2
+    assert "&lt;soon&gt;" in page
+    assert "1 were rejected." in page
+    organisation = face.credentials.org_id
+    face.store.tenants.add_role(organisation, "without-data", frozenset({Permission.VIEW_SOURCES}))
+    face.store.tenants.grant(organisation, Grant("blind@headgate", "user", "without-data", None))
+    assert "&lt;soon&gt;" not in visitor.other().sign_in("blind@headgate").page(f"/runs/{run}")
 
 
 def test_who_may_only_look_is_offered_nothing_to_do(visitor: Visitor, face: Face, orders: str) -> None:

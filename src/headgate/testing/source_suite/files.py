@@ -70,6 +70,8 @@ class FileSuite:
             (at, at, []),
         ):
             assert read(kit.open(), chosen, Window(start, end)).rows == wanted
+            [*_, survey] = kit.open().survey(chosen, Window(start, end), None)
+            assert (survey.files, survey.exact) == (len(wanted), True), "a survey counts other files than a run takes"
 
     def test_paths_folders_and_wildcards_select(self, kit: FileKit) -> None:
         """A file, a folder, a folder and all below it, patterns."""

@@ -103,6 +103,8 @@ class TableSuite:
         window = Window(_ms(_DAY), _ms(_NEXT))
         wanted = [row for row, instant in zip(rows, instants, strict=True) if _DAY <= instant < _NEXT]
         assert sorted(read(kit.open(), selection, window, delta).column("n")) == [n for n, _ in wanted]
+        for survey in [*kit.open().survey(selection, window, delta)][-1:]:
+            assert survey.rows == len(wanted) or not survey.exact, "a survey counts what a run does not bring"
         both = [
             n
             for half in (
