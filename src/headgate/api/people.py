@@ -1,5 +1,7 @@
 """Who may do what in an organisation: clients and their keys, roles, grants and people."""
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
@@ -10,6 +12,12 @@ from headgate.model.permissions import Permission
 __all__ = ["router"]
 
 router = APIRouter(tags=["people"], dependencies=[needs_in_org(Permission.MANAGE_ACCESS)])
+_TAKEN: dict[int | str, dict[str, Any]] = {
+    409: {
+        "description": "The id or name is taken, the role is held by somebody, or the last admin would go.",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+    }
+}
 
 
 @router.get("/people")
@@ -24,14 +32,16 @@ def list_clients(request: Request, service: Serving, caller: OrgCalling) -> Resp
     return JSONResponse(service.people.clients(caller, parameters(request)))
 
 
-@router.post("/clients", status_code=201, dependencies=[Bare], openapi_extra=schemas.body(schemas.CLIENT))
+@router.post(
+    "/clients", status_code=201, dependencies=[Bare], openapi_extra=schemas.body(schemas.CLIENT), responses=_TAKEN
+)
 def create_client(request: Request, service: Serving, caller: OrgCalling, body: OrgBody) -> Response:
     """Make a client, perhaps with a role; its secret is shown only now."""
     made = service.people.add_client(caller, body)
     return JSONResponse(made, 201, headers={"Location": f"{request.url.path}/{made['id']}"})
 
 
-@router.delete("/clients/{id}", status_code=204, dependencies=[Bare])
+@router.delete("/clients/{id}", status_code=204, dependencies=[Bare], responses=_TAKEN)
 def delete_client(id: str, service: Serving, caller: OrgCalling) -> Response:
     """Remove a client with its secrets and roles; its tokens are refused from now on."""
     service.people.remove_client(caller, id)
@@ -56,14 +66,14 @@ def list_roles(request: Request, service: Serving, caller: OrgCalling) -> Respon
     return JSONResponse(service.people.roles(caller, parameters(request)))
 
 
-@router.post("/roles", status_code=201, dependencies=[Bare], openapi_extra=schemas.body(schemas.ROLE))
+@router.post("/roles", status_code=201, dependencies=[Bare], openapi_extra=schemas.body(schemas.ROLE), responses=_TAKEN)
 def create_role(request: Request, service: Serving, caller: OrgCalling, body: OrgBody) -> Response:
     """Make a role of the organisation's own, of permissions that the caller has."""
     made = service.people.add_role(caller, body)
     return JSONResponse(made, 201, headers={"Location": f"{request.url.path}/{made['id']}"})
 
 
-@router.delete("/roles/{id}", status_code=204, dependencies=[Bare])
+@router.delete("/roles/{id}", status_code=204, dependencies=[Bare], responses=_TAKEN)
 def delete_role(id: str, service: Serving, caller: OrgCalling) -> Response:
     """Remove a role of the organisation's own that nobody has."""
     service.people.remove_role(caller, id)
@@ -83,7 +93,7 @@ def create_grant(request: Request, service: Serving, caller: OrgCalling, body: O
     return JSONResponse(made, 201, headers={"Location": f"{request.url.path}/{made['id']}"})
 
 
-@router.delete("/grants/{id}", status_code=204, dependencies=[Bare])
+@router.delete("/grants/{id}", status_code=204, dependencies=[Bare], responses=_TAKEN)
 def delete_grant(id: str, service: Serving, caller: OrgCalling) -> Response:
     """Take a role from whom it was given to, at once. The last admin stays."""
     service.people.revoke(caller, id)
