@@ -83,6 +83,17 @@ def test_a_flow_shows_its_ends_its_windows_and_its_runs(visitor: Visitor, orders
     assert "&#39;yesterday&#39; is no time" in wrong
 
 
+def test_a_flow_that_runs_by_itself_is_not_run_by_hand(visitor: Visitor, face: Face) -> None:
+    copy = {"name": "Copy", "params": {"deltaColumn": DELTA}}
+    daily = {"startTime": 4_000_000_000, "frequency": "day", "interval": 1}
+    flow = face.flow(name="Nightly", scheduleParams=daily, transformations=[copy])
+    page = visitor.page(f"/flows/{flow}")
+    assert "every 1 day, from" in page
+    assert "/runs/new?flow=" not in page
+    told = visitor.page(f"/runs/new/estimate?flow={flow}&from=2024-03-05T00:00&to=2024-03-09T00:00")
+    assert "ad hoc runs need `once`" in told
+
+
 def test_a_flow_is_disabled_enabled_and_deleted(visitor: Visitor, face: Face) -> None:
     flow = face.flow(name="Short-lived")
     for op, state in (("disable", "disabled"), ("enable", "enabled")):
