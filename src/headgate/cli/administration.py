@@ -28,7 +28,7 @@ def orgs() -> None:
 @output_option
 def list_orgs(data: Path | None, output: str) -> None:
     """Show the organisations."""
-    from headgate.service.administration import administering
+    from headgate.cli.elsewhere import administering
 
     with administering(data) as administration:
         _show(administration.orgs(), output)
@@ -42,7 +42,7 @@ def list_orgs(data: Path | None, output: str) -> None:
 @output_option
 def add_org(name: str, id_: str | None, admins: tuple[str, ...], data: Path | None, output: str) -> None:
     """Make an organisation with the sandboxes prod and dev and an admin client. Its secret is shown only now."""
-    from headgate.service.administration import administering
+    from headgate.cli.elsewhere import administering
 
     with administering(data) as administration:
         _show_one(administration.add_org(name, id_, admins), output)
@@ -64,7 +64,7 @@ def sandboxes() -> None:
 @output_option
 def list_sandboxes(org: str | None, data: Path | None, output: str) -> None:
     """Show the sandboxes."""
-    from headgate.service.administration import administering
+    from headgate.cli.elsewhere import administering
 
     with administering(data, org) as administration:
         _show(administration.sandboxes(), output)
@@ -85,7 +85,7 @@ def list_sandboxes(org: str | None, data: Path | None, output: str) -> None:
 @data_option
 def add_sandbox(name: str, title: str | None, type_: str, org: str | None, data: Path | None) -> None:
     """Make a sandbox."""
-    from headgate.service.administration import administering
+    from headgate.cli.elsewhere import administering
 
     with administering(data, org) as administration:
         administration.add_sandbox(name, title, type_)
@@ -99,7 +99,7 @@ def add_sandbox(name: str, title: str | None, type_: str, org: str | None, data:
 @data_option
 def reset_sandbox(name: str, yes: bool, org: str | None, data: Path | None) -> None:
     """Remove all that a sandbox holds, its tables in the lake too. The default sandbox cannot be reset."""
-    from headgate.service.administration import administering
+    from headgate.cli.elsewhere import administering
 
     if not yes:
         click.confirm(f"Remove all connections, flows, runs, datasets and tables of the sandbox {name}?", abort=True)
@@ -115,7 +115,7 @@ def reset_sandbox(name: str, yes: bool, org: str | None, data: Path | None) -> N
 @data_option
 def delete_sandbox(name: str, yes: bool, org: str | None, data: Path | None) -> None:
     """Close a sandbox for good; its name stays taken. The default sandbox cannot be deleted."""
-    from headgate.service.administration import administering
+    from headgate.cli.elsewhere import administering
 
     if not yes:
         click.confirm(f"Let nobody into the sandbox {name} any more?", abort=True)
@@ -135,7 +135,7 @@ def clients() -> None:
 @output_option
 def list_clients(org: str | None, data: Path | None, output: str) -> None:
     """Show the clients. The id is also the API key."""
-    from headgate.service.administration import administering
+    from headgate.cli.elsewhere import administering
 
     with administering(data, org) as administration:
         _show(administration.clients(), output)
@@ -161,7 +161,7 @@ def add_client(
     output: str,
 ) -> None:
     """Make a client. Its secret is shown only now."""
-    from headgate.service.administration import administering
+    from headgate.cli.elsewhere import administering
 
     if sandbox and not role:
         raise click.UsageError("--sandbox says where a role is; name the role by --role.")
@@ -180,7 +180,7 @@ def add_client(
 @output_option
 def rotate_client(client_id: str, overlap: int, org: str | None, data: Path | None, output: str) -> None:
     """Give a client a new secret, which is shown only now. At most two are good at a time."""
-    from headgate.service.administration import administering
+    from headgate.cli.elsewhere import administering
 
     with administering(data, org) as administration:
         _show_one(administration.rotate(client_id, overlap), output)
@@ -193,7 +193,7 @@ def rotate_client(client_id: str, overlap: int, org: str | None, data: Path | No
 @data_option
 def code_of_client(client_id: str, days: int, org: str | None, data: Path | None) -> None:
     """Print an authorization code for programs that sign in as a service by code and secret."""
-    from headgate.service.administration import administering
+    from headgate.cli.elsewhere import administering
 
     with administering(data, org) as administration:
         click.echo(administration.code_of_client(client_id, days))
@@ -205,7 +205,7 @@ def code_of_client(client_id: str, days: int, org: str | None, data: Path | None
 @data_option
 def remove_client(client_id: str, org: str | None, data: Path | None) -> None:
     """Remove a client with its secrets and roles; its tokens are refused from now on."""
-    from headgate.service.administration import administering
+    from headgate.cli.elsewhere import administering
 
     with administering(data, org) as administration:
         administration.remove_client(client_id)
@@ -223,7 +223,7 @@ def roles() -> None:
 @output_option
 def list_roles(org: str | None, data: Path | None, output: str) -> None:
     """Show the roles and what they allow."""
-    from headgate.service.administration import administering
+    from headgate.cli.elsewhere import administering
 
     with administering(data, org) as administration:
         _show(administration.roles(), output)
@@ -236,7 +236,7 @@ def list_roles(org: str | None, data: Path | None, output: str) -> None:
 @data_option
 def add_role(name: str, permissions: tuple[str, ...], org: str | None, data: Path | None) -> None:
     """Make a role of the organisation's own."""
-    from headgate.service.administration import administering
+    from headgate.cli.elsewhere import administering
 
     with administering(data, org) as administration:
         administration.add_role(name, permissions)
@@ -249,7 +249,7 @@ def add_role(name: str, permissions: tuple[str, ...], org: str | None, data: Pat
 @output_option
 def list_grants(org: str | None, data: Path | None, output: str) -> None:
     """Show who has which role where."""
-    from headgate.service.administration import administering
+    from headgate.cli.elsewhere import administering
 
     with administering(data, org) as administration:
         _show(administration.grants(), output)
@@ -275,7 +275,7 @@ def grant_role(
     role: str, user: str | None, client: str | None, sandbox: str | None, org: str | None, data: Path | None
 ) -> None:
     """Give a role to a person or a client. Several roles add up."""
-    from headgate.service.administration import administering
+    from headgate.cli.elsewhere import administering
 
     grant = _grant(role, user, client, sandbox)
     with administering(data, org) as administration:
@@ -289,7 +289,7 @@ def revoke_role(
     role: str, user: str | None, client: str | None, sandbox: str | None, org: str | None, data: Path | None
 ) -> None:
     """Take a role from a person or a client, at once."""
-    from headgate.service.administration import administering
+    from headgate.cli.elsewhere import administering
 
     grant = _grant(role, user, client, sandbox)
     with administering(data, org) as administration:

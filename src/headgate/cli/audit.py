@@ -3,13 +3,18 @@
 import json
 import re
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from headgate.cli.calling import Call
+from headgate.cli.kinds import LINKED
 from headgate.cli.options import data_option, output_option
 from headgate.cli.output import show_document, show_many
+from headgate.model.addresses import HEADGATE
+from headgate.model.runs import Json
 
 __all__ = ["audit"]
 
@@ -55,10 +60,9 @@ def audit(
     output: str,
 ) -> None:
     """Show who did what to which resource, oldest first; refusals too. With --output json, one object a line."""
-    from headgate.service.audit import AuditFilter, entries
-
-    wanted = AuditFilter(since_ms=since, org_id=org, principal=principal, action=action, resource=resource)
-    found = entries(data, wanted, limit or None)
+    given = {"since": since, "principal": principal, "action": action, "resource": resource}
+    call = Call.of(data, output)
+    found = _elsewhere(call, given, org, limit) if call.is_elsewhere else _here(data, given, org, limit)
     if output == "json":
         for entry in found:
             click.echo(json.dumps(entry))
@@ -68,3 +72,19 @@ def audit(
         return
     names = ("at", "principal", "action", "kind", "resource", "sandbox", "requestId")
     show_many(found, output, [(name, name) for name in names], id_="requestId")
+
+
+def _here(data: Path | None, given: Json, org: str | None, limit: int) -> Iterator[Json]:
+    from headgate.service.audit import AuditFilter, entries
+
+    since = given.pop("since")
+    return entries(data, AuditFilter(since_ms=since, org_id=org, **given), limit or None)
+
+
+def _elsewhere(call: Call, given: Json, org: str | None, limit: int) -> Iterator[Json]:
+    """The same of the caller's organisation, as its service tells it."""
+    if org is not None and org != call.credentials()["orgId"]:
+        raise click.UsageError("--org names another organisation than the one that the credentials are of.")
+    asked = {name: value for name, value in given.items() if value is not None}
+    with call.client() as client:
+        return reversed(list(LINKED.read(client, f"{HEADGATE}/audit", asked, limit)))

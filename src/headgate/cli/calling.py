@@ -57,6 +57,17 @@ class Call:
     quiet: bool
     verbose: bool
 
+    @classmethod
+    def of(cls, data: Path | None, output: str = "table") -> "Call":
+        """The call of a command that has only these options."""
+        profile, sandbox = os.environ.get("HEADGATE_PROFILE"), os.environ.get("HEADGATE_SANDBOX")
+        return cls(data, profile, sandbox, output, quiet=False, verbose=False)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether a service elsewhere is named. Raises BadSetting."""
+        return bool(self._elsewhere())
+
     def client(self, **options: Any) -> "Client":
         """A client of the service that is meant, with `options` of its class.
 

@@ -55,7 +55,10 @@ _SECTIONS = {
         "config": ("doctor", "Show each setting and where it comes from."),
         "completion": ("completion", "Have the shell complete commands and names."),
         "secrets": ("secrets", "Rotate the keys that credentials are sealed with."),
+        "people": ("monitoring", "List who was granted a role."),
         "audit": ("audit", "Show who did what."),
+        "workers": ("monitoring", "List the workers."),
+        "queue": ("monitoring", "Show what waits and runs."),
     },
 }
 _COMMANDS = {name: about for section in _SECTIONS.values() for name, about in section.items()}

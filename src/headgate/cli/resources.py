@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import click
 
@@ -63,7 +63,7 @@ class Pages:
                     return
                 params = {**params, self.skip: skipped}
             elif following := at(page, "_links.next.href"):
-                params = {"continuationToken": following.partition("?continuationToken=")[2]}
+                params = dict(parse_qsl(urlsplit(following).query))
             else:
                 return
 
