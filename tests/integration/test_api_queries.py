@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import httpx
 import pytest
 
 from headgate import querying
@@ -294,6 +295,24 @@ def test_a_query_ends_in_time_and_with_its_caller(face: Face, monkeypatch: pytes
     monkeypatch.setattr(box, "_SECONDS", 1)
     with pytest.raises(QueryTooLong):
         queries.ask(caller, endless)
+
+
+def test_a_query_is_killed_when_its_caller_hangs_up(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def spied(*arguments: Any, **about: Any) -> Any:
+        started.append(popen(*arguments, **about))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", spied)
+    endless = {"sql": "SELECT sum(range % 7) FROM range(1000000000000)"}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{face.http.base_url}{SQL}", json=endless, headers=face.headers, timeout=0.5)
+    until = time.monotonic() + 20
+    while not (started and started[0].returncode is not None) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert [process.returncode for process in started] == [-9]
 
 
 def test_so_many_at_a_time(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
