@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from headgate.cli.commands import cli
+from tests.acceptance.processes import Deployment
 
 
 class Copying:
@@ -86,3 +87,29 @@ def test_passwords_are_named_or_typed_but_never_arguments(
     assert "holds a password" in refused
     assert "hunter2" not in refused
     assert "cannot be copied from" in headgate("copy", "gopher://x/y", "orders", code=2)
+
+
+def test_the_demo_has_a_flow_to_run(headgate: Copying, tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path)
+    headgate.data = str(deployment.data)
+    with deployment.process("up", "--demo", "--port", "0") as process:
+        assert process.stdout is not None
+        told = [process.stdout.readline() for _ in range(3)]
+        assert "headgate runs start 'demo orders'" in told[1]
+        run = json.loads(
+            headgate(
+                "runs",
+                "start",
+                "demo orders",
+                "--from",
+                "-7d",
+                "--delta-column",
+                "updated_at",
+                "--wait",
+                "-q",
+                "-o",
+                "json",
+            )
+        )
+    assert 160 <= run["metrics"]["recordSummary"]["outputRecordCount"] <= 168
+    assert headgate.query("SELECT count(DISTINCT customer) AS n FROM demo_orders") == [{"n": 37}]

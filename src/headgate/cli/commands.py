@@ -17,6 +17,7 @@ __all__ = ["cli", "main"]
 
 _SECTIONS = {
     "Begin": {
+        "up": ("up", "Start the service, a worker and the console; --demo with something to see."),
         "serve": ("serve", "Start the service and its worker."),
         "console": ("console", "Open the console in a browser."),
         "worker": ("serve", "Run a worker alone."),

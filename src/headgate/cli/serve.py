@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from headgate.service.service import Service
 
-__all__ = ["serve", "worker"]
+__all__ = ["announce", "serve", "serving", "worker"]
 
 
 @click.command()
@@ -27,23 +28,31 @@ __all__ = ["serve", "worker"]
 @click.option("--no-worker", is_flag=True, help="Only answer; leave the runs to `headgate worker`.")
 def serve(host: str, port: int, data: Path | None, no_worker: bool) -> None:
     """Start the service and, unless told otherwise, a worker. SIGTERM stops both."""
+    serving(data, host=host, port=port, with_worker=not no_worker, ready=partial(announce, data))
+
+
+def serving(
+    data: Path | None,
+    *,
+    host: str,
+    port: int,
+    ready: Callable[[str], None],
+    with_worker: bool = True,
+    log_level: str = "INFO",
+) -> None:
+    """Serve a data folder, console and all, until SIGTERM or SIGINT; `ready` gets the address."""
     from headgate import faults, telemetry
     from headgate.api.server import serve as run
     from headgate.service.local import settings_for
 
-    telemetry.configure()
+    telemetry.configure(log_level)
     faults.arm(os.environ)
-    run(
-        settings_for(data),
-        host=host,
-        port=port,
-        with_worker=not no_worker,
-        ready=partial(_ready, data),
-        console=_console,
-    )
+    settings = settings_for(data)
+    run(settings, host=host, port=port, with_worker=with_worker, ready=ready, console=_console)
 
 
-def _ready(data: Path | None, address: str) -> None:
+def announce(data: Path | None, address: str) -> None:
+    """Say where a service answers; on a terminal, by a link that signs in too."""
     click.echo(f"Headgate answers at {address}")
     if sys.stdout.isatty():  # a log must not hold what signs somebody in
         from headgate.service.administration import sign_in_link
