@@ -11,6 +11,7 @@ import pytest
 from headgate.errors import Unavailable
 from headgate.model.run_log import LogLine
 from headgate.model.runs import RunState
+from headgate.service import run_events
 from headgate.store import News, Seen
 from tests.integration.face import BASE, NOBODY, Face, refused, second_org
 from tests.integration.sse import Told, told
@@ -28,6 +29,11 @@ def watching(face: Face, run_id: str, **headers: str) -> Iterator[httpx.Response
 def everything(face: Face, run_id: str, **headers: str) -> list[Told]:
     with watching(face, run_id, **headers) as answer:
         return list(told(answer))
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_events, "_TICK", 0.05)
 
 
 @pytest.fixture
@@ -125,7 +131,8 @@ def test_all_that_is_watched_is_looked_up_at_once(face: Face, monkeypatch: pytes
             next(stream), next(stream)
         finish(face, runs[-1])  # while the store once does not answer
         for stream in streams:
-            assert [event.name for event in stream] == ["log", "run", "done"]
+            names = [event.name for event in stream]
+            assert (names.count("log"), names[-2:]) == (1, ["run", "done"])  # and perhaps states in between
     # All eight were told of their run's end by looks at all four runs, which are not eight times as many.
     assert set(runs) in looks
-    assert len(looks) < len(streams) * 3
+    assert not any(len(look) == 1 for look in looks[3:-3])
