@@ -67,7 +67,7 @@ $(VENV)/docs/.ready: requirements/docs.txt
 docs: $(VENV)/docs/.ready ## Build the documentation into site/; a link that leads nowhere fails it
 	$(VENV)/docs/bin/zensical build --clean --strict
 
-screenshots: setup ## Take the console's main pages anew, light and dark, into docs/screenshots
+screenshots: setup ## Take the console's main pages anew, into docs/screenshots
 	$(BIN)/python -m tests.browser.screenshots
 
 lock: setup ## Renew the hashed locks

@@ -103,7 +103,7 @@ def _iso(value: int | str | datetime) -> str:
 
 def _utc(value: int | str | datetime) -> str:
     found = instant(value)
-    return found.strftime("%Y-%m-%d %H:%M" if found.second == 0 else "%Y-%m-%d %H:%M:%S")
+    return found.strftime("%Y-%m-%d %H:%M" if found.second == found.microsecond == 0 else "%Y-%m-%d %H:%M:%S")
 
 
 def _day(value: int | str | datetime) -> str:
