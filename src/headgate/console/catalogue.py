@@ -39,7 +39,8 @@ _MOST_PAGES, _PAGE = 10, "1000"
 class SourceKind:
     """A connection spec that is read from. `auth` are its authentication specs, as the API answers them.
 
-    `files` says whether it has files, not tables; `account` whether a connection must be made before it is read.
+    `files` says whether it has files, not tables; `account` whether connections have credentials, and `open` whether it
+    is read without a connection, too.
     """
 
     id: str
@@ -51,6 +52,7 @@ class SourceKind:
     verified: str
     files: bool
     account: bool
+    open: bool
     auth: Sequence[Mapping[str, Any]]
 
     def matches(self, text: str) -> bool:
@@ -121,5 +123,6 @@ def _kind(wire: Json) -> SourceKind:
         verified=str(about.get("verified", "")),
         files=(wire.get("exploreSpec") or {}).get("type") == "FileSystem",
         account=bool(auth),
+        open=not auth or about.get("authOptional") is True,
         auth=auth,
     )

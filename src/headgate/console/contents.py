@@ -27,10 +27,13 @@ FORMATS: Mapping[str, Sequence[tuple[str, str]]] = {
         (";", "semicolon"),
     ],
     "compressionType": [
-        ("", "none, or as the name says"),
-        *((one, one) for one in ("gzip", "bzip2", "deflate", "zipDeflate", "tar", "tarGzip", "zstd", "xz")),
+        ("", "as the name says"),
+        *((one, one) for one in ("none", "gzip", "bzip2", "deflate", "zipDeflate", "tar", "tarGzip", "zstd", "xz")),
     ],
-    "encoding": [("", "UTF-8"), *((one, one) for one in ("ISO-8859-1", "UTF-16", "UTF-16LE", "UTF-16BE"))],
+    "encoding": [
+        ("", "as the format has it"),
+        *((one, one) for one in ("UTF-8", "ISO-8859-1", "UTF-16", "UTF-16LE", "UTF-16BE")),
+    ],
 }
 """What may be said of how a file is written, by the names of the API's parameters."""
 

@@ -174,6 +174,7 @@ class ConnectionSpec:
                 "description": self.description,
                 "uiAttributes": {"apiFeatures": {"explorePaginationSupported": False}},
                 **({"verified": self.verified} if self.verified else {}),
+                **({"authOptional": True} if self.auth_optional else {}),
                 **({"filterAtSource": _FILTER_AT_SOURCE} if self.filters_rows else {}),
             },
             "permissionsInfo": _PERMISSIONS,

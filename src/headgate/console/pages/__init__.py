@@ -11,6 +11,7 @@ from headgate.console.pages import (
     run_dialog,
     runs,
     sources,
+    wizard,
     workers,
 )
 
@@ -20,6 +21,7 @@ GROUPS: tuple[Pages, ...] = (
     overview.pages,
     sources.pages,
     connections.pages,
+    wizard.pages,
     flows.pages,
     run_dialog.pages,
     runs.pages,
