@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from headgate.cli.commands import cli
 from tests.acceptance.processes import Deployment
+from tests.emulators import s3_bucket
+from tests.mariadb import SECRET, Mariadb
 
 
 class Copying:
@@ -87,6 +89,29 @@ def test_passwords_are_named_or_typed_but_never_arguments(
     assert "holds a password" in refused
     assert "hunter2" not in refused
     assert "cannot be copied from" in headgate("copy", "gopher://x/y", "orders", code=2)
+
+
+def test_objects_are_copied_by_the_keys_of_the_environment(
+    headgate: Copying, s3_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "AWS_ACCESS_KEY_ID" in headgate("copy", "s3://copied/in", "*.csv", code=2)
+    for name, value in (("ACCESS_KEY_ID", "test"), ("SECRET_ACCESS_KEY", "test"), ("ENDPOINT_URL", s3_address)):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    s3_bucket(s3_address, "copied").put("in/a.csv", b"id,x\n1,2\n")
+    headgate("copy", "s3://copied/in", "*.csv", "--into", "things")
+    assert headgate.query("SELECT id, x FROM things") == [{"id": 1, "x": 2}]
+
+
+def test_a_typed_password_is_sealed(headgate: Copying, mariadb: Mariadb) -> None:
+    mariadb.ask("CREATE TABLE test.copied AS SELECT 1 AS id, timestamp '2024-03-01 00:00:00' AS at")
+    source = f"mariadb://reader@127.0.0.1:{mariadb.port}/test"
+    assert "needs a password" in headgate("copy", source, "copied", code=2)
+    for _ in range(2):
+        headgate("copy", source, "copied", "--delta-column", "at", "--password-stdin", typed=f"{SECRET}\n")
+    assert headgate.query("SELECT count(*) AS n FROM copied") == [{"n": 1}]
+    assert not [
+        path for path in Path(headgate.data).rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()
+    ]
 
 
 def test_the_demo_has_a_flow_to_run(headgate: Copying, tmp_path: Path) -> None:
