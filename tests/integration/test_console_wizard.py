@@ -8,6 +8,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from headgate.model.orgs import Grant
+from headgate.model.permissions import Permission
 from tests.integration.face import LOCAL_FILES, SQLITE
 from tests.integration.visitor import Visitor, visiting
 
@@ -157,3 +159,17 @@ def test_the_recipe_in_python_makes_the_same(visitor: Visitor, shop: str, monkey
     exec(unescape(recipe[1]), made)  # noqa: S102 - it is what people are told to run
     made["client"].close()
     assert visitor.face.get(f"/flows/{made['flow']}").json()["items"][0]["name"] == "By program"
+
+
+def test_who_may_make_no_dataset_is_refused_before_anything_is_made(visitor: Visitor, shop: str) -> None:
+    face = visitor.face
+    rights = [Permission.VIEW_SOURCES, Permission.MANAGE_SOURCES]
+    face.store.tenants.add_role(face.credentials.org_id, "sources-only", frozenset(rights))
+    face.store.tenants.grant(face.credentials.org_id, Grant("some@one", "user", "sources-only", None))
+    someone = visitor.other().sign_in("some@one")
+    before = face.get("/sourceConnections").json()["items"]
+    review = someone.page(f"/wizard?step=review&connection={shop}&object=orders&name=Mine&dataset_name=Mine")
+    refused = someone.post("/wizard/finish", {**fields(review), "then": "flow"})
+    assert refused.status_code == 403
+    assert "manage-datasets" in refused.text
+    assert face.get("/sourceConnections").json()["items"] == before

@@ -110,11 +110,6 @@ class Contents:
             found.get("unsupported", []),
         )
 
-    def first_file(self, folder: str) -> str:
-        """The path of a file in a folder that can be shown, empty when there is none."""
-        files = [entry for entry in self.entries(folder).items if entry["type"] == "file" and entry["canPreview"]]
-        return str(files[0]["path"]) if files else ""
-
     def _explore(self, asked: list[tuple[str, str]]) -> Any:
         exploring, caller = self.visit.service.exploring, self.visit.caller
         if self.connection:

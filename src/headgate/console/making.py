@@ -92,7 +92,8 @@ def make(visit: Visit, plan: Plan) -> str:
     Raises PermissionDenied and whatever the service refuses with.
     """
     service, caller = visit.service, visit.caller
-    if plan.dataset is not None:
+    if plan.dataset is not None and not visit.may(Permission.MANAGE_DATASETS):
+        service.record_denied(caller, Permission.MANAGE_DATASETS, "POST /wizard/finish")
         caller.require(Permission.MANAGE_DATASETS)
     undo: list[Any] = []
     ids: dict[str, str] = {}

@@ -23,7 +23,6 @@ pages = Pages()
 _FREQUENCIES = {"minute": 15, "hour": 1, "day": 1, "week": 1}  # and the least interval of each
 _MOST_DATASETS, _DATASETS = 500, 100
 _SAMPLE = 5  # rows of the mapping's preview
-_UNREADABLE = "What is chosen cannot be read now. Choose it again to see why."
 
 
 @pages.get("/wizard", needs=Permission.MANAGE_SOURCES)
@@ -213,7 +212,7 @@ class _Wizard:
         return self.visit.page(
             f"wizard/{step}.html",
             part=about.pop("part", ""),
-            status=400 if error is not None else 200,
+            status=error.status if error is not None else 200,
             draft=self.draft,
             step=step,
             steps=STEPS,
@@ -293,7 +292,9 @@ class _Wizard:
         plan = planned(self.visit, self.draft, self.kind, self.shown.names)
         base = self.visit.service.identity.public_url or str(self.visit.request.base_url).rstrip("/")
         dataset = self.draft.dataset_name
-        if self.draft.dataset:
+        if self.draft.dataset and not self.visit.may(Permission.VIEW_DATASETS):
+            dataset = self.draft.dataset
+        elif self.draft.dataset:
             found = self.visit.service.datasets.get(self.visit.caller, self.draft.dataset)
             dataset = str(found[self.draft.dataset]["name"])
         session = self.visit.session
