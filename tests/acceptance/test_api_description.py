@@ -16,7 +16,7 @@ import httpx
 from headgate.client import Client
 from tests.acceptance.processes import Deployment, flow
 
-SECONDS = 45
+SECONDS = 180  # that it may take on a machine with other things to do
 NOT_HELD = (
     "missing_required_header",  # a missing token is 403 in this contract
     "positive_data_acceptance",  # a body that fits the description may still name what does not exist
@@ -47,7 +47,8 @@ def test_the_api_is_what_it_is_said_to_be(tmp_path: Path) -> None:
                 ),
                 *("run", f"{known['baseUrl']}/openapi.json"),
                 *(f"--header={name}: {value}" for name, value in headers.items()),
-                *("--mode=all", "--continue-on-failure", f"--max-time={SECONDS}", "--seed=1"),
+                # Every operation has all cases of its coverage, then some that are made up; no clock cuts them off.
+                *("--mode=all", "--continue-on-failure", "--max-examples=2", "--seed=1"),
                 f"--exclude-checks={','.join(NOT_HELD)}",
             ],
             cwd=tmp_path,
@@ -55,7 +56,7 @@ def test_the_api_is_what_it_is_said_to_be(tmp_path: Path) -> None:
             | {"SCHEMATHESIS_HOOKS": str(Path(__file__).with_name("known_ids.py")), "KNOWN_IDS": json.dumps(ids)},
             capture_output=True,
             text=True,
-            timeout=SECONDS * 4,
+            timeout=SECONDS,
             check=False,
         )
         assert done.returncode == 0, done.stdout[-20_000:]

@@ -167,7 +167,7 @@ def test_a_worker_that_died_after_its_commit_is_not_repeated(
     attempt = deployment.attempt(lease=0.5)
     with attempt.lease:  # as far as the commit; the worker dies before it can say so
         attempt._ingest()
-    time.sleep(0.6)
+    deployment.abandon(run)
     monkeypatch.setattr("headgate.engine.attempt.open_source", _forbidden)
     deployment.attempt().execute()
 
@@ -356,7 +356,7 @@ def test_a_run_whose_end_could_not_be_stored_reports_what_landed(
     deployment.attempt().execute()
     assert deployment.scoped.run(run.id).state is RunState.QUEUED
     monkeypatch.setattr("headgate.engine.attempt.open_source", _forbidden)
-    time.sleep(1.1)
+    deployment.bring_forward(run)
     deployment.attempt().execute()
     finished = deployment.scoped.run(run.id)
     assert finished.state is RunState.SUCCESS
@@ -379,7 +379,7 @@ def test_a_catalog_that_is_locked_is_tried_again(
     monkeypatch.setattr(deployment.lake._tables._catalog, "commit_table", commit)
     run = deployment.run(_flow(deployment, source), *WINDOWS[0], "at")
     assert run.state is RunState.QUEUED
-    time.sleep(1.1)
+    deployment.bring_forward(run)
     deployment.attempt().execute()
     assert deployment.scoped.run(run.id).state is RunState.SUCCESS
     assert deployment.snapshots() == [run.id]
