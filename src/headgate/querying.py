@@ -54,6 +54,8 @@ _LISTS = {"duckdb_columns", "duckdb_schemas", "duckdb_tables", "pragma_table_inf
 _MEMORY = "700MB"  # of the engine; the rest of the process needs the difference to _BYTES
 _BYTES = 1024**3
 _ROWS = 256  # of a batch of the answer
+_REASON = 2000  # characters of an engine's reason, in which a query may have it repeat what it likes
+_HEAD = 1024 * 1024  # bytes of an answer for all but its rows
 
 
 class QueryRefused(InvalidRequest):
@@ -102,7 +104,7 @@ def engine(views: Sequence[View], statement: str, *, locked: bool) -> "Iterator[
 def answered(views: Sequence[View], statement: str, *, rows: int, size: int) -> Json:
     """What a locked engine says: `{"columns":[{"name","type"}],"rows":[[…]],"truncated","milliseconds"}`.
 
-    At most `rows` rows, and about `size` bytes of them. Raises QueryRefused.
+    At most `rows` rows, and `size` bytes of them. Raises QueryRefused, also when the first row alone is larger.
     """
     with engine(views, statement, locked=True) as connection:
         began = time.perf_counter()
@@ -118,10 +120,12 @@ def _collected(reader: "pa.RecordBatchReader", rows: int, size: int) -> tuple[li
     for batch in reader:
         members = [_values(batch.column(at), batch.schema.field(at).name) for at in range(batch.num_columns)]
         for row in zip(*members, strict=True):
+            size -= len(json.dumps(row))
+            if size < 0 and not told:
+                raise QueryRefused("The first row alone is larger than an answer may be. Ask for less of it.")
             if len(told) >= rows or size < 0:
                 return told, True
             told.append(list(row))
-            size -= len(json.dumps(told[-1], ensure_ascii=False).encode(errors="backslashreplace"))
     return told, False
 
 
@@ -219,12 +223,15 @@ def _main() -> None:
     try:
         answer = answered(views, asked["sql"], rows=asked["rows"], size=asked["size"])
     except QueryRefused as error:
-        answer = {"refused": error.detail}
+        answer = {"refused": error.detail[:_REASON]}
     except MemoryError:
         answer = {"refused": "The query takes more memory than there is for one. Ask for less at a time."}
     except FileNotFoundError:
         answer = {"changed": True}
-    sys.stdout.write(json.dumps(answer))
+    text = json.dumps(answer)
+    if len(text) > asked["size"] + _HEAD:  # the service holds it whole
+        text = json.dumps({"refused": "The names and types of the columns are larger than an answer may be."})
+    sys.stdout.write(text)
     sys.stdout.flush()
     os._exit(0)  # without a clean-up of what is given back anyway
 

@@ -70,6 +70,21 @@ def ask(face: Face, sql: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("sql", "reason"),
+    [
+        ("SELECT repeat('x', 9000000)", "first row alone"),
+        ("SELECT error(repeat('x', 9000000))", "xxx"),
+    ],
+)
+def test_no_answer_is_larger_than_the_service_can_hold(face: Face, sql: str, reason: str) -> None:
+    """Neither one huge value nor the text of an error goes through the service."""
+    answer = face.post(SQL, {"sql": sql})
+    assert (answer.status_code, len(answer.content) < 20_000, reason in answer.text) == (400, True, True)
+    rows = face.post(SQL, {"sql": "SELECT repeat('x', 3000000) FROM range(9)"})
+    assert (rows.status_code, len(rows.json()["rows"]), rows.json()["truncated"]) == (200, 2, True)
+
+
 def test_a_query_is_answered(face: Face) -> None:
     found = ask(face, 'SELECT count(*) AS n, max(id) AS "last one", sum(id) FROM orders -- all of them')
     assert found["columns"] == [
@@ -317,13 +332,13 @@ def test_a_query_is_killed_when_its_caller_hangs_up(face: Face, monkeypatch: pyt
 
 def test_so_many_at_a_time(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
     places = box._Places(3)
-    with places.one("a"), places.one("a"):
+    with places.one("a", "x"), places.one("a", "x"):
         monkeypatch.setattr(box, "_PATIENCE", 0.01)
-        with pytest.raises(TooManyRequests), places.one("a"):
+        with pytest.raises(TooManyRequests), places.one("a", "x"):
             pass
-        with places.one("b"), pytest.raises(TooManyRequests), places.one("c"):
+        with places.one("b", "x"), pytest.raises(TooManyRequests), places.one("c", "x"):
             pass
-    with box._Places(1).one("a"):
+    with box._Places(1).one("a", "x"):
         pass
 
 
@@ -394,3 +409,15 @@ def test_the_service_loads_no_engine_for_it(face: Face) -> None:
     """In a fresh process, for this one has it."""
     script = "import sys, headgate.service.service; print('duckdb' in sys.modules, 'pyarrow' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", script], text=True).split() == ["False", "False"]
+
+
+def test_who_has_asked_too_much_does_not_wait_for_a_place() -> None:
+    """Whoever waits holds a thread of the service, so one principal cannot have many wait."""
+    places = box._Places(100)
+    with places.one("a", "x"), places.one("a", "x"), places.one("a", "x"), places.one("a", "x"):
+        with pytest.raises(TooManyRequests, match="of this principal"), places.one("a", "x"):
+            pass
+        with places.one("a", "y"), places.one("b", "x"):
+            pass
+    with places.one("a", "x"):
+        assert set(places._asked) == {("a", "x")}

@@ -253,3 +253,18 @@ def test_a_principal_s_organisations_have_an_address(visitor: Visitor) -> None:
     known = visitor.face.credentials
     answer = visitor.face.http.get("/headgate/organisations", headers=visitor.face.headers)
     assert answer.json() == {"items": [{"orgId": known.org_id, "name": "Local organisation"}], "_links": {}}
+
+
+@pytest.mark.parametrize("header", [{"sec_fetch_site": "cross-site"}, {"sec_purpose": "prefetch"}])
+def test_a_link_of_another_site_only_fills_a_code_in(stranger: Visitor, header: dict[str, str]) -> None:
+    """Else a page could have its readers work in somebody else's name, or use a link up ahead of its reader."""
+    code = code_of(stranger.face)
+    shown = stranger.get(f"/sign-in?code={code}", **header)
+    assert (shown.status_code, code in shown.text, "set-cookie" in shown.headers) == (200, True, False)
+    assert stranger.post("/sign-in", {"code": code}).status_code == 303  # it is still good
+
+
+def test_a_token_of_a_form_that_is_no_ascii_is_refused(visitor: Visitor) -> None:
+    """It is an error of the form, not of the console."""
+    visitor.page("/")
+    assert visitor.post("/switch", {"csrf": "\N{SNOWMAN}"}).status_code < 500

@@ -58,7 +58,7 @@ class CodeFlow:
 
         Raises SignInFailed, TokenInvalid, IssuerUnreachable.
         """
-        if not compare_digest(answer.get("state", ""), kept["state"]):
+        if not compare_digest(answer.get("state", "").encode(), kept["state"].encode()):
             raise SignInFailed("The answer of the issuer is not to what this browser asked. Sign in again.")
         if answer.get("iss", self._issuer) != self._issuer:  # RFC 9207
             raise SignInFailed("The answer is of another issuer. Sign in again.")
@@ -96,7 +96,7 @@ class CodeFlow:
             check_claims(claims, issuers=[self._issuer], audiences=[self._settings.client_id])
         except TokenInvalid as error:
             raise SignInFailed(f"The ID token of the issuer {self.label} cannot be used: {error.detail}") from error
-        if not compare_digest(str(claims.get("nonce", "")), nonce):
+        if not compare_digest(str(claims.get("nonce", "")).encode(errors="replace"), nonce.encode()):
             raise SignInFailed("The ID token is not for this sign-in. Sign in again.")
         return claims
 

@@ -291,7 +291,8 @@ def _see_own_form(visit: Visit) -> None:
     """See that a form is of this session, and act in the sandbox of its page. Raises CrossSite, PageOutdated."""
     see_same_origin(visit.request, visit.service.identity.public_url)
     headers, form = visit.request.headers, visit.form
-    if not compare_digest(headers.get("x-csrf-token") or form.get("csrf", ""), visit.session.csrf):
+    given = headers.get("x-csrf-token") or form.get("csrf", "")
+    if not compare_digest(given.encode(), visit.session.csrf.encode()):
         raise PageOutdated
     if sandbox := headers.get("x-sandbox-name") or form.get("in_sandbox"):
         visit.session = visit.session.inside(sandbox)

@@ -30,11 +30,17 @@ _YEAR = 365 * 86_400
 
 
 async def _sign_in(request: Request) -> Response:
-    """The form; or, by the link that `headgate console` prints, the first page."""
-    if request.method == "GET" and "code" in request.query_params:
-        form = {"code": request.query_params["code"], "next": request.query_params.get("next", "/")}
+    """The form; or, by the link that `headgate console` prints, the first page.
+
+    A code that another site's page led here with is only filled in: it may be somebody else's, in whose name the reader
+    would then work. So is one that a browser fetches ahead, which nobody has followed yet.
+    """
+    form = {name: request.query_params[name] for name in ("code", "next") if name in request.query_params}
+    headers = request.headers
+    followed = headers.get("sec-fetch-site", "none") in ("none", "same-origin") and "sec-purpose" not in headers
+    if request.method == "GET" and "code" in form and followed:
         return await run_in_threadpool(_answer, request, form)
-    return await run_in_threadpool(_show, request, {"next": request.query_params.get("next", "/")})
+    return await run_in_threadpool(_show, request, form)
 
 
 async def _sign_in_by_form(request: Request) -> Response:

@@ -32,7 +32,8 @@ from headgate.targets import Lake
 __all__ = ["Queries", "QueryTooLong"]
 
 _ROWS, _PREVIEW_ROWS = 1000, 100
-_SIZE = 8 * 1024 * 1024  # bytes of an answer, about
+_MOST_OF_ONE = 4  # queries of one principal that run or wait
+_SIZE = 8 * 1024 * 1024  # bytes of an answer's rows
 _SECONDS = 30
 _LONGEST = 100_000  # characters of a statement
 _PATIENCE = 10.0  # seconds that a query waits for a place
@@ -98,7 +99,7 @@ class Queries:
             "size": _SIZE,
             "seconds": _SECONDS,
         }
-        with self._places.one(caller.scope.org_id):
+        with self._places.one(caller.scope.org_id, caller.principal.user_id):
             answer = _told(json.dumps(asked).encode(), gone or threading.Event())
         if answer.get("changed"):
             return None
@@ -153,26 +154,41 @@ def _told(asked: bytes, gone: threading.Event) -> Json:
 
 
 class _Places:
-    """How many queries run at a time; one organisation leaves a place to the others where there are several."""
+    """How many queries run at a time; one organisation leaves a place to the others where there are several.
+
+    Whoever waits holds a thread of the service, so one principal has few queries that run or wait.
+    """
 
     def __init__(self, most: int) -> None:
         self._most, self._most_of_one = most, max(1, most - 1)
         self._taken: Counter[str] = Counter()
+        self._asked: Counter[tuple[str, str]] = Counter()
         self._freed = threading.Condition()
 
     @contextmanager
-    def one(self, org_id: str) -> Iterator[None]:
-        """A place, once one is free. Raises TooManyRequests after a while."""
+    def one(self, org_id: str, user_id: str) -> Iterator[None]:
+        """A place, once one is free. Raises TooManyRequests after a while, or at once for who has asked too much."""
+        who = org_id, user_id
         with self._freed:
-            if not self._freed.wait_for(lambda: self._free(org_id), _PATIENCE):
-                raise TooManyRequests("As many queries as may run at a time are running.", after=_SECONDS / 2)
-            self._taken[org_id] += 1
+            if self._asked[who] >= _MOST_OF_ONE:
+                raise TooManyRequests(f"{_MOST_OF_ONE} queries of this principal run or wait.", after=_SECONDS / 2)
+            self._asked[who] += 1
         try:
-            yield
+            with self._freed:
+                if not self._freed.wait_for(lambda: self._free(org_id), _PATIENCE):
+                    raise TooManyRequests("As many queries as may run at a time are running.", after=_SECONDS / 2)
+                self._taken[org_id] += 1
+            try:
+                yield
+            finally:
+                with self._freed:
+                    self._taken[org_id] -= 1
+                    self._freed.notify_all()
         finally:
             with self._freed:
-                self._taken[org_id] -= 1
-                self._freed.notify_all()
+                self._asked[who] -= 1
+                if not self._asked[who]:
+                    del self._asked[who]
 
     def _free(self, org_id: str) -> bool:
         return self._taken.total() < self._most and self._taken[org_id] < self._most_of_one
