@@ -29,7 +29,7 @@ serve: setup ## Start the service (DATA=folder PORT=8080)
 	$(BIN)/headgate serve --data $(DATA) --port $(PORT)
 
 test: setup ## Run the tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 faults: setup ## Make every fault of the matrix (10 minutes; TABLE=file keeps what was seen)
 	FAULT_TABLE=$(TABLE) $(BIN)/python -m pytest tests/faults -m fault --numprocesses 2 --dist loadfile --no-loadscope-reorder

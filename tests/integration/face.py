@@ -159,7 +159,7 @@ def serving(folder: Path, metadata: str = "", *, port: int = 0, console: bool = 
     app: ASGIApp = create_app(service)
     if console:
         app = Beside(app, partial(create_console, service))
-    server = uvicorn.Server(listening(app, port=port, log_level="warning", timeout_graceful_shutdown=2))
+    server = uvicorn.Server(listening(app, port=port, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

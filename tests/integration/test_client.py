@@ -12,7 +12,9 @@ import headgate
 from headgate.client import asking, shapes
 from headgate.engine import Worker
 from headgate.errors import BadSetting
+from headgate.service.local import remember_address
 from tests.both_clients import client_of
+from tests.conformance.kits import unused_port
 from tests.integration.face import NOBODY, Face, Json, serving
 from tests.integration.lake_story import working
 from tests.receiving import receiving
@@ -336,9 +338,10 @@ def test_a_secret_gets_tokens_by_itself(face: Face, kind: str) -> None:
 
 
 def test_the_local_client_finds_its_service(face: Face, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remember_address(face.settings, f"http://127.0.0.1:{unused_port()}")  # as `serve` does, which has ended since
     with headgate.Client.local(face.folder / "data") as client:
         started = time.monotonic()
-        with pytest.raises(headgate.Unavailable, match="headgate serve"):  # `serve` notes its address, this one did not
+        with pytest.raises(headgate.Unavailable, match="headgate serve"):
             client.flows.count()
         assert time.monotonic() > started
     with pytest.raises(TypeError, match="either a token or a client_secret"):

@@ -125,8 +125,10 @@ def test_no_body_tells_a_foreign_id_from_a_missing_one(tenants: Tenants, kind: s
 
 def test_no_listing_shows_what_another_organisation_has(tenants: Tenants) -> None:
     listed = 0
+    # The audit log is the organisation's, and needs a permission in all of it.
+    beyond = {"/headgate/audit"} if tenants.face.credentials.org_id == tenants.other.credentials.org_id else set()
     for method, path, _ in _operations(tenants.face):
-        if method != "get" or _names(path):
+        if method != "get" or _names(path) or path in beyond:
             continue
         answer = _ask(tenants.face, method, _filled(path, ""))
         for canary in tenants.canaries:
