@@ -1,5 +1,6 @@
 """The console's pages of flows and runs, as a browser without scripts sees them."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -277,12 +278,18 @@ def test_a_run_of_a_real_worker_shows_its_splits_and_what_it_left_out(visitor: V
     assert len(details["splits"]) == 2
     page = visitor.page(f"/runs/{run}")
     assert page.count('<g class="split">') == 2
-    assert "&lt;soon&gt;" in page
+    assert "<mark>&lt;soon&gt;</mark>" in page
     assert "1 were rejected." in page
+    assert "1 rejected</small>" in visitor.page("/runs")
+    lost = visitor.get(f"/runs/{run}/rejected")
+    assert lost.headers["content-disposition"] == f'attachment; filename="rejected-{run[:8]}.jsonl"'
+    assert [json.loads(line)["day"] for line in lost.text.splitlines()] == ["<soon>"]
     organisation = face.credentials.org_id
     face.store.tenants.add_role(organisation, "without-data", frozenset({Permission.VIEW_SOURCES}))
     face.store.tenants.grant(organisation, Grant("blind@headgate", "user", "without-data", None))
-    assert "&lt;soon&gt;" not in visitor.other().sign_in("blind@headgate").page(f"/runs/{run}")
+    blind = visitor.other().sign_in("blind@headgate")
+    assert "&lt;soon&gt;" not in blind.page(f"/runs/{run}")
+    assert blind.get(f"/runs/{run}/rejected").status_code == 403
 
 
 def test_who_may_only_look_is_offered_nothing_to_do(visitor: Visitor, face: Face, orders: str) -> None:

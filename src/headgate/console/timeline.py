@@ -9,6 +9,7 @@ __all__ = ["Bar", "calendar_bars", "run_bars"]
 
 _LEAST = 0.4  # per cent, so that what was short is seen
 _MOST = 40  # splits that are drawn
+_GAP = "missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +42,25 @@ def run_bars(run: Json, splits: Sequence[Json], present_ms: int) -> list[Bar]:
 
 
 def calendar_bars(found: Json) -> list[Bar]:
-    """The spans of a flow's calendar."""
-    start, end = (_milliseconds(found[name]) for name in ("from", "to"))
+    """The spans of a flow's calendar, one after the other.
+
+    A gap that would leave the windows too narrow to be seen, longer than all of them together, is drawn as long as
+    they are; its `kind` is then `cut`.
+    """
     spans = [
-        (
-            each["state"],
-            each["state"],
-            *(_milliseconds(each[name]) for name in ("windowStartTime", "windowEndTime")),
-            "",
-        )
+        (each["state"], *(_milliseconds(each[name]) for name in ("windowStartTime", "windowEndTime")))
         for each in found["items"]
     ]
-    return [*_placed(spans, start, end)]
+    brought = sum(last - first for state, first, last in spans if state != _GAP)
+    shown = [min(last - first, brought) if state == _GAP and brought else last - first for state, first, last in spans]
+    whole, at, bars = max(1, sum(shown)), 0, []
+    for (state, first, last), length in zip(spans, shown, strict=True):
+        cut = length < last - first
+        x, width = at / whole * 100, max(_LEAST, length / whole * 100)
+        kind, note = ("cut", ", drawn shorter") if cut else (state, "")
+        bars.append(Bar(state, kind, first, last, round(min(100 - _LEAST, x), 3), round(width, 3), note))
+        at += length
+    return bars
 
 
 def _of_activity(activity: Json, splits: Sequence[Json], last: int) -> list[tuple[str, str, int, int, str]]:

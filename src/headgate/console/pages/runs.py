@@ -10,9 +10,10 @@ from starlette.types import Receive, Scope, Send
 from headgate.console.moments import written
 from headgate.console.page import Pages, Visit
 from headgate.console.pages.flows import flow_names, timed
+from headgate.console.rejected import lines_of, rejected_of
 from headgate.console.timeline import run_bars
 from headgate.errors import BadTime, HeadgateError, NotFound
-from headgate.model.addresses import FLOW_SERVICE, SAMPLE
+from headgate.model.addresses import FLOW_SERVICE
 from headgate.model.permissions import Permission
 from headgate.model.runs import Json, RunState
 from headgate.model.windows import parse_instant
@@ -24,7 +25,6 @@ pages = Pages()
 _STATES = [
     (state.value, {"inProgress": "running", "success": "succeeded"}.get(state, state.value)) for state in RunState
 ]
-_SAMPLED = 20
 
 
 @pages.get("/runs", needs=Permission.VIEW_SOURCES)
@@ -71,9 +71,17 @@ def run(visit: Visit) -> Response:
         **_live(item, details),
         flow=flow,
         after=after,
-        rejected=_rejected(visit, item),
+        rejected=rejected_of(visit, item),
         commands=_commands(visit, item, details),
     )
+
+
+@pages.get("/runs/{id}/rejected", needs=Permission.VIEW_DATASETS)
+def rejected(visit: Visit) -> Response:
+    """The records that a run left out, as a file of a line of JSON each."""
+    id_ = visit.of("id")
+    named = {"content-disposition": f'attachment; filename="rejected-{id_[:8]}.jsonl"'}
+    return StreamingResponse(lines_of(visit, id_), media_type="application/x-ndjson", headers=named)
 
 
 @pages.post("/runs/{id}/cancel", needs=Permission.RUN_ON_DEMAND)
@@ -173,18 +181,6 @@ def _points(item: Json, splits: list[Json], present: int) -> list[list[float]]:
         at = copy["durationSummary"].get("completedAtUTC") or present
         points.append([at / 1000, copy["recordSummary"]["outputRecordCount"], copy["sizeSummary"]["outputBytes"]])
     return points
-
-
-def _rejected(visit: Visit, item: Json) -> list[Json]:
-    """The first records that the run left out, for who may see data."""
-    count = item["metrics"].get("recordSummary", {}).get("failedRecordCount", 0)
-    if not count or not visit.may(Permission.VIEW_DATASETS):
-        return []
-    try:
-        lines = visit.service.data_access.meta(visit.caller, item["id"], [("path", SAMPLE)])
-    except HeadgateError:  # they are kept for some time only
-        return []
-    return [json.loads(line) for line in lines.splitlines()[:_SAMPLED]] if isinstance(lines, str) else []
 
 
 def _act_on_all(visit: Visit, op: str, done: str) -> Response:

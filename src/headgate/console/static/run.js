@@ -64,10 +64,8 @@
     const points = JSON.parse(live.querySelector("[data-points]").dataset.points);
     const place = document.getElementById("chart");
     const columns = [0, 1, 2].map((at) => points.map((point) => point[at]));
-    if (points.length < 2 || points.every((point) => !point[1] && !point[2])) {
-      if (!chart) place.textContent = "There is nothing to draw.";
-      return;
-    }
+    place.closest("section").hidden = points.length < 3; // one step is no course: the figures above say it all
+    if (points.length < 3) return;
     if (chart) {
       chart.setData(columns);
       return;
