@@ -67,6 +67,10 @@ def test_flows_are_listed_and_filtered(visitor: Visitor, orders: str) -> None:
     assert f'href="/flows/{orders}"' not in visitor.page("/flows?name=Returns")
     for query in ("name=nothing", "state=disabled", "until=2020-01-01", "by=nobody"):
         assert "No flow fits" in visitor.page(f"/flows?{query}")
+    connection = visitor.face.get("/flows/" + other).json()["items"][0]["inheritedAttributes"]["sourceConnections"][0]
+    found = visitor.page(f"/flows?connection={connection['baseConnection']['id']}")
+    assert (f'href="/flows/{other}"' in found, f'href="/flows/{orders}"' in found) == (True, False)
+    assert f'href="/flows/{other}"' not in visitor.page("/flows?last=failed")
     part = visitor.get("/flows?name=Returns", hx_request="true").text
     assert "<html" not in part
     assert f'href="/flows/{other}"' in part

@@ -38,6 +38,7 @@ def flows(visit: Visit) -> Response:
         names=sorted(set(flow_names(visit).values())),
         targets=_targets(visit, found["items"]),
         datasets=_datasets(visit),
+        connections=_connections(visit),
     )
 
 
@@ -90,7 +91,14 @@ def delete(visit: Visit) -> Response:
     return visit.go("/flows", said="The flow is deleted. Its table and its past runs stay.")
 
 
-_FILTERS = {"name": "name", "state": "state", "source": _SOURCE, "by": "createdBy"}
+_FILTERS = {
+    "name": "name",
+    "state": "state",
+    "source": _SOURCE,
+    "connection": "inheritedAttributes.sourceConnections[].baseConnection.id",
+    "last": "lastRunDetails.state",
+    "by": "createdBy",
+}
 
 
 def flow_names(visit: Visit) -> dict[str, str]:
@@ -124,6 +132,12 @@ def _specs(visit: Visit) -> dict[str, str]:
 def _title(spec: Json) -> str:
     label = spec["attributes"].get("uiAttributes", {}).get("label", {})
     return str(label.get("key") or spec["name"])
+
+
+def _connections(visit: Visit) -> dict[str, str]:
+    """The names of the newest connections, by id."""
+    asked = [("property", "name"), ("limit", str(_MOST))]
+    return {each["id"]: each["name"] for each in visit.service.connections.listing(visit.caller, asked)["items"]}
 
 
 def _datasets(visit: Visit) -> dict[str, str]:
