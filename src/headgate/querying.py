@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,8 @@ _BYTES = 1024**3
 _ROWS = 256  # of a batch of the answer
 _REASON = 2000  # characters of an engine's reason, in which a query may have it repeat what it likes
 _HEAD = 1024 * 1024  # bytes of an answer for all but its rows
+_NO_TABLE = re.compile(r"Table with name (\S+) does not exist")
+_NAMED = 10  # tables that are told to who asks for one that is not there
 
 
 class QueryRefused(InvalidRequest):
@@ -96,9 +99,26 @@ def engine(views: Sequence[View], statement: str, *, locked: bool) -> "Iterator[
     except duckdb.OutOfMemoryException as error:
         raise QueryRefused("The query takes more memory than there is for one. Ask for less at a time.") from error
     except duckdb.Error as error:
-        raise QueryRefused(re.sub(r"\s+", " ", str(error)).strip()) from error
+        raise QueryRefused(_refusal(str(error), sorted(view.name for view in views))) from error
     finally:
         connection.close()
+
+
+def _refusal(reason: str, tables: Sequence[str]) -> str:
+    """The engine's `reason`; of a table that is not there, the lake's own `tables` and not the engine's."""
+    missing = _NO_TABLE.search(reason)
+    if missing is None:
+        return re.sub(r"\s+", " ", reason).strip()
+    near = get_close_matches(missing[1], tables)
+    if near:
+        hint = f"Did you mean {' or '.join(near)}?"
+    else:
+        hint = (
+            f"There are {', '.join(tables[:_NAMED])}{' and more' * (len(tables) > _NAMED)}."
+            if tables
+            else "It has none."
+        )
+    return f"The lake has no table {missing[1]!r}. {hint}"
 
 
 def answered(views: Sequence[View], statement: str, *, rows: int, size: int) -> Json:

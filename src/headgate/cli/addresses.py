@@ -94,6 +94,11 @@ def source_of(text: str, password: str | None) -> Source:
 def _folder(path: Path) -> Source:
     path = path.expanduser().absolute()
     if path.is_file():
+        with path.open("rb") as file:
+            head = file.read(16)
+        scheme = "sqlite" if head.startswith(b"SQLite format 3") else "duckdb" if head[8:12] == b"DUCK" else None
+        if scheme is not None:
+            raise InvalidRequest(f"{path.name} is a database. Write {scheme}:///{path}, and behind it the table.")
         return Source(
             f"{path.parent}", "local-files", {"folder": str(path.parent)}, path=path.name, folders=(path.parent,)
         )
