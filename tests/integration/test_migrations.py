@@ -3,11 +3,13 @@
 import hashlib
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
 from headgate.config import Settings
+from headgate.errors import MetadataNewer
 from headgate.model.orgs import Grant
 from headgate.store import database, open_store
 from tests.conftest import empty_database
@@ -58,3 +60,16 @@ def test_clients_of_an_older_folder_keep_their_secret_and_their_rights(tmp_path:
 def test_clients_of_an_older_postgresql_keep_their_secret_and_their_rights(postgres: str, tmp_path: Path) -> None:
     with empty_database(postgres) as address:
         with_one_client(address.replace("postgresql://", "postgresql+psycopg://", 1), tmp_path)
+
+
+def test_metadata_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data")
+    open_store(settings).close()
+    engine = sa.create_engine(settings.metadata)
+    with engine.begin() as newer:
+        newer.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(MetadataNewer, match=r"has the revision 9999.* up to \d{4}\. Run the Headgate that wrote it"):
+        open_store(settings)
+    with engine.connect() as left:
+        assert left.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() == "9999"
+    engine.dispose()

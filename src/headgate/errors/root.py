@@ -11,6 +11,7 @@ __all__ = [
     "HeadersTooLarge",
     "HeadgateError",
     "InvalidRequest",
+    "MetadataNewer",
     "MethodNotAllowed",
     "NotFound",
     "OutcomeUnknown",
@@ -60,6 +61,12 @@ class SecretsKeyUnusable(HeadgateError):
 
     code = "FLOW-EXT-SECRETS-500"
     title = "Secrets locked"
+
+
+class MetadataNewer(HeadgateError):
+    """The metadata database was written by a newer Headgate. Run that one, or a newer one."""
+
+    title = "Metadata newer"
 
 
 class InvalidRequest(HeadgateError):

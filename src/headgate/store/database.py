@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from headgate.config import Settings
-from headgate.errors import Unavailable
+from headgate.errors import MetadataNewer, Unavailable
 from headgate.model.scope import Caller, Scope
 from headgate.store.audit import Audit
 from headgate.store.catalog import CatalogStore
@@ -85,7 +85,7 @@ def open_store(settings: Settings) -> Store:
     """Open the metadata database of `settings` and bring its tables up to date.
 
     Secrets are sealed with the keys that the settings name; these are not looked at before a secret is, so that
-    a lost key keeps nothing else from being served. Raises Unavailable.
+    a lost key keeps nothing else from being served. Raises MetadataNewer, Unavailable.
     """
     address = sa.make_url(settings.metadata)
     if address.get_backend_name() == "sqlite" and address.database:
@@ -97,6 +97,9 @@ def open_store(settings: Settings) -> Store:
     engine = _sqlite(address) if address.get_backend_name() == "sqlite" else _postgresql(address)
     try:
         _migrate(engine)
+    except MetadataNewer:
+        engine.dispose()
+        raise
     except sa.exc.DBAPIError as error:  # unreachable, or a user who may not make tables
         raise Unavailable(f"The metadata database cannot be opened: {error.orig}") from error
     return Store(engine, keyring_of(settings), initial_load=settings.once_initial_load)
@@ -199,9 +202,18 @@ def _revision(engine: sa.Engine) -> str | None:
 
 
 def _migrate(engine: sa.Engine) -> None:
-    """Bring the tables to the newest revision; a database that has it already is only looked at."""
-    if _revision(engine) == _newest():
+    """Bring the tables to the newest revision; a database that has it already is only looked at.
+
+    Raises MetadataNewer.
+    """
+    found, newest = _revision(engine), _newest()
+    if found == newest:
         return
+    if found is not None and not any((_MIGRATIONS / "versions").glob(f"{found}_*.py")):
+        raise MetadataNewer(
+            f"The metadata database has the revision {found}, and this Headgate knows those up to {newest}. "
+            "Run the Headgate that wrote it, or a newer one; nothing was changed."
+        )
     from alembic import command
     from alembic.config import Config
 
