@@ -7,6 +7,7 @@ import pytest
 
 from headgate.cli import commands
 from headgate.cli.addresses import source_of
+from headgate.cli.progress import following
 from headgate.errors import InvalidRequest
 from headgate.querying import QueryRefused, View, answered
 
@@ -40,3 +41,9 @@ def test_a_table_that_is_not_there(names: list[str], hint: str) -> None:
     with pytest.raises(QueryRefused) as refused:
         answered([View(name, None) for name in names], "FROM ordres", rows=1, size=1000)
     assert refused.value.detail == f"The lake has no table 'ordres'. {hint}"
+
+
+def test_who_breaks_off_watching(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), following("log", quiet=False):
+        raise KeyboardInterrupt
+    assert "The run goes on" in capsys.readouterr().err

@@ -18,6 +18,10 @@ __all__ = ["bar", "following", "progress_option"]
 Run = Mapping[str, Any]
 
 _STILL = 10.0  # seconds between two lines of progress when nobody watches
+_LEFT = (
+    "No longer watched. The run goes on where a service works on this data, else when the next one starts: "
+    "`headgate runs list` shows it, `headgate runs cancel` ends it."
+)
 _MODES = ("interactive", "log", "json")
 
 progress_option = click.option(
@@ -29,17 +33,21 @@ progress_option = click.option(
 
 @contextmanager
 def following(mode: str | None, *, quiet: bool) -> Iterator[Callable[[Run], None]]:
-    """What shows every run object that it is called with."""
+    """What shows every run object that it is called with. Who breaks it off is told what becomes of the run."""
     mode = mode or ("interactive" if sys.stderr.isatty() else "log")
-    if quiet:
-        yield lambda _run: None
-    elif mode == "interactive":
-        from rich.console import Console
+    try:
+        if quiet:
+            yield lambda _run: None
+        elif mode == "interactive":
+            from rich.console import Console
 
-        with bar(Console(stderr=True)) as advance:
-            yield advance
-    else:
-        yield _Lines(as_json=mode == "json")
+            with bar(Console(stderr=True)) as advance:
+                yield advance
+        else:
+            yield _Lines(as_json=mode == "json")
+    except KeyboardInterrupt:
+        click.echo(_LEFT, err=True)
+        raise
 
 
 class _Lines:
