@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from headgate.model.orgs import Client, Grant, Org
+from headgate.service.sealing import Seal
 from tests.integration.face import BASE
 from tests.integration.visitor import Visitor, code_of, visiting
 
@@ -147,6 +148,32 @@ def test_signing_out_forgets_the_session(visitor: Visitor) -> None:
     assert "You are signed out." in leaving.page("/sign-in")
     assert "You are signed out." not in leaving.page("/sign-in")
     assert leaving.get("/").headers["location"] == "/sign-in"
+
+
+def test_signing_out_ends_every_copy_of_the_session_and_no_other(visitor: Visitor) -> None:
+    leaving = person(visitor, "copied@example.com", "viewer", None)
+    elsewhere = visitor.other().sign_in("copied@example.com")
+    leaving.page("/")
+    copy = visitor.other()
+    copy.http.cookies.update(leaving.http.cookies)
+    copy.page("/")
+    leaving.post("/switch", {"sandbox": "dev"})  # has the cookie sealed anew
+    assert leaving.post("/sign-out").headers["location"] == "/sign-in"
+    assert copy.get("/").headers["location"] == "/sign-in"
+    elsewhere.page("/")
+
+
+def test_a_session_of_another_version_is_none(visitor: Visitor, stranger: Visitor) -> None:
+    (name, text), *_ = visitor.http.cookies.items()
+    seal = Seal(visitor.face.settings.keys / "console.key")
+    whole = seal.open(text, "console", "session")
+    older = {field: value for field, value in whole.items() if field != "id"}
+    for content in (older, {**whole, "newer": 1}, {**whole, "ends": str(whole["ends"])}, {**whole, "id": None}, {}):
+        stranger.http.cookies.set(name, seal.close(content, "console", "session"))
+        answer = stranger.get("/")
+        assert (answer.status_code, answer.headers.get("location")) == (303, "/sign-in")
+    stranger.http.cookies.set(name, seal.close(whole, "console", "session"))
+    assert stranger.get("/").status_code == 200
 
 
 def test_who_has_no_role_does_not_come_in(stranger: Visitor) -> None:

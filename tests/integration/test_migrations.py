@@ -11,7 +11,8 @@ from alembic.config import Config
 from headgate.config import Settings
 from headgate.errors import MetadataNewer
 from headgate.model.orgs import Grant
-from headgate.store import database, open_store
+from headgate.model.resources import now_ms
+from headgate.store import database, open_store, tables
 from tests.conftest import empty_database
 
 
@@ -73,3 +74,37 @@ def test_metadata_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     with engine.connect() as left:
         assert left.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() == "9999"
     engine.dispose()
+
+
+def ends_sessions(address: str, data: Path) -> None:
+    """A database of revision 0014 notes ended sessions, and forgets those that are long over."""
+    engine = sa.create_engine(address)
+    upgrade(engine, "0014")
+    store = open_store(Settings(data=data, metadata_url=address))
+    ended, soon, long_ago = store.ended_sessions, now_ms() + 60_000, now_ms() - 2 * 86_400_000
+    try:
+        ended.add("over", long_ago)
+        ended.add("first", soon)
+        ended.add("first", soon)
+        assert [ended.has(digest) for digest in ("over", "first", "other")] == [False, True, False]
+        with engine.connect() as connection:
+            assert connection.execute(sa.select(tables.ended_sessions)).all() == [("first", soon)]
+    finally:
+        store.close()
+        engine.dispose()
+
+
+def test_sessions_are_ended_in_an_older_folder(tmp_path: Path) -> None:
+    ends_sessions(f"sqlite:///{tmp_path / 'metadata.db'}", tmp_path)
+
+
+def test_sessions_are_ended_in_an_older_postgresql(database: str, tmp_path: Path) -> None:
+    ends_sessions(database.replace("postgresql://", "postgresql+psycopg://", 1), tmp_path)
+
+
+def test_migrations_have_one_head_and_make_the_tables_that_are_declared(tmp_path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'metadata.db'}")
+    upgrade(engine, "head")  # refuses more heads than one
+    made = set(sa.inspect(engine).get_table_names())
+    engine.dispose()
+    assert made - {"alembic_version"} == set(tables.metadata.tables)

@@ -269,8 +269,8 @@ def enter(request: Request, fields: Sequence[tuple[str, str]], guard: Guard | No
 
 def look(request: Request) -> Visit | None:
     """The visit that a page about an error can stand in: None for who is not signed in, or not let in just now."""
-    visit: Visit | None = getattr(request.state, "visit", None) or _visit(request, (), None)
     try:
+        visit: Visit | None = getattr(request.state, "visit", None) or _visit(request, (), None)
         if visit is not None:
             _ = visit.sandbox_caller, visit.sandboxes, visit.organisations
     except HeadgateError:

@@ -1,13 +1,13 @@
 """Who is signed in: a session is sealed into a cookie, and holds what the API's headers would.
 
-Nothing of it is kept here. It ends with its token, when the person signs out, or as soon as the gate does not let
-the token in any more; rights are looked up for every request.
+It ends with its token, when the person signs out, which alone is kept here, or as soon as the gate does not let the
+token in any more; rights are looked up for every request.
 """
 
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from starlette.requests import Request
@@ -23,7 +23,10 @@ _CHUNKS = 5
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A token and where it is used. `ends` is in seconds since the epoch; `csrf` marks the forms of this session."""
+    """A token and where it is used. `ends` is in seconds since the epoch; `csrf` marks the forms of this session.
+
+    `id` stays the same in every organisation and sandbox, so that signing out ends it in all.
+    """
 
     token: str = field(repr=False)
     api_key: str
@@ -31,6 +34,14 @@ class Session:
     sandbox: str
     ends: int
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> "Session | None":
+        """The session that was kept as `content`; None where another version of Headgate kept something else."""
+        types = {each.name: each.type for each in fields(cls)}
+        fits = {name: type(value) for name, value in content.items()} == types
+        return cls(**content) if fits else None
 
     @property
     def headers(self) -> dict[str, str]:
@@ -58,18 +69,18 @@ class Cookies:
     """
 
     def __init__(self, service: Service, request: Request) -> None:
-        self._seal, self._request = service.sessions, request
+        self._sessions, self._request = service.sessions, request
         self._secure = is_secure(service, request)
         port = request.url.port
         self._suffix = f"_{port}" if port else ""
 
     def session(self) -> Session | None:
-        """The session of the request, None for who is not signed in."""
+        """The session of the request, None for who is not signed in, or not any more. Raises Unavailable."""
         content = self.get("session")
-        if content is None:
+        session = Session.of(content) if content is not None else None
+        if session is None or session.ends <= time.time() or self._sessions.has_ended(session.id):
             return None
-        session = Session(**content)
-        return session if session.ends > time.time() else None
+        return session
 
     def keep_session(self, response: Response, session: Session) -> None:
         """Have the browser keep `session` until it ends."""
@@ -80,13 +91,13 @@ class Cookies:
         stem, cookies = self._stem(name), self._request.cookies
         text = "".join(_chunks(cookies, stem))
         try:
-            return self._seal.open(text, "console", name) if text else None
+            return self._sessions.open(text, "console", name) if text else None
         except ValueError:
             return None
 
     def keep(self, response: Response, name: str, content: Mapping[str, Any], *, seconds: int) -> None:
         """Have the browser keep `content` under `name` for so many seconds."""
-        stem, text = self._stem(name), self._seal.close(dict(content), "console", name)
+        stem, text = self._stem(name), self._sessions.close(dict(content), "console", name)
         parts = [text[begin : begin + _CHUNK] for begin in range(0, len(text), _CHUNK)]
         if len(parts) > _CHUNKS:
             raise ValueError(f"The session has {len(text)} characters, more than browsers keep.")

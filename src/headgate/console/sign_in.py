@@ -1,6 +1,7 @@
 """Signing in and out, and changing the place: organisation, sandbox, and how pages look."""
 
 import time
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -166,7 +167,13 @@ def _back(request: Request) -> str:
 
 async def _sign_out(request: Request) -> Response:
     fields = await read_form(request)
+    return await run_in_threadpool(_signed_out, request, fields)
+
+
+def _signed_out(request: Request, fields: Sequence[tuple[str, str]]) -> Response:
+    """End the session, also for who has a copy of its cookie, and have this browser forget it."""
     visit = enter(request, fields)
+    visit.service.sessions.end(visit.session.id, visit.session.ends)
     response = visit.go("/sign-in", said="You are signed out.")
     visit.cookies.forget(response, "session")
     return response
@@ -175,10 +182,11 @@ async def _sign_out(request: Request) -> Response:
 async def _switch(request: Request) -> Response:
     """Go to another sandbox, or to another organisation and the first sandbox there."""
     fields = await read_form(request)
-    return await run_in_threadpool(_switched, enter(request, fields))
+    return await run_in_threadpool(_switched, request, fields)
 
 
-def _switched(visit: Visit) -> Response:
+def _switched(request: Request, fields: Sequence[tuple[str, str]]) -> Response:
+    visit = enter(request, fields)
     session, target = visit.session, visit.form.get("next", "/")
     if (org := visit.form.get("org", "")) and org != session.org_id:
         session, target = session.of_org(org), "/"

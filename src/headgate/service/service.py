@@ -27,7 +27,7 @@ from headgate.service.run_events import RunEvents
 from headgate.service.runs import Runs
 from headgate.service.sandboxes import Sandboxes
 from headgate.service.schema_import import SchemaImport
-from headgate.service.sealing import Seal
+from headgate.service.sessions import Sessions
 from headgate.service.specs import Specs
 from headgate.service.tables import Tables
 from headgate.service.webhooks import Webhooks
@@ -51,7 +51,7 @@ class Service:
         self._gate = Gate(issuers, store.tenants, strict=settings.strict)
         self._store = store
         self.identity = Identity(settings, store, tokens)
-        self.sessions = Seal(settings.keys / "console.key")
+        self.sessions = Sessions(settings.keys / "console.key", store)
         self.connection_specs = Specs("connectionSpecs", connection_specs(), store, listings)
         self.flow_specs = Specs("flowSpecs", flow_specs(), store, listings)
         self.connections = Connections(store, listings, settings)

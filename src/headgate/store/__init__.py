@@ -9,6 +9,7 @@ from headgate.store.catalog import CatalogStore, Slice
 from headgate.store.changes import Taken
 from headgate.store.database import Store, open_store, revisions
 from headgate.store.deliveries import ClaimedDelivery, Deliveries
+from headgate.store.ended_sessions import EndedSessions
 from headgate.store.listing import Page
 from headgate.store.queue import Claim, Queue
 from headgate.store.rotation import KeyUse, Rotation, SecretsAdmin
@@ -27,6 +28,7 @@ __all__ = [
     "Claim",
     "ClaimedDelivery",
     "Deliveries",
+    "EndedSessions",
     "InUse",
     "KeyUse",
     "Load",

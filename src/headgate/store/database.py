@@ -13,6 +13,7 @@ from headgate.model.scope import Caller, Scope
 from headgate.store.audit import Audit
 from headgate.store.catalog import CatalogStore
 from headgate.store.deliveries import Deliveries
+from headgate.store.ended_sessions import EndedSessions
 from headgate.store.keyring import Keyring, keyring_of
 from headgate.store.planner import Planner
 from headgate.store.queue import Queue
@@ -54,6 +55,7 @@ class Store:
         self.tenants = Tenants(self._transactions)
         self.audit = Audit(self._transactions)
         self.workers = Workers(self._transactions)
+        self.ended_sessions = EndedSessions(self._transactions)
         self.sandboxes = Sandboxes(self._transactions)
         self.secrets = SecretsAdmin(self._transactions, self._vault, keyring)
 

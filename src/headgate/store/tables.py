@@ -407,6 +407,15 @@ workers = Table(
     Column("seen_at", BigInteger, nullable=False),
 )
 
+# Sessions of the console that were ended before their time, by the SHA-256 of their id.
+ended_sessions = Table(
+    "ended_sessions",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("ends_at", BigInteger, nullable=False),
+    Index("ix_ended_sessions_ends", "ends_at"),
+)
+
 audit = Table(
     "audit",
     metadata,
