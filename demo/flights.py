@@ -263,7 +263,11 @@ def farewell(flow_id: str, *, keep: bool) -> None:
         soft_wrap=True,
     )
     if keep:
-        console.print("The console, signed in once and within ten minutes (`headgate console` makes another link):\n")
+        console.print(
+            "The console, by a link that signs in once, within ten minutes"
+            f" (another: .venv/bin/headgate console --data {DATA}):\n",
+            soft_wrap=True,
+        )
         print(sign_in_link(DATA))
 
 
