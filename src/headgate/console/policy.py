@@ -27,23 +27,24 @@ _HEADERS = {
 class Policy:
     """Gives every request an id and every answer the headers above, where it has not its own.
 
-    An exception that was answered already is logged by `app`, and goes no further.
+    An exception that `app` has logged and answered by an error page goes no further.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on. An unexpected exception in the midst of an answer is raised."""
+        """Pass a request on. An unexpected exception that no error page has answered whole is raised."""
         request_id = uuid.uuid4().hex
         path = scope["path"].rstrip("/") or "/"  # what a page is called with a slash at its end, too
         scope = {**scope, "path": path, "state": {**scope.get("state", {}), "request_id": request_id}}
-        answered = False
+        answered, status = False, 0
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal answered
+            nonlocal answered, status
             answered = message["type"] == "http.response.body" and not message.get("more_body", False)
             if message["type"] == "http.response.start":
+                status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
                 for name, value in _HEADERS.items():
@@ -53,7 +54,7 @@ class Policy:
         try:
             await self._app(scope, receive, send_with_headers)
         except Exception:
-            if not answered:
+            if not answered or status != 500:
                 raise
 
 
