@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -364,3 +364,62 @@ def test_nested_values_come_as_batches() -> None:
     type_ = LakeType("list", element=LakeType("struct", fields=(("a", LakeType("int")),)))
     given = pa.record_batch({"at": pa.array([TIMES[1]]), "v": pa.array([[{"a": 1}]])})
     assert read(BatchSource(_Batches([AT, Column("v", type_)], [given])))[0][1] == [{"a": 1}]
+
+
+NOTHING: dict[str, Any] = dict.fromkeys(("n", "d", "at", "tags"))
+EXACT = Decimal("0.1234567890123456789")
+INNER = LakeType(
+    "struct",
+    fields=(
+        ("n", LakeType("long")),
+        ("d", LakeType("decimal", 38, 19)),
+        ("at", LakeType("timestamptz")),
+        ("tags", LakeType("list", element=LakeType("string"))),
+    ),
+)
+
+
+def test_nested_values_come_as_mappings_changed_in_nothing(tmp_path: Path) -> None:
+    columns = [AT, Column("v", INNER), Column("many", LakeType("list", element=INNER))]
+    good = [
+        {
+            "v": {
+                "n": 7,
+                "d": Decimal("0.1234567890123456789"),
+                "at": "2024-01-01T12:00:00.5+02:00",
+                "tags": ["é", None],
+            }
+        },
+        {"v": {"tags": [{"deep": 1}], "more": 1}, "many": [{"n": "1"}, None]},
+        {"v": None, "many": []},
+    ]
+    bad = [
+        {"v": {"n": 1.5}},
+        {"v": {"n": 2**63}},
+        {"v": {"n": True}},
+        {"v": {"d": Decimal("1E19")}},
+        {"v": {"d": "0.12345678901234567891"}},
+        {"v": {"at": "2024-02-30T00:00:00Z"}},
+        {"v": {"tags": "one"}},
+        {"v": []},
+        {"many": {}},
+        {"many": [{"n": "x"}]},
+    ]
+    records = [{"at": TIMES[1], **record} for record in (*good, *bad)]
+    source = BatchSource(_Mappings(columns, [records]))
+    rows, rejects = read_rejecting(source, selection(), tmp_path, SPAN)
+    expected: list[tuple[Any, ...]] = [
+        (
+            {"n": 7, "d": EXACT, "at": datetime(2024, 1, 1, 10, 0, 0, 500000, UTC), "tags": ["é", None]},
+            None,
+        ),
+        ({**NOTHING, "tags": ['{"deep": 1}']}, [{**NOTHING, "n": 1}, None]),
+        (None, []),
+    ]
+    assert [row[1:] for row in rows] == expected
+    assert rejects.count == len(bad)
+    assert {reject.column for reject in rejects.kept} == {"v", "many"}
+    with pytest.raises(UnholdableValue, match=r"1\.5"):
+        read(source, None, SPAN)
+    shown = source.preview(selection(), 4).rows
+    assert (shown[0][1]["n"], shown[3][1]) == (7, ' {"n": 1.5}')

@@ -9,8 +9,6 @@ an example; `headgate.testing.source_suite` tests one.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, time
-from decimal import Decimal
 from itertools import islice
 from typing import Any, ClassVar, TypeAlias
 from uuid import uuid4
@@ -38,6 +36,7 @@ from headgate.rejects import Rejects
 from headgate.sources.files.text_types import declared_types
 from headgate.sources.guard import rejection
 from headgate.sources.interface import Entry, Preview, Reading, Relation, Selection, Split, Survey
+from headgate.sources.nested import nested_sql, nested_types, spelled, travelling, travels
 from headgate.sources.sql.arriving import Arrivals, Arriving, conformed
 from headgate.sources.sql.delta import delta_column, delta_error, epoch_bounds, is_utc, text_bounds
 from headgate.sources.sql.dialect import CatalogueColumn, Rule, decimal_rule, rule_of
@@ -149,7 +148,7 @@ class BatchSource:
             batches = (
                 conformed(batch, schema, names)
                 for split in splits
-                for batch in _Session(self._reader).batches(_query(selection, split, None, None, names), schema)
+                for batch in _Session(self._reader).batches(_query(selection, split, None, None, columns), schema)
             )
             found = pa.Table.from_batches(_first(batches, rows), schema).slice(0, rows)
         return Preview(columns, tuple(shown_rows(fields, found)))
@@ -253,13 +252,12 @@ class BatchSource:
             if window.empty:
                 return Reading(columns, (), name, within.bounds, estimated_rows=0)
         relation = relation_of(fields, within, selection.rejecting)
-        names = [column.name for column in columns]
         with self._translating():
             parts = self._reader.splits(stream, span, name, parallel)
         if len(set(parts)) != len(parts):
             raise SourceError(f"{self._reader.title} gives two splits of {stream!r} one name.")
         splits = tuple(
-            Split(f"part-{at}", relation, query=_query(selection, part, span, name, names))
+            Split(f"part-{at}", relation, query=_query(selection, part, span, name, columns))
             for at, part in enumerate(parts)
         )
         bounds = within.bounds if within is not None else None
@@ -300,11 +298,20 @@ class _Session:
         asked = json.loads(query)
         span, names = asked["window"], asked["columns"]
         window = Window(*span) if span is not None else None
+        nested = {name: travelling(type_) for name, type_ in asked["nested"].items()}
+        texts = [nested.get(name, spelled) for name in names]
         for records in self._reader.read(asked["stream"], asked["split"], window, asked["delta"], names):
             if isinstance(records, pa.RecordBatch) is self._reader.gives_mappings:
                 wanted = "mappings" if self._reader.gives_mappings else "record batches"
                 raise TypeError(f"read() gave {type(records).__name__}, where {wanted} were announced")
-            yield _selected(records, names) if isinstance(records, pa.RecordBatch) else _texts(records, names, schema)
+            if isinstance(records, pa.RecordBatch):
+                yield _selected(records, names)
+                continue
+            arrays = [
+                pa.array([text(record.get(name)) for record in records], pa.string())
+                for name, text in zip(names, texts, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def cancel(self) -> None:
         self._reader.stop()
@@ -320,9 +327,18 @@ def _stream(selection: Selection) -> str:
     return name
 
 
-def _query(selection: Selection, split: str, window: Window | None, delta: str | None, columns: Sequence[str]) -> str:
-    span = [window.start_ms, window.end_ms] if window is not None else None
-    asked = {"stream": _stream(selection), "split": split, "window": span, "delta": delta, "columns": columns}
+def _query(
+    selection: Selection, split: str, window: Window | None, delta: str | None, columns: Sequence[Column]
+) -> str:
+    types = {column.name: column.type for column in columns}
+    asked = {
+        "stream": _stream(selection),
+        "split": split,
+        "window": [window.start_ms, window.end_ms] if window is not None else None,
+        "delta": delta,
+        "columns": list(types),
+        "nested": nested_types(types),
+    }
     return json.dumps(asked)
 
 
@@ -351,6 +367,12 @@ def _typed_rule(column: Column) -> Rule | None:
 
 def _text_rule(column: Column) -> Rule | None:
     """How values are read that come as text, whatever they are, so that one which is none is a bad record."""
+    reason = f"which is not a {column.type}"
+    if column.type.kind in ("list", "struct"):
+        if not travels(column.type):
+            return None
+        refused, cast = nested_sql(column.type)
+        return Rule(column.type, pa.string(), cast=cast, refused=refused, reason=reason)
     try:
         found = declared_types({"columns": [{"name": column.name, "type": str(column.type)}]})[column.name]
     except BadParameter:
@@ -358,8 +380,8 @@ def _text_rule(column: Column) -> Rule | None:
     fits, cast = (
         text.replace("{", "{{").replace("}", "}}").replace("{{x}}", "{v}") for text in (found.fits, found.cast)
     )
-    refused = None if found.fits == "true" else f"{{v}} IS NOT NULL AND NOT coalesce({fits}, false)"
-    return Rule(column.type, pa.string(), cast=cast, refused=refused, reason=f"which is not a {column.type}")
+    misfit = None if found.fits == "true" else f"{{v}} IS NOT NULL AND NOT coalesce({fits}, false)"
+    return Rule(column.type, pa.string(), cast=cast, refused=misfit, reason=reason)
 
 
 def _within(at: int, column: Column, window: Window, delta: DeltaColumn) -> Within:
@@ -377,28 +399,6 @@ def _selected(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
     if missing:
         raise KeyError(f"read() gave no column {missing[0]!r}")
     return batch.select(list(names))
-
-
-def _texts(records: Sequence[Mapping[str, Any]], names: Sequence[str], schema: pa.Schema) -> pa.RecordBatch:
-    arrays = [pa.array([_text(record.get(name)) for record in records], pa.string()) for name in names]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _text(value: Any) -> str | None:
-    match value:
-        case None | str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case Decimal():
-            return format(value, "f")
-        case datetime():
-            return value.isoformat(" ")
-        case date() | time():
-            return value.isoformat()
-        case Mapping() | list() | tuple():
-            return json.dumps(value, default=str)
-    return str(value)
 
 
 def _first(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
