@@ -381,7 +381,7 @@ INNER = LakeType(
 
 def test_nested_values_come_as_mappings_changed_in_nothing(tmp_path: Path) -> None:
     columns = [AT, Column("v", INNER), Column("many", LakeType("list", element=INNER))]
-    good = [
+    good: list[dict[str, Any]] = [
         {
             "v": {
                 "n": 7,
@@ -393,7 +393,7 @@ def test_nested_values_come_as_mappings_changed_in_nothing(tmp_path: Path) -> No
         {"v": {"tags": [{"deep": 1}], "more": 1}, "many": [{"n": "1"}, None]},
         {"v": None, "many": []},
     ]
-    bad = [
+    bad: list[dict[str, Any]] = [
         {"v": {"n": 1.5}},
         {"v": {"n": 2**63}},
         {"v": {"n": True}},
@@ -405,10 +405,10 @@ def test_nested_values_come_as_mappings_changed_in_nothing(tmp_path: Path) -> No
         {"many": {}},
         {"many": [{"n": "x"}]},
     ]
-    records = [{"at": TIMES[1], **record} for record in (*good, *bad)]
+    records = [dict(record, at=TIMES[1]) for record in (*good, *bad)]
     source = BatchSource(_Mappings(columns, [records]))
     rows, rejects = read_rejecting(source, selection(), tmp_path, SPAN)
-    expected: list[tuple[Any, ...]] = [
+    expected: list[Any] = [
         (
             {"n": 7, "d": EXACT, "at": datetime(2024, 1, 1, 10, 0, 0, 500000, UTC), "tags": ["é", None]},
             None,
