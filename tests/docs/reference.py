@@ -31,7 +31,7 @@ from headgate.service import access
 from headgate.service.service import Service
 from tests.conformance import reference as sources
 
-__all__ = ["PAGES", "Undocumented", "addresses", "page"]
+__all__ = ["PAGES", "Undocumented", "addresses", "commands", "page"]
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 PAGES = sorted(FOLDER.glob("*.md"))
@@ -137,11 +137,13 @@ def _types(module: str) -> Iterator[str]:
     )
 
 
+def commands() -> dict[tuple[str, ...], click.Command]:
+    """Every command, and every group of them, by the words that call it."""
+    return dict(_walk(cli, ("headgate",)))
+
+
 def _commands() -> Iterator[str]:
-    every = [
-        (path, command, [_option(path, one) for one in _options(command)])
-        for path, command in _walk(cli, ("headgate",))
-    ]
+    every = [(path, command, [_option(path, one) for one in _options(command)]) for path, command in commands().items()]
     counts = Counter(row for _, _, rows in every for row in rows)
     shared = [row for row, count in counts.items() if count >= _SHARED]
     yield from ("Most commands take these; they are not repeated below.", "", "| option | meaning |", "|---|---|")

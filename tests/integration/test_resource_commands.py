@@ -128,6 +128,65 @@ def test_what_stands_beside_the_flow_service(headgate: Commands, tmp_path: Path)
     assert headgate.json("batches", "list") == []
 
 
+def test_documents_of_the_registry(headgate: Commands, tmp_path: Path) -> None:
+    group = tmp_path / "group.yaml"
+    group.write_text(
+        "{title: Address, type: object, meta:intendedToExtend: ['https://ns.adobe.com/xdm/data/record']}\n"
+    )
+    made = headgate.json("field-groups", "create", "-f", str(group))
+    changed = headgate.json("field-groups", "update", "Address", "--set", "description=Where somebody lives")
+    assert (changed["$id"], changed["description"]) == (made["$id"], "Where somebody lives")
+    assert headgate.json("field-groups", "update", "Address", "--name", "Place")["title"] == "Place"
+    assert "description" not in headgate.json("field-groups", "replace", "Place", "-f", str(group))
+    assert headgate.json("schemas", "stats")["counts"]["mixins"] == 1
+    headgate("field-groups", "delete", "Address", "--yes")
+    assert "Record" in headgate("classes", "list", "--standard")
+    assert (
+        headgate.json("classes", "list") == headgate.json("data-types", "list") == headgate.json("descriptors", "list")
+    )
+    assert headgate.json("behaviors", "show", "https://ns.adobe.com/xdm/data/adhoc")["title"] == "Ad hoc"
+
+
+def test_mappings_one_by_one_and_what_they_make(headgate: Commands, tmp_path: Path) -> None:
+    sets, records = tmp_path / "set.json", tmp_path / "records.json"
+    sets.write_text(json.dumps({"name": "prices", "mappings": [{"source": "id", "destination": "number"}]}))
+    records.write_text(json.dumps([{"id": 7, "total": 2}]))
+    headgate("mapping-sets", "create", "-f", str(sets))
+    added = headgate.json("mappings", "add", "prices", "total", "amount")
+    assert headgate.json("mapping-sets", "preview", "prices", "-r", str(records))["data"] == [
+        {"number": 7, "amount": 2}
+    ]
+    headgate("mappings", "replace", "prices", added["id"], "price", "amount")
+    refused = headgate.whole("mapping-sets", "preview", "prices", "-r", str(records))
+    assert (refused.exit_code, "price -> amount: the source has no 'price'" in refused.stderr) == (1, True)
+    [kept, gone] = headgate.json("mappings", "list", "prices")
+    headgate("mappings", "delete", "prices", gone["id"], "--yes")
+    assert headgate.json("mappings", "list", "prices") == [headgate.json("mappings", "show", "prices", kept["id"])]
+    headgate("mapping-sets", "delete", "prices", "--yes")
+    assert "none yet" in headgate("mapping-sets", "language")
+    assert headgate.whole("mapping-sets", "language", "a + b").exit_code == 1
+
+
+def test_who_calls_and_what_they_may(headgate: Commands, tmp_path: Path) -> None:
+    me = headgate.json("whoami")
+    assert (me["sub"], me["sandbox"]) == ("local@headgate", "prod")
+    assert "manage-access" in me["permissions"]
+    assert headgate.whole("permissions", "check", "manage-specs", "fly").exit_code == 1
+    assert "sources" in headgate("permissions", "list")
+    assert headgate("sandboxes", "rename", "dev", "Try out") == "The sandbox dev is called Try out.\n"
+    headgate("roles", "add", "auditor", "--permission", "view-user-activity-log")
+    assert headgate("roles", "remove", "auditor") == "The role auditor is gone.\n"
+    assert "built in" in headgate("roles", "remove", "admin", code=2)
+
+
+def test_any_address_can_be_called(headgate: Commands) -> None:
+    queue = json.loads(headgate("api", "get", "/headgate/queue"))
+    assert queue["waiting"] == 0
+    assert json.loads(headgate("api", "GET", "/data/foundation/flowservice/flows?limit=1", "--param", "orderby=name"))
+    assert "begins with one slash" in headgate("api", "GET", "//elsewhere.example/", code=2)
+    assert headgate("api", "GET", "/headgate/nothing", code=3)
+
+
 def test_a_service_elsewhere_is_named_by_the_environment_or_a_profile(
     face: Face, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

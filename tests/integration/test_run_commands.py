@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 
+import pyarrow.parquet as pq
 import pytest
 
 from headgate.service.working import working
@@ -32,6 +33,11 @@ def test_a_run_is_told_of_before_while_and_after(face: Face, headgate: Commands)
     assert headgate.json("runs", "list", "--flow", "told of") == []
     with hushed(), working(face.settings):
         run = headgate("runs", "start", "told of", *MARCH, "--delta-column", "updated_at", "--wait", "-o", "id").strip()
+    assert [span["state"] for span in headgate.json("flows", "windows", "told of", *MARCH)["items"]] == ["ingested"]
+    [file] = headgate("batches", "download", run, "--into", str(face.folder / "brought")).splitlines()
+    assert pq.read_table(file).num_rows == 8
+    assert "there already" in headgate("batches", "download", run, "--into", str(face.folder / "brought"), code=2)
+    assert headgate("batches", "errors", run) == ""
     again = headgate("runs", "start", flow, *MARCH, "--key", "k", "-o", "id").strip()
     lines = headgate("runs", "logs", run).splitlines()
     assert "for the window [2024-03-01T00:00:00" in lines[0]

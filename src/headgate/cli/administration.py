@@ -92,6 +92,20 @@ def add_sandbox(name: str, title: str | None, type_: str, org: str | None, data:
     click.echo(f"The sandbox {name} can be used.")
 
 
+@sandboxes.command("rename")
+@click.argument("name")
+@click.argument("title")
+@org_option
+@data_option
+def rename_sandbox(name: str, title: str, org: str | None, data: Path | None) -> None:
+    """Give a sandbox another title; its name stays."""
+    from headgate.cli.elsewhere import administering
+
+    with administering(data, org) as administration:
+        administration.rename_sandbox(name, title)
+    click.echo(f"The sandbox {name} is called {title}.")
+
+
 @sandboxes.command("reset")
 @click.argument("name")
 @yes_option
@@ -241,6 +255,19 @@ def add_role(name: str, permissions: tuple[str, ...], org: str | None, data: Pat
     with administering(data, org) as administration:
         administration.add_role(name, permissions)
     click.echo(f"The role {name} can be granted.")
+
+
+@roles.command("remove")
+@click.argument("role")
+@org_option
+@data_option
+def remove_role(role: str, org: str | None, data: Path | None) -> None:
+    """Remove a role of the organisation's own that nobody has."""
+    from headgate.cli.elsewhere import administering
+
+    with administering(data, org) as administration:
+        administration.remove_role(role)
+    click.echo(f"The role {role} is gone.")
 
 
 @roles.command("grants")

@@ -17,7 +17,7 @@ from headgate.model.runs import Json
 if TYPE_CHECKING:
     from headgate.client import Client
 
-__all__ = ["ENDINGS", "connections", "source_connections", "target_connections"]
+__all__ = ["ENDINGS", "connections", "explored", "show_explored", "source_connections", "target_connections"]
 
 ENDINGS = {
     "csv": "delimited",
@@ -178,6 +178,11 @@ def explore(call: Call, connection: str, object_: str | None, file_type: str | N
     with call.client() as client:
         id_ = CONNECTIONS.find(client, connection)["id"]
         found = _explored(client, id_, object_, file_type, pairs(params, "--param"))
+    show_explored(call, found)
+
+
+def show_explored(call: Call, found: Any) -> None:
+    """Print what was found: the entries of a folder, or the columns of a table or a file."""
     if isinstance(found, list):
         call.show(found, (("path", "path"), ("name", "name"), ("type", "type")), id_="path")
     elif call.output == "table":
@@ -211,22 +216,21 @@ def preview(call: Call, connection: str, object_: str, file_type: str | None, pa
 
 
 def _explored(client: "Client", id_: str, object_: str | None, file_type: str | None, params: Json) -> Any:
+    spec = Specs(client).named(CONNECTIONS.get(client, id_)["connectionSpec"]["id"])
+    return explored(client, CONNECTIONS.at(id_, "/explore"), spec, object_, file_type, params)
+
+
+def explored(
+    client: "Client", address: str, spec: Json, object_: str | None, file_type: str | None, params: Json
+) -> Any:
     """What the service says of an object: of the root, a folder, a file or a table, as far as that can be told."""
-    path = CONNECTIONS.at(id_, "/explore")
     if object_ is None:
-        return client.request("GET", path, objectType="root", **params)
-    of_files = "path" in _selects(client, id_)
+        return client.request("GET", address, objectType="root", **params)
+    of_files = "path" in (spec.get("sourceSpec") or {}).get("spec", {}).get("properties", {})
     kind = file_type or (ENDINGS.get(_ending(object_)) if of_files else None)
     if kind is not None:
-        return client.request("GET", path, objectType="file", object=object_, fileType=kind, **params)
-    return client.request("GET", path, objectType="folder" if of_files else "table", object=object_, **params)
-
-
-def _selects(client: "Client", id_: str) -> Json:
-    """The parameters of sources on a connection."""
-    spec = Specs(client).named(CONNECTIONS.get(client, id_)["connectionSpec"]["id"])
-    found: Json = (spec.get("sourceSpec") or {}).get("spec", {}).get("properties", {})
-    return found
+        return client.request("GET", address, objectType="file", object=object_, fileType=kind, **params)
+    return client.request("GET", address, objectType="folder" if of_files else "table", object=object_, **params)
 
 
 def _ending(path: str) -> str:

@@ -1,5 +1,8 @@
 """`headgate datasets` and `headgate batches`: what is in the lake, and what brought it."""
 
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
 import click
 
 from headgate.cli.calling import Call, calling
@@ -8,9 +11,16 @@ from headgate.cli.kinds import BATCHES, DATASETS, LINKED
 from headgate.cli.options import yes_option
 from headgate.cli.output import Column, moment, show_document, show_rows
 from headgate.cli.resources import limit_option
-from headgate.model.addresses import EXPORT, HEADGATE, IMPORT
+from headgate.errors import InvalidRequest
+from headgate.model.addresses import EXPORT, HEADGATE, IMPORT, ROW_ERRORS
+from headgate.model.runs import Json
+
+if TYPE_CHECKING:
+    from headgate.client import Client
 
 __all__ = ["batches", "datasets"]
+
+_AT_ONCE = 8 << 20  # bytes of a file that are asked for
 
 
 @click.group()
@@ -55,6 +65,21 @@ def update(call: Call, dataset: str, name: str | None, sets: tuple[str, ...], fi
     with call.client() as client:
         id_ = DATASETS.find(client, dataset)["id"]
         client.request("PATCH", DATASETS.at(id_), body=changes)
+        call.show_one(DATASETS.get(client, id_), DATASETS.fields)
+
+
+@datasets.command()
+@DATASETS.argument("dataset")
+@set_option
+@file_option
+@calling
+def replace(call: Call, dataset: str, sets: tuple[str, ...], file: str | None) -> None:
+    """Replace all that can be changed of a dataset; its table and rows stay."""
+    body = read_object(file)
+    put(body, sets)
+    with call.client() as client:
+        id_ = DATASETS.find(client, dataset)["id"]
+        client.request("PUT", DATASETS.at(id_), body=body)
         call.show_one(DATASETS.get(client, id_), DATASETS.fields)
 
 
@@ -140,4 +165,69 @@ def files(call: Call, batch: str, failed: bool) -> None:
     if failed:
         call.show(found, (("file", "name"), ("bytes", "length")), id_="name")
     else:
-        call.show(found, (("file", "dataSetFileId"), ("rows", "recordCount")), id_="dataSetFileId")
+        call.show(found, _BROUGHT, id_="dataSetFileId")
+
+
+_BROUGHT: tuple[Column, ...] = (
+    ("file", "dataSetFileId"),
+    ("rows", "records"),
+    ("bytes", "size"),
+    ("in the table", "isValid"),
+)
+
+
+@batches.command()
+@click.argument("batch")
+@calling
+def errors(call: Call, batch: str) -> None:
+    """Print what was wrong with each record that a batch left out, as a JSON object a line."""
+    with call.client() as client:
+        path = f"{EXPORT}/batches/{batch}/meta"
+        parts = client.request("GET", path, path=ROW_ERRORS)["data"]
+        for part in parts:
+            click.echo(client.read(path, path=part["name"]), nl=False)
+    if not parts:
+        call.note("The batch left no record out.")
+
+
+@batches.command()
+@click.argument("batch")
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="Folder that they are written to.  [default: the present one]",
+)
+@click.option("--failed", is_flag=True, help="The records that were left out, instead.")
+@calling
+def download(call: Call, batch: str, into: Path, failed: bool) -> None:
+    """Write the files that a batch brought into a folder, and print their names. None is written over."""
+    into.mkdir(parents=True, exist_ok=True)
+    with call.client() as client:
+        if failed:
+            path = f"{EXPORT}/batches/{batch}/failed"
+            parts = [(path, part) for part in client.request("GET", path)["data"]]
+        else:
+            brought = client.request("GET", f"{EXPORT}/batches/{batch}/files")["data"]
+            paths = [f"{EXPORT}/files/{file['dataSetFileId']}" for file in brought]
+            parts = [(path, part) for path in paths for part in client.request("GET", path)["data"]]
+        for path, part in parts:
+            _write(client, path, part, into)
+    if not parts:
+        call.note("The batch left no record out." if failed else "The batch has no files in the table any more.")
+
+
+def _write(client: "Client", path: str, part: Json, into: Path) -> None:
+    """Write one file, some megabytes at a time, and print where it is."""
+    file = into / PurePosixPath(part["name"]).name
+    try:
+        with file.open("xb") as out:
+            if "/files/" not in path:
+                out.write(client.read(path, path=part["name"]))
+            else:
+                for first in range(0, int(part["length"]), _AT_ONCE):
+                    here = {"Range": f"bytes={first}-{first + _AT_ONCE - 1}"}
+                    out.write(client.read(path, path=part["name"], headers=here))
+    except FileExistsError:
+        raise InvalidRequest(f"{file} is there already; name another folder by --into.") from None
+    click.echo(str(file))

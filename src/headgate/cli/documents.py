@@ -31,7 +31,8 @@ def read_document(file: str) -> Any:
     except UnicodeDecodeError:
         raise click.UsageError(f"{file} is no text in UTF-8.") from None
     try:
-        if file.endswith(".json") or text.lstrip()[:1] in ("{", "["):
+        yaml_by_name = file.endswith((".yaml", ".yml"))
+        if file.endswith(".json") or (text.lstrip()[:1] in ("{", "[") and not yaml_by_name):
             return json.loads(text)
         return yaml.load(text, Loader=_plain(yaml))  # noqa: S506 - a loader of texts, numbers, lists and mappings
     except json.JSONDecodeError as error:

@@ -62,6 +62,10 @@ class _Elsewhere:
         body = {"name": name, "title": title or name, "type": type_}
         self._client.request("POST", f"{SANDBOXES}/sandboxes", body=body)
 
+    def rename_sandbox(self, name: str, title: str) -> None:
+        """Give a sandbox another title."""
+        self._client.request("PATCH", _one(f"{SANDBOXES}/sandboxes", name), body={"title": title})
+
     def reset_sandbox(self, name: str) -> None:
         """Remove all that a sandbox holds."""
         self._client.request("PUT", _one(f"{SANDBOXES}/sandboxes", name), body={"action": "reset"})
@@ -94,6 +98,11 @@ class _Elsewhere:
         """Remove a client."""
         self._client.request("DELETE", _one(f"{HEADGATE}/clients", client_id))
 
+    def code_of_person(self, user: str, client_id: str) -> str:
+        """A code by which a person signs in, once."""
+        made = self._client.request("POST", _one(f"{HEADGATE}/clients", client_id) + "/code", body={"user": user})
+        return str(made["code"])
+
     def code_of_client(self, client_id: str, _days: int) -> str:
         """Codes of clients are made at the service's own machine."""
         raise InvalidRequest(f"A code for {client_id} is made on the machine of the service; a secret serves as well.")
@@ -105,6 +114,10 @@ class _Elsewhere:
     def add_role(self, name: str, permissions: tuple[str, ...]) -> None:
         """Make a role."""
         self._client.request("POST", f"{HEADGATE}/roles", body={"name": name, "permissions": list(permissions)})
+
+    def remove_role(self, name: str) -> None:
+        """Remove a role of the organisation's own that nobody has."""
+        self._client.request("DELETE", _one(f"{HEADGATE}/roles", name))
 
     def grants(self) -> list[Json]:
         """Every grant."""

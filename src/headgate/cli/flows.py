@@ -6,6 +6,7 @@ from headgate.cli.bodies import Specs
 from headgate.cli.calling import Call, calling
 from headgate.cli.documents import file_option, put, read_object, set_option
 from headgate.cli.kinds import FLOWS, MAPPING_SETS, SOURCES, TARGETS
+from headgate.cli.output import moment
 from headgate.model.runs import Json
 
 __all__ = ["copy_transformation", "flows", "mapping_transformation"]
@@ -78,6 +79,29 @@ def create(
         put(body, sets)
         made = client.request("POST", FLOWS.path, body=body, **({"mode": "draft"} if draft else {}))
         call.show_one(FLOWS.get(client, made["id"]), FLOWS.fields)
+
+
+@flows.command()
+@FLOWS.argument("flow")
+@click.option("--from", "start", help="Start of the time, inclusive.  [default: where the newest runs begin]")
+@click.option("--to", "end", default="now", show_default=True, help="End of the time, exclusive.")
+@calling
+def windows(call: Call, flow: str, start: str | None, end: str) -> None:
+    """Show which time a flow's runs have brought, what failed, and what is missing."""
+    from headgate.client import parse_time
+
+    asked = {name: parse_time(text) for name, text in (("from", start), ("to", end)) if text is not None}
+    with call.client() as client:
+        found = client.request("GET", FLOWS.at(FLOWS.find(client, flow)["id"], "/windows"), **asked)
+    if call.output in ("json", "yaml"):
+        call.show_one(found, ())
+        return
+    call.show(found["items"], (("window (UTC)", _window), ("state", "state")), id_="windowStartTime")
+    call.note(f"A run without --from would bring {_window(found['sinceLastSuccess'])}.")
+
+
+def _window(span: Json) -> str:
+    return f"[{moment(span['windowStartTime'])}, {moment(span['windowEndTime'])})"
 
 
 FLOWS.add_patch(flows)

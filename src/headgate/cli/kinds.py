@@ -10,9 +10,14 @@ from headgate.model.runs import Json
 
 __all__ = [
     "BATCHES",
+    "BEHAVIORS",
+    "CLASSES",
     "CONNECTIONS",
     "CONNECTION_SPECS",
     "DATASETS",
+    "DATA_TYPES",
+    "DESCRIPTORS",
+    "FIELD_GROUPS",
     "FLOWS",
     "FLOW_SPECS",
     "LINKED",
@@ -202,22 +207,50 @@ BATCHES = Resources(
     named="id",
     asks="member",
 )
-SCHEMAS = Resources(
-    "schema",
-    f"{REGISTRY}/tenant/schemas",
-    columns=(("schema", "$id"), ("title", "title"), ("class", "meta:class"), ("version", "version")),
+
+
+def _of_registry(word: str, collection: str, *columns: Column, container: str = "tenant") -> Resources:
+    """A collection of the schema registry."""
+    return Resources(
+        word,
+        f"{REGISTRY}/{container}/{collection}",
+        columns=((word, "$id"), ("title", "title"), *columns, ("version", "version")),
+        fields=(
+            (word, "$id"),
+            ("alt id", "meta:altId"),
+            ("title", "title"),
+            ("about", "description"),
+            *columns,
+            ("members", lambda found: list(found.get("properties", {}))),
+        ),
+        paged=Pages(lambda page: page["results"], "start"),
+        id="$id",
+        named="title",
+        asks="bare",
+        versioned=False,
+    )
+
+
+SCHEMAS = _of_registry("schema", "schemas", ("class", "meta:class"))
+FIELD_GROUPS = _of_registry("field group", "fieldgroups", ("for", "meta:intendedToExtend"))
+CLASSES = _of_registry("class", "classes")
+DATA_TYPES = _of_registry("data type", "datatypes")
+BEHAVIORS = _of_registry("behavior", "behaviors", container="global")
+DESCRIPTORS = Resources(
+    "descriptor",
+    f"{REGISTRY}/tenant/descriptors",
+    columns=(("descriptor", "@id"), ("type", "@type"), ("schema", "xdm:sourceSchema"), ("of", "xdm:sourceProperty")),
     fields=(
-        ("schema", "$id"),
-        ("alt id", "meta:altId"),
-        ("title", "title"),
-        ("about", "description"),
-        ("class", "meta:class"),
-        ("members", lambda schema: list(schema.get("properties", {}))),
+        ("descriptor", "@id"),
+        ("type", "@type"),
+        ("schema", "xdm:sourceSchema"),
+        ("of", "xdm:sourceProperty"),
     ),
     paged=Pages(lambda page: page["results"], "start"),
-    id="$id",
-    named="title",
+    id="@id",
+    named="@id",
     asks="bare",
+    versioned=False,
 )
 MAPPING_SETS = Resources(
     "mapping set",

@@ -26,7 +26,7 @@ def login(data: Path | None, user: str, org: str | None, sandbox: str | None, cl
     in to the console, or whoever has the client's secret exchanges it for the person's token at /ims/token/v1 by
     grant_type=authorization_code; once, and within ten minutes.
     """
-    from headgate.service.administration import administering
+    from headgate.cli.elsewhere import administering
     from headgate.service.local import log_in
 
     if code:

@@ -29,6 +29,8 @@ _FEW = 5  # things of one name that an error names
 _PAGE = 100
 _ID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}|[0-9a-f]{24}")  # datasets have the short ones
 
+_Command = Callable[..., None]
+_etag_option = click.option("--etag", help="The version it must have.  [default: the one it has]")
 limit_option = click.option(
     "--limit", default=20, show_default=True, type=click.IntRange(0), help="The first so many; 0 for all."
 )
@@ -79,7 +81,7 @@ class Resources:
 
     `paged` says how its listing is read, `one` makes the thing of the answer to a GET of it, `named` is the member that
     people call it by, `asks` how a filter is sent: as `property=member=="value"`, without the quotes, or as
-    `member=value`.
+    `member=value`; `versioned` tells that a change names the version it is of.
     """
 
     word: str
@@ -91,11 +93,12 @@ class Resources:
     id: str = "id"
     named: str = "name"
     asks: Literal["quoted", "bare", "member"] = "quoted"
+    versioned: bool = True
 
     @property
     def plural(self) -> str:
         """The word for several."""
-        return f"{self.word}s" if not self.word.endswith("ch") else f"{self.word}es"
+        return f"{self.word}es" if self.word.endswith(("ch", "ss")) else f"{self.word}s"
 
     def at(self, id_: str, rest: str = "") -> str:
         """The address of one thing."""
@@ -167,13 +170,15 @@ class Resources:
     def add_patch(self, group: click.Group, see: Callable[["Client", Json, Sequence[str]], None] | None = None) -> None:
         """Add `update`, by JSON Patch under the version that was read. `see` refuses what `--set` may not bring."""
 
+        etag_option: Callable[[_Command], _Command] = _etag_option if self.versioned else _as_it_is
+
         @group.command("update")
         @self.argument()
-        @click.option("--name", help="A new name.")
+        @click.option("--name", help=f"A new {self.named}.")
         @set_option
         @click.option("--unset", "unsets", multiple=True, metavar="MEMBER", help="A member that goes. Repeatable.")
         @file_option
-        @click.option("--etag", help="The version it must have.  [default: the one it has]")
+        @etag_option
         @calling
         def update(
             call: Call,
@@ -182,7 +187,7 @@ class Resources:
             sets: tuple[str, ...],
             unsets: tuple[str, ...],
             file: str | None,
-            etag: str | None,
+            etag: str | None = None,
         ) -> None:
             """Change members of one. FILE is an object whose members replace those there are, or a JSON Patch."""
             with call.client() as client:
@@ -191,17 +196,16 @@ class Resources:
                     see(client, found, sets)
                 given = read_document(file) if file else {}
                 ops = given if isinstance(given, list) else replacing(found, given)
-                ops = [*ops, *(replacing(found, {"name": name}) if name else ()), *setting(found, sets)]
+                ops = [*ops, *(replacing(found, {self.named: name}) if name else ()), *setting(found, sets)]
                 ops += [{"op": "remove", "path": _pointer(path.split("."))} for path in unsets]
                 if not ops:
                     raise click.UsageError("Say what is to change, by --set, --unset, --name or --file.")
-                self.change(client, found[self.id], ops, etag or found["etag"])
+                self.change(client, found[self.id], ops, etag or found.get("etag"))
                 call.show_one(self.get(client, found[self.id]), self.fields, id_=self.id)
 
-    def change(self, client: "Client", id_: str, ops: Sequence[Json], etag: str) -> None:
+    def change(self, client: "Client", id_: str, ops: Sequence[Json], etag: str | None) -> None:
         """Send a JSON Patch. Raises RequestFailed."""
-        body: Any = list(ops)
-        client.request("PATCH", self.at(id_), body=body, **{"if-match": etag})
+        client.request("PATCH", self.at(id_), body=list(ops), headers={"If-Match": etag} if etag else None)
 
     def add_delete(self, group: click.Group, what_goes: str = "") -> None:
         """Add `delete`."""
@@ -232,6 +236,10 @@ class Resources:
                 found = self.find(client, which)
                 client.request("POST", self.at(found[self.id], "/action"), op=op)
                 call.show_one(self.get(client, found[self.id]), self.fields, id_=self.id)
+
+
+def _as_it_is(command: _Command) -> _Command:
+    return command
 
 
 def replacing(before: Json, members: Json) -> list[Json]:

@@ -4,10 +4,17 @@ import click
 
 from headgate.cli.bodies import Specs, secret_names
 from headgate.cli.calling import Call, calling
+from headgate.cli.connections import ENDINGS, explored, show_explored
+from headgate.cli.documents import pairs, read_object
 from headgate.cli.kinds import CONNECTION_SPECS, FLOW_SPECS
 from headgate.cli.output import at
+from headgate.cli.resources import Resources
 
 __all__ = ["flow_specs", "specs"]
+
+_described = click.option(
+    "--file", "-f", "file", metavar="FILE", required=True, help="The spec, JSON or YAML; - for standard input."
+)
 
 
 @click.group()
@@ -55,9 +62,50 @@ def show(call: Call, spec: str) -> None:
         click.echo(f"source connection: {', '.join(reads)}")
 
 
+def _add_describing(kind: Resources, group: click.Group) -> None:
+    """Add `add` and `replace`: specs that the organisation describes itself."""
+
+    @group.command("add", help=f"Describe a {kind.word} for the organisation. It is listed, and never run.")
+    @_described
+    @calling
+    def add(call: Call, file: str) -> None:
+        with call.client() as client:
+            made = client.request("POST", kind.path, body=read_object(file))
+            call.show_one(kind.get(client, made["id"]), kind.fields)
+
+    @group.command("replace", help=f"Describe anew a {kind.word} that the organisation has described itself.")
+    @click.argument("spec")
+    @_described
+    @calling
+    def replace(call: Call, spec: str, file: str) -> None:
+        with call.client() as client:
+            id_ = kind.find(client, spec)["id"]
+            client.request("PUT", kind.at(id_), body=read_object(file))
+            call.show_one(kind.get(client, id_), kind.fields)
+
+
+@specs.command()
+@click.argument("spec")
+@click.argument("object_", metavar="[OBJECT]", required=False)
+@click.option("--format", "file_type", type=click.Choice([*dict.fromkeys(ENDINGS.values())]), help="Of a file.")
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="More of the address, repeatable.")
+@calling
+def explore(call: Call, spec: str, object_: str | None, file_type: str | None, params: tuple[str, ...]) -> None:
+    """Show what a spec that needs no connection reaches, such as the landing zone; of OBJECT its columns."""
+    with call.client() as client:
+        kind = Specs(client).named(spec)
+        address = CONNECTION_SPECS.at(kind["id"], "/explore")
+        found = explored(client, address, kind, object_, file_type, pairs(params, "--param"))
+    show_explored(call, found)
+
+
+_add_describing(CONNECTION_SPECS, specs)
+
+
 @click.group("flow-specs")
 def flow_specs() -> None:
     """Show the kinds of flows."""
 
 
 FLOW_SPECS.add_reading(flow_specs)
+_add_describing(FLOW_SPECS, flow_specs)

@@ -57,9 +57,7 @@ class Group(Generic[D]):
         headers: Mapping[str, str] | None = None,
     ) -> Steps[Any]:
         """One call; the answer's JSON, None when it has no body. Raises RequestFailed."""
-        given = {name: value for name, value in (params or {}).items() if value is not None}
-        request = self._driver.http.build_request(method, path, json=body, params=given, headers=headers)
-        answer: httpx.Response = yield from answered(self._driver, request)
+        answer = yield from self._send(method, path, body=body, params=params, headers=headers)
         try:
             return answer.json() if answer.content else None
         except (json.JSONDecodeError, UnicodeDecodeError):
@@ -67,6 +65,21 @@ class Group(Generic[D]):
                 f"{answer.url} answers, but not in JSON. Is it the address of a Headgate service?",
                 status=answer.status_code,
             ) from None
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Steps[httpx.Response]:
+        """One call; the whole answer. Raises RequestFailed."""
+        given = {name: value for name, value in (params or {}).items() if value is not None}
+        request = self._driver.http.build_request(method, path, json=body, params=given, headers=headers)
+        answer: httpx.Response = yield from answered(self._driver, request)
+        return answer
 
     def _by_link(self, path: str, params: Mapping[str, Any], limit: int | None) -> Steps[Page[Any]]:
         """The pages of a listing of the flow service, at most `limit` items."""

@@ -114,9 +114,9 @@ class _Client(Group[D], Generic[D]):
     @call
     def request(
         self,
-        /,
         method: str,
         path: str,
+        /,
         *,
         body: Any = None,
         headers: Any = None,
@@ -127,6 +127,11 @@ class _Client(Group[D], Generic[D]):
         `params` are those of the query. Raises RequestFailed.
         """
         return (yield from self._ask(method, path, body=body, params=params, headers=headers))
+
+    @call
+    def read(self, path: str, /, *, headers: Any = None, **params: Any) -> Steps[bytes]:
+        """What a GET of any address answers, as it is: of files, whose answers are no JSON. Raises RequestFailed."""
+        return (yield from self._send("GET", path, params=params, headers=headers)).content
 
 
 class Client(_Client[Sync]):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from headgate.auth import LOCAL_USER, local_credentials, new_client_id, new_code, new_org_id, new_secret, sha256
 from headgate.errors import BadParameter, NotFound
-from headgate.model.orgs import Client, Grant, Org
+from headgate.model.orgs import BUILT_IN_ROLES, Client, Grant, Org
 from headgate.model.permissions import Permission
 from headgate.model.runs import Json
 from headgate.model.scope import Caller, Tenancy
@@ -111,6 +111,10 @@ class Administration:
         except Taken as error:
             raise IdTaken(f"There is a sandbox {name!r} already, perhaps a deleted one.") from error
 
+    def rename_sandbox(self, name: str, title: str) -> None:
+        """Give a sandbox another title. Raises NotFound."""
+        self._store.sandboxes.rename(self.org_id, name, title, by=self._by)
+
     def reset_sandbox(self, name: str) -> None:
         """Remove all that a sandbox holds. Raises NotFound, SandboxProtected, SandboxBusy."""
         from headgate.targets import Lake  # here, since no other command needs what it loads
@@ -183,6 +187,12 @@ class Administration:
             self._tenants.add_role(self.org_id, _id(name, "A role's name"), chosen, by=self._by)
         except Taken as error:
             raise IdTaken(f"There is a role {name!r} already.") from error
+
+    def remove_role(self, name: str) -> None:
+        """Remove a role of the organisation's own that nobody has. Raises NotFound, RoleInUse, BadParameter."""
+        if name in BUILT_IN_ROLES:
+            raise BadParameter(f"The role {name!r} is built in and stays.", parameter="name")
+        self._tenants.remove_role(self.org_id, name, by=self._by)
 
     def grants(self) -> list[Json]:
         """Every grant: `{"principal","kind","role","sandbox"}`; the sandbox is None for the whole organisation."""

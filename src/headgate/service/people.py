@@ -118,10 +118,9 @@ class People:
 
     def remove_role(self, caller: Caller, name: str) -> None:
         """Remove a role that nobody has. Raises NotFound, RoleInUse, PermissionDenied, BadParameter."""
-        if name in BUILT_IN_ROLES:
-            raise BadParameter(f"The role {name!r} is built in and stays.", parameter="name")
-        self._see_own(caller, [Grant("", "user", name, None)], f"the role {name!r}")
-        self._tenants.remove_role(caller.scope.org_id, name, by=caller)
+        if name not in BUILT_IN_ROLES:
+            self._see_own(caller, [Grant("", "user", name, None)], f"the role {name!r}")
+        self._administration(caller).remove_role(name)
 
     # -- grants and people -----------------------------------------------------------------------------
 
