@@ -101,6 +101,19 @@ def test_from_a_connection_to_rows(client: Any, face: Face, worker: Worker) -> N
     holds(shapes.Dataset, dataset)
     assert [found["id"] for found in client.batches.list(dataSet=dataset["id"])] == [run.id]
     assert len(client.datasets.preview(dataset)) == 50
+    rows = client.datasets.rows(dataset, limit=3)
+    holds(shapes.Rows, rows)
+    schema = client.datasets.schema(dataset)
+    holds(shapes.TableSchema, schema)
+    assert (len(rows["rows"]), rows["truncated"]) == (3, True)
+    assert {found["name"] for found in rows["columns"]} <= {found["name"] for found in schema["columns"]}
+    assert client.query(f'SELECT count(*) FROM "{schema["table"]}"')["rows"] == [[50]]
+    [snapshot] = client.datasets.snapshots(dataset)
+    holds(shapes.Snapshot, snapshot)
+    assert (snapshot["runId"], snapshot["current"]) == (run.id, True)
+    [working] = [found for found in client.workers.list() if found["state"] != "silent"]
+    holds(shapes.Worker, working)
+    holds(shapes.Activity, client.activity())
     with pytest.raises(headgate.Invalid) as refused:
         run.retrigger()
     assert (refused.value.status, refused.value.code) == (400, "CONNECTOR-1387-400")
@@ -288,6 +301,59 @@ def test_schemas_and_mapping_sets_are_kept(client: Any, face: Face) -> None:
     assert client.mapping_sets.get(set_, version=0)["mappings"][0]["destination"] == "key"
     assert set_["id"] in [found["id"] for found in client.mapping_sets.list()]
     client.mapping_sets.delete(set_)
+
+
+def test_what_waits_is_counted(client: Any, face: Face) -> None:
+    flow = orders(client, face)
+    client.runs.start(flow, window=MARCH, delta_column="updated_at", start_time="2100-01-01")
+    queue = client.queue()
+    holds(shapes.Queue, queue)
+    holds(shapes.Load, queue["organisation"])
+    [waiting] = [found for found in queue["flows"] if found["flowId"] == flow]
+    holds(shapes.FlowLoad, waiting)
+    assert (waiting["later"], waiting["running"]) == (1, 0)
+
+
+def test_an_organisation_is_administered(client: Any, face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"loader {id(client)}"
+    [mine] = client.organisations()
+    assert mine["orgId"] == face.credentials.org_id
+    holds(shapes.Organisation, mine)
+    role = client.roles.create(name, ["view-sources", "run-on-demand"])
+    holds(shapes.Role, role)
+    made = client.clients.create(name, role=name, sandbox="prod")
+    holds(shapes.MadeClient, made)
+    rotated = client.clients.rotate(made, overlap=60)
+    holds(shapes.Rotated, rotated)
+    assert (rotated["clientSecret"] != made["clientSecret"], rotated["overlapSeconds"]) == (True, 60)
+    code = client.clients.code(made, user="ada")
+    holds(shapes.SignInCode, code)
+    assert code["user"] == "ada"
+
+    grant = client.grants.create("ada", name)
+    holds(shapes.Grant, grant)
+    assert (grant["kind"], grant["sandbox"]) == ("user", None)
+    people = {person["id"]: person for person in client.people.list()}
+    holds(shapes.Person, people["ada"])
+    assert people["ada"]["roles"] == [{"role": name, "sandbox": None}]
+    monkeypatch.setattr(asking, "_MOST", 1)
+    listed = {found["id"]: found for found in client.clients.list(limit=50)}
+    holds(shapes.ClientApplication, listed[made["id"]])
+    assert listed[made["id"]]["roles"] == [{"role": name, "sandbox": "prod"}]
+    assert grant in list(client.grants.list(limit=50))
+    assert role in list(client.roles.list(limit=50))
+    with pytest.raises(headgate.Conflict):
+        client.roles.delete(role)
+    client.grants.delete(grant)
+    client.clients.delete(made)
+    client.roles.delete(role)
+    assert "ada" not in [person["id"] for person in client.people.list()]
+
+    entries = list(client.audit.list(since="-1h", until=date.max, resource=made["id"], limit=50))
+    assert [entry["action"] for entry in entries][-1] == "create"
+    assert len(entries) > 1
+    holds(shapes.AuditEntry, entries[0])
+    assert list(client.audit.list(until="-1h", resource=made["id"])) == []
 
 
 def test_sandboxes_are_made_and_closed(client: Any, face: Face) -> None:

@@ -19,9 +19,9 @@ import httpx
 from headgate.client.errors import NotFound, RequestFailed, Unavailable, refusal
 from headgate.client.shapes import Changes, Id
 from headgate.client.steps import Async, Exchange, Page, Pause, Steps, Stream, Sync
-from headgate.model.addresses import FLOW_SERVICE
+from headgate.model.addresses import FLOW_SERVICE, HEADGATE
 
-__all__ = ["D", "Group", "answered", "call", "id_of", "operations", "pages"]
+__all__ = ["D", "Group", "answered", "call", "given", "id_of", "operations", "pages"]
 
 _PASSING = frozenset({429, 502, 503, 504})
 _PATIENCE = 60.0  # seconds; who asks for a longer wait is not waited for
@@ -41,23 +41,15 @@ class Group(Generic[D]):
     def __init__(self, driver: D) -> None:
         self._driver = driver
 
-    def _one(self, id: Id, rest: str = "") -> str:
-        """The address of one of the collection. Raises NotFound for what would leave it."""
+    def _one(self, id: Id, rest: str = "", *, of: str | None = None) -> str:
+        """The address of one of the collection, or of another one. Raises NotFound for what would leave it."""
         if not id_of(id).strip("."):
             raise NotFound(f"{id!r} is no id.", status=404)
-        return f"{self._path}/{quote(id_of(id), safe='')}{rest}"
+        return f"{of or self._path}/{quote(id_of(id), safe='')}{rest}"
 
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Any = None,
-        params: Mapping[str, Any] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Steps[Any]:
+    def _ask(self, method: str, path: str, **sent: Any) -> Steps[Any]:
         """One call; the answer's JSON, None when it has no body. Raises RequestFailed."""
-        answer = yield from self._send(method, path, body=body, params=params, headers=headers)
+        answer = yield from self._send(method, path, **sent)
         try:
             return answer.json() if answer.content else None
         except (json.JSONDecodeError, UnicodeDecodeError):
@@ -76,24 +68,31 @@ class Group(Generic[D]):
         headers: Mapping[str, str] | None = None,
     ) -> Steps[httpx.Response]:
         """One call; the whole answer. Raises RequestFailed."""
-        given = {name: value for name, value in (params or {}).items() if value is not None}
-        request = self._driver.http.build_request(method, path, json=body, params=given, headers=headers)
+        asked = given(**(params or {}))
+        request = self._driver.http.build_request(method, path, json=body, params=asked, headers=headers)
         answer: httpx.Response = yield from answered(self._driver, request)
         return answer
 
-    def _by_link(self, path: str, params: Mapping[str, Any], limit: int | None) -> Steps[Page[Any]]:
-        """The pages of a listing of the flow service, at most `limit` items."""
+    def _by_link(
+        self,
+        path: str,
+        params: Mapping[str, Any],
+        limit: int | None,
+        made: Callable[[Any], T] = lambda item: cast(Any, item),
+    ) -> Steps[Page[T]]:
+        """The pages of a listing that has links, at most `limit` items, each as `made` of what is answered."""
         if limit is not None:
             if limit <= 0:
                 return Page([])
             params = {**params, "limit": min(limit, _MOST)}
         page = yield from self._ask("GET", path, params=params)
-        found = page["items"][:limit]
+        found = [made(item) for item in page["items"][:limit]]
         link, left = page["_links"].get("next"), None if limit is None else limit - len(found)
         if link is None or left == 0:
             return Page(found)
-        address, _, token = link["href"].partition("?continuationToken=")
-        return Page(found, self._by_link(FLOW_SERVICE + address, {"continuationToken": token}, left))
+        url = httpx.URL(link["href"])
+        base = "" if url.path.startswith(f"{HEADGATE}/") else FLOW_SERVICE  # whose links are relative to it
+        return Page(found, self._by_link(base + url.path, dict(url.params), left, made))
 
     def _by_offset(
         self,
@@ -195,9 +194,14 @@ def answered(driver: Sync | Async, request: httpx.Request, *, stream: bool = Fal
         yield Pause(pause)
 
 
-def id_of(given: Id) -> str:
+def given(**members: Any) -> dict[str, Any]:
+    """The members that are not None."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def id_of(of: Id) -> str:
     """The id itself."""
-    return given if isinstance(given, str) else given["id"]
+    return of if isinstance(of, str) else of["id"]
 
 
 def operations(changes: Changes) -> Sequence[Mapping[str, Any]]:

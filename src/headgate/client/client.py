@@ -1,7 +1,7 @@
 """The two clients: what one answers, the other is awaited for."""
 
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self
@@ -20,9 +20,12 @@ from headgate.client.groups import (
     Webhooks,
 )
 from headgate.client.lake import Batches, Datasets, MappingSets, Sandboxes, Schemas
+from headgate.client.organisation import Audit, Clients, Grants, People, Roles, Workers
 from headgate.client.runs import Runs
+from headgate.client.shapes import Activity, Organisation, Queue, Rows
 from headgate.client.steps import Async, Steps, Sync
 from headgate.errors import BadSetting
+from headgate.model.addresses import HEADGATE
 
 __all__ = ["AsyncClient", "Client"]
 
@@ -76,6 +79,12 @@ class _Client(Group[D], Generic[D]):
         self.mapping_sets = MappingSets(driver)
         self.sandboxes = Sandboxes(driver)
         self.webhooks = Webhooks(driver)
+        self.workers = Workers(driver)
+        self.people = People(driver)
+        self.clients = Clients(driver)
+        self.roles = Roles(driver)
+        self.grants = Grants(driver)
+        self.audit = Audit(driver)
 
     @classmethod
     def of(cls, credentials: Mapping[str, Any], **options: Any) -> Self:
@@ -132,6 +141,26 @@ class _Client(Group[D], Generic[D]):
     def read(self, path: str, /, *, headers: Any = None, **params: Any) -> Steps[bytes]:
         """What a GET of any address answers, as it is: of files, whose answers are no JSON. Raises RequestFailed."""
         return (yield from self._send("GET", path, params=params, headers=headers)).content
+
+    @call
+    def query(self, sql: str) -> Steps[Rows]:
+        """The rows of one SELECT over the sandbox's datasets, each a table under its name; at most 1,000 of them."""
+        return (yield from self._ask("POST", f"{HEADGATE}/queries", body={"sql": sql}))
+
+    @call
+    def queue(self) -> Steps[Queue]:
+        """How many runs of the sandbox wait and are under way, in all and by flow."""
+        return (yield from self._ask("GET", f"{HEADGATE}/queue"))
+
+    @call
+    def activity(self) -> Steps[Activity]:
+        """The runs of the last 24 hours by hour and state, and which flows their schedules start next."""
+        return (yield from self._ask("GET", f"{HEADGATE}/activity"))
+
+    @call
+    def organisations(self) -> Steps[Sequence[Organisation]]:
+        """Those in which the caller may act."""
+        return (yield from self._ask("GET", f"{HEADGATE}/organisations"))["items"]
 
 
 class Client(_Client[Sync]):

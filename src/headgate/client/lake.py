@@ -5,12 +5,24 @@ from typing import Any
 
 from headgate.client.asking import D, Group, call, operations, pages
 from headgate.client.errors import Invalid, NotFound
-from headgate.client.shapes import Batch, Changes, Dataset, Id, Json, MappingSet, Sandbox
+from headgate.client.shapes import (
+    Batch,
+    Changes,
+    Dataset,
+    Id,
+    Json,
+    MappingSet,
+    Rows,
+    Sandbox,
+    Snapshot,
+    TableSchema,
+)
 from headgate.client.steps import Page, Steps
-from headgate.model.addresses import CATALOG, CONVERSION, EXPORT, IMPORT, REGISTRY, SANDBOXES
+from headgate.model.addresses import CATALOG, CONVERSION, EXPORT, HEADGATE, IMPORT, REGISTRY, SANDBOXES
 
 __all__ = ["Batches", "Datasets", "MappingSets", "Sandboxes", "Schemas"]
 
+_TABLES = f"{HEADGATE}/datasets"
 _FEW = 5  # datasets of one name that an error names
 
 
@@ -53,9 +65,22 @@ class Datasets(Group[D]):
     @call
     def preview(self, id: Id) -> Steps[Sequence[Json]]:
         """Its first 100 rows."""
-        return (yield from self._ask("GET", self._one(id, "/preview").replace(self._path, f"{EXPORT}/datasets")))[
-            "data"
-        ]
+        return (yield from self._ask("GET", self._one(id, "/preview", of=f"{EXPORT}/datasets")))["data"]
+
+    @call
+    def rows(self, id: Id, *, limit: int = 100) -> Steps[Rows]:
+        """Its first rows, at most 1,000, as a query answers them."""
+        return (yield from self._ask("GET", self._one(id, "/preview", of=_TABLES), params={"limit": limit}))
+
+    @call
+    def schema(self, id: Id) -> Steps[TableSchema]:
+        """The columns of its table, how that is partitioned, and the name by which queries call it."""
+        return (yield from self._ask("GET", self._one(id, "/schema", of=_TABLES)))
+
+    @pages
+    def snapshots(self, id: Id, *, limit: int | None = None) -> Steps[Page[Snapshot]]:
+        """The states of its table that can still be read, newest first, with the runs that made them."""
+        return (yield from self._by_link(self._one(id, "/snapshots", of=_TABLES), {}, limit))
 
     def _get(self, id: Id) -> Steps[Dataset]:
         return _with_ids((yield from self._ask("GET", self._one(id))))[0]
@@ -95,7 +120,7 @@ class Batches(Group[D]):
     @call
     def revert(self, id: Id) -> Steps[None]:
         """Take its rows out of the table again, for good."""
-        yield from self._ask("POST", self._one(id).replace(CATALOG, IMPORT), params={"action": "REVERT"})
+        yield from self._ask("POST", self._one(id, of=f"{IMPORT}/batches"), params={"action": "REVERT"})
 
 
 class Schemas(Group[D]):

@@ -238,8 +238,8 @@ class Runs(_OfRuns[D]):
     ) -> Steps[Page[Run[D]]]:
         """Those that match every filter (`state==failed`), of one flow if so asked, newest first, at most `limit`."""
         of_flow = () if flow is None else (f"flowId=={(yield from self._flow_id(flow))}",)
-        page = yield from self._by_link(self._path, {"property": [*filters, *of_flow], "orderby": orderby}, limit)
-        return self._handles(page)
+        params = {"property": [*filters, *of_flow], "orderby": orderby}
+        return (yield from self._by_link(self._path, params, limit, lambda data: Run(self._driver, data)))
 
     @call
     def count(self, *filters: str) -> Steps[int]:
@@ -250,13 +250,6 @@ class Runs(_OfRuns[D]):
         if not isinstance(flow, str):
             return flow["id"]
         return (yield from Flows(self._driver)._find(flow))["id"]
-
-    def _handles(self, page: Page[Any]) -> Page[Run[D]]:
-        following = None if page.next is None else self._following(page.next)
-        return Page([Run(self._driver, data) for data in page.items], following)
-
-    def _following(self, steps: Steps[Page[Any]]) -> Steps[Page[Run[D]]]:
-        return self._handles((yield from steps))
 
 
 def _event(stream: Stream) -> Steps[RunEvent | None]:

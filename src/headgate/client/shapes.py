@@ -5,8 +5,12 @@ from datetime import date, datetime
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 __all__ = [
+    "Activity",
+    "AuditEntry",
     "Batch",
     "Changes",
+    "ClientApplication",
+    "Column",
     "Connection",
     "ConnectionSpec",
     "Covered",
@@ -14,28 +18,43 @@ __all__ = [
     "Delivery",
     "Entry",
     "Flow",
+    "FlowLoad",
     "FlowSpec",
+    "Grant",
+    "HeldRole",
     "Id",
     "Identified",
+    "Load",
     "LogLine",
     "Made",
+    "MadeClient",
     "MadeWebhook",
     "MappingSet",
     "Metrics",
     "Moment",
+    "Organisation",
+    "Person",
     "Preview",
+    "Queue",
+    "Role",
+    "Rotated",
+    "Rows",
     "RunDetails",
     "RunEstimate",
     "RunObject",
     "RunProblem",
     "RunState",
     "Sandbox",
+    "SignInCode",
+    "Snapshot",
     "SourceConnection",
     "Spec",
+    "TableSchema",
     "TargetConnection",
     "Tested",
     "Webhook",
     "Window",
+    "Worker",
 ]
 
 Json: TypeAlias = dict[str, Any]
@@ -365,3 +384,162 @@ class Delivery(Identified):
     nextTryAt: NotRequired[int]
     status: NotRequired[int]
     reason: NotRequired[str]
+
+
+class Column(TypedDict):
+    """A column of rows, and its type in DuckDB."""
+
+    name: str
+    type: str
+
+
+class Rows(TypedDict):
+    """What a query answers; `truncated` when there are more rows."""
+
+    columns: list[Column]
+    rows: list[list[Any]]
+    truncated: bool
+    milliseconds: int
+
+
+class TableSchema(TypedDict):
+    """A dataset's table: the name by which queries call it, its columns (none before the first run), its partitions."""
+
+    table: str
+    columns: list[Json]
+    partitionedBy: list[Json]
+
+
+class Snapshot(Identified):
+    """A state of a dataset's table, and the run that made it, if one did."""
+
+    createdAt: int
+    operation: str
+    current: bool
+    parentId: NotRequired[str]
+    runId: NotRequired[str]
+    addedRows: NotRequired[int]
+    removedRows: NotRequired[int]
+    totalRows: NotRequired[int]
+
+
+class Worker(Identified):
+    """A process that executes runs: at most `places` at a time; `runs` are those of the sandbox."""
+
+    host: str
+    pid: int
+    version: str
+    state: Literal["working", "idle", "silent"]
+    places: int
+    running: int
+    runs: list[str]
+    startedAt: int
+    seenAt: int
+
+
+class Load(TypedDict):
+    """How many runs wait, are put off, and are under way."""
+
+    waiting: int
+    later: int
+    running: int
+    oldestDueAt: int | None
+    oldestWaitSeconds: int | None
+
+
+class FlowLoad(Load):
+    """The runs of one flow."""
+
+    flowId: str
+    name: str
+
+
+class Queue(Load):
+    """The runs of the sandbox, by flow; and of the organisation, for those who may see its monitoring."""
+
+    flows: list[FlowLoad]
+    organisation: NotRequired[Load]
+
+
+class Activity(TypedDict):
+    """The runs of the last hours by state, and which flows are due next."""
+
+    hours: list[Json]
+    next: list[Json]
+
+
+class Organisation(TypedDict):
+    """An organisation that the caller may act in."""
+
+    orgId: str
+    name: str
+
+
+class HeldRole(TypedDict):
+    """A role, and the sandbox it holds in: None for the whole organisation."""
+
+    role: str
+    sandbox: str | None
+
+
+class Person(Identified):
+    """Somebody who was granted a role."""
+
+    roles: list[HeldRole]
+
+
+class ClientApplication(Person):
+    """A client of the service, whose id is also its API key; the `issuer` of its tokens, empty for the built-in one."""
+
+    name: str
+    issuer: str
+
+
+class MadeClient(Identified):
+    """A client that was made, with its secret if it has one here."""
+
+    name: str
+    clientSecret: NotRequired[str]
+
+
+class Rotated(Identified):
+    """A client's new secret, and how long the last one stays good."""
+
+    clientSecret: str
+    overlapSeconds: int
+
+
+class SignInCode(TypedDict):
+    """What a person signs in with, once."""
+
+    code: str
+    user: str
+    expiresIn: int
+
+
+class Role(Identified):
+    """What those who have it may do."""
+
+    permissions: list[str]
+    builtIn: bool
+
+
+class Grant(Identified, HeldRole):
+    """A role that was given to a person (`user`) or a client (`service`)."""
+
+    principal: str
+    kind: Literal["user", "service"]
+
+
+class AuditEntry(Identified):
+    """Who did what, or was refused it. `at` is in ISO 8601, UTC."""
+
+    at: str
+    sandbox: str
+    principal: str
+    client: str
+    requestId: str
+    action: str
+    kind: str
+    resource: str
+    detail: NotRequired[str | None]
