@@ -33,7 +33,7 @@ def shop(visitor: Visitor) -> str:
 def test_the_list_is_filtered_by_source_and_creator(visitor: Visitor, shop: str) -> None:
     visitor.face.made("/connections", {"name": "Drop folder", "connectionSpec": {"id": LOCAL_FILES}})
     html = visitor.page("/connections")
-    assert re.search(rf'href="/connections/{shop}">Shop database</a>(.|\n)*?<td class="number">1</td>', html)
+    assert re.search(rf'href="/connections/{shop}">Shop database</a>(.|\n)*?"Flows" class="number">1<', html)
     assert "Drop folder" in html
     of_sqlite = visitor.get(f"/connections?source={SQLITE}", hx_request="true").text
     assert "Shop database" in of_sqlite

@@ -80,7 +80,7 @@ def test_a_flow_shows_its_ends_its_windows_and_its_runs(visitor: Visitor, orders
     page = visitor.page(f"/flows/{orders}?from=2024-03-01T00:00&to=2024-03-20T00:00")
     for text in ("Orders &lt;daily&gt;", "replaceWindow", "on demand", "Copy (delta column updated_at)"):
         assert text in page
-    states = re.findall(r'<td><span class="state \w+">.*?</svg>(\w+)</span>', page)
+    states = re.findall(r'<td[^>]*><span class="state \w+">.*?</svg>(\w+)</span>', page)
     assert states[:3] == ["missing", "failed", "ingested"]
     assert f"/runs/new?flow={orders}&amp;from=2024-03-13T00%3A00&amp;to=2024-03-20T00%3A00" in page
     assert "There is no time" not in page

@@ -1,7 +1,9 @@
 """Templates: how pages are written out, and how values look in them."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from headgate.console.navigation import NAVIGATION
 __all__ = ["Rendering", "bytes_shown", "duration", "instant", "number"]
 
 _THIN = "\N{NARROW NO-BREAK SPACE}"
+_OPENS = re.compile(r"<(tr|td)\b")
 _SECONDS_END = 10**11  # a larger number is milliseconds
 
 
@@ -32,7 +35,7 @@ class Rendering:
             lstrip_blocks=True,
         )
         self._templates.filters.update(
-            number=number, bytes=bytes_shown, duration=duration, iso=_iso, utc=_utc, day=_day
+            number=number, bytes=bytes_shown, duration=duration, iso=_iso, utc=_utc, day=_day, cells=cells
         )
         self._templates.globals.update(static=assets.address, icon=icon, navigation=NAVIGATION)
 
@@ -54,6 +57,20 @@ def icon(name: str) -> Markup:
     """An icon, which says nothing to who does not see it."""
     strokes = Markup(ICONS[name])  # noqa: S704 - drawn by us
     return Markup('<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">{}</svg>').format(strokes)
+
+
+def cells(rows: str, labels: Sequence[str]) -> Markup:
+    """The rows of a table with their roles, and at each cell its column's name, for where rows are cards."""
+    column = count()
+
+    def opened(found: re.Match[str]) -> Markup:
+        nonlocal column
+        if found[1] == "tr":
+            column = count()
+            return Markup('<tr role="row"')
+        return Markup('<td role="cell" data-label="{}"').format(labels[next(column)])
+
+    return Markup(_OPENS.sub(opened, rows))  # noqa: S704 - whatever stands in the rows is escaped already
 
 
 def number(value: float | str | None) -> str:

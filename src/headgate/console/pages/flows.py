@@ -4,6 +4,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from headgate.console.catalogue import kinds
 from headgate.console.moments import moment, written
 from headgate.console.page import Pages, Visit
 from headgate.console.timeline import calendar_bars
@@ -34,7 +35,7 @@ def flows(visit: Visit) -> Response:
         part="results",
         found=found,
         states=_STATES,
-        specs=_specs(visit),
+        specs={kind.id: kind.title for kind in kinds(visit)},
         names=sorted(set(flow_names(visit).values())),
         targets=_targets(visit, found["items"]),
         datasets=_datasets(visit),
@@ -61,7 +62,7 @@ def flow(visit: Visit) -> Response:
         runs=runs,
         source=_resource(visit, item, "source"),
         target=_resource(visit, item, "target"),
-        specs=_specs(visit),
+        specs={kind.id: kind.title for kind in kinds(visit)},
         datasets=_datasets(visit),
         windows=windows,
         bars=calendar_bars(windows),
@@ -121,17 +122,6 @@ def timed(visit: Visit, member: str) -> list[str]:
 def _act(visit: Visit, op: str, said: str) -> Response:
     visit.service.flows.act(visit.caller, visit.of("id"), [("op", op)], None)
     return visit.go(f"/flows/{visit.of('id')}", said=said)
-
-
-def _specs(visit: Visit) -> dict[str, str]:
-    """What each source is called, by the id of its connection spec."""
-    found = visit.service.connection_specs.listing(visit.caller, [])["items"]
-    return {each["id"]: _title(each) for each in found}
-
-
-def _title(spec: Json) -> str:
-    label = spec["attributes"].get("uiAttributes", {}).get("label", {})
-    return str(label.get("key") or spec["name"])
 
 
 def _connections(visit: Visit) -> dict[str, str]:

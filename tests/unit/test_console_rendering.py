@@ -1,0 +1,12 @@
+"""What the console's own filters write."""
+
+from headgate.console.rendering import cells
+
+
+def test_each_cell_of_a_row_has_its_role_and_the_name_of_its_column() -> None:
+    rows = '<tr class="a"><td>1</td><td class="b">&lt;td></td></tr><tr><td>2</td></tr>'
+    assert cells(rows, ["A", 'B "c"']) == (
+        '<tr role="row" class="a"><td role="cell" data-label="A">1</td>'
+        '<td role="cell" data-label="B &#34;c&#34;" class="b">&lt;td></td></tr>'
+        '<tr role="row"><td role="cell" data-label="A">2</td></tr>'
+    )
