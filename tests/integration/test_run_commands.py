@@ -56,6 +56,17 @@ def test_a_run_is_told_of_before_while_and_after(face: Face, headgate: Commands)
     assert len(headgate.json("datasets", "preview", dataset["id"], "--limit", "3")) == 3
 
 
+def test_what_is_refused_is_told_in_the_words_that_were_typed(face: Face, headgate: Commands) -> None:
+    face.flow(name="ordered")
+    reversed_ = headgate("runs", "start", "ordered", "--from", "2026-02-01", "--to", "2026-01-01", code=2)
+    assert reversed_ == "headgate: --to 2026-01-01T00:00:00Z is before --from 2026-02-01T00:00:00Z.\n"
+    assert "by --delta-column." in headgate("runs", "start", "ordered", *MARCH, code=2)
+    assert "There is no flow 'orderd' in this sandbox. Did you mean ordered?" in headgate(
+        "runs", "start", "orderd", *MARCH, code=3
+    )
+    assert "`headgate datasets list` shows" in headgate("datasets", "show", "zzz", code=3)
+
+
 def test_the_same_request_under_one_key_is_one_run(face: Face, headgate: Commands) -> None:
     command = ["runs", "start", face.flow(name="keyed"), *MARCH, "--delta-column", "updated_at", "--key", "once"]
     command += ["-o", "id"]

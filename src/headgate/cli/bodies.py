@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from headgate.cli.wording import did_you_mean
 from headgate.errors import InvalidRequest, NotFound
 from headgate.model.addresses import FLOW_SERVICE
 from headgate.model.runs import Json
@@ -44,7 +45,10 @@ class Specs:
         for spec in self.connections:
             if name_or_id in (spec["name"], spec["id"]):
                 return spec
-        raise NotFound(f"There is no connection spec {name_or_id!r}. `headgate specs list` shows those there are.")
+        hint = did_you_mean(name_or_id, (spec["name"] for spec in self.connections))
+        raise NotFound(
+            f"There is no connection spec {name_or_id!r}. {hint or '`headgate specs list` shows those there are.'}"
+        )
 
     def ref(self, name_or_id: str) -> Json:
         """The reference to a connection spec."""

@@ -6,12 +6,12 @@ reached · 124 the time to wait was over · 130 broken off.
 
 import importlib
 import sys
-from difflib import get_close_matches
 from typing import Any
 
 import click
 
 from headgate import __version__
+from headgate.cli.wording import did_you_mean, in_words
 from headgate.errors import HeadgateError
 
 __all__ = ["cli", "main"]
@@ -97,8 +97,7 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in _COMMANDS and not args[0].startswith("-"):
-            near = get_close_matches(args[0], _COMMANDS)
-            hint = f"Did you mean {' or '.join(near)}?" if near else "`headgate --help` lists those there are."
+            hint = did_you_mean(args[0], _COMMANDS) or "`headgate --help` lists those there are."
             ctx.fail(f"There is no command {args[0]!r}. {hint}")
         return super().resolve_command(ctx, args)
 
@@ -112,7 +111,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except HeadgateError as error:
-            click.echo(f"headgate: {error.detail}", err=True)
+            click.echo(f"headgate: {in_words(error.detail, ctx)}", err=True)
             ctx.exit(_exit_code(error))
 
 

@@ -12,6 +12,7 @@ from headgate.cli.calling import Call, calling
 from headgate.cli.documents import file_option, pairs, put, read_object, set_option
 from headgate.cli.kinds import CONNECTIONS, DATASETS, SOURCES, TARGETS
 from headgate.cli.output import show_document, show_rows
+from headgate.cli.wording import Filling
 from headgate.model.runs import Json
 
 if TYPE_CHECKING:
@@ -37,7 +38,13 @@ _INSTEAD = (
 )
 _AUTH = "auth.params."
 _param_option = click.option(
-    "--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter. Repeatable; a value may be JSON."
+    "--param",
+    "params",
+    cls=Filling,
+    fills=(_AUTH, "params."),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter. Repeatable; a value may be JSON.",
 )
 _draft_option = click.option("--draft", is_flag=True, help="Make a draft, which may lack members.")
 
@@ -252,9 +259,15 @@ SOURCES.add_reading(source_connections)
 @click.argument("name", required=False)
 @click.option("--connection", help="Connection, by name or id.")
 @click.option("--spec", help="Kind of system that needs no connection, for instance local-files.")
-@click.option("--table", help="Table, with its schema where it has one.")
-@click.option("--path", help="File, folder or wildcard.")
-@click.option("--format", "format_", help="How files are written.  [default: by the end of their names]")
+@click.option("--table", cls=Filling, fills=("params.tableName",), help="Table, with its schema where it has one.")
+@click.option("--path", cls=Filling, fills=("params.path",), help="File, folder or wildcard.")
+@click.option(
+    "--format",
+    "format_",
+    cls=Filling,
+    fills=("data.format",),
+    help="How files are written.  [default: by the end of their names]",
+)
 @_param_option
 @set_option
 @file_option
@@ -307,9 +320,22 @@ TARGETS.add_reading(target_connections)
 
 @target_connections.command("create")
 @click.argument("name", required=False)
-@click.option("--dataset", help="Dataset, by name or id.")
-@click.option("--write-mode", type=click.Choice(["replaceWindow", "append", "upsert"]), help="What a repeat does.")
-@click.option("--primary-key", "key", multiple=True, help="Column that tells rows apart, for upsert. Repeatable.")
+@click.option("--dataset", cls=Filling, fills=("params.dataSetId",), help="Dataset, by name or id.")
+@click.option(
+    "--write-mode",
+    cls=Filling,
+    fills=("params.writeMode",),
+    type=click.Choice(["replaceWindow", "append", "upsert"]),
+    help="What a repeat does.",
+)
+@click.option(
+    "--primary-key",
+    "key",
+    cls=Filling,
+    fills=("params.primaryKey",),
+    multiple=True,
+    help="Column that tells rows apart, for upsert. Repeatable.",
+)
 @_param_option
 @set_option
 @file_option

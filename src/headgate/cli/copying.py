@@ -12,7 +12,8 @@ from headgate.cli.kinds import CONNECTIONS, DATASETS, FLOWS, window_of
 from headgate.cli.options import data_option, output_option
 from headgate.cli.output import at, show_one
 from headgate.cli.progress import following, progress_option
-from headgate.cli.runs import FIELDS, timeout_option
+from headgate.cli.runs import FIELDS, FILLED_BY_COLUMN, FILLED_BY_FROM, timeout_option, to_option
+from headgate.cli.wording import Filling
 from headgate.errors import InvalidRequest
 from headgate.model.addresses import HEADGATE
 from headgate.model.runs import Json
@@ -29,9 +30,22 @@ _MODES = click.Choice(["replaceWindow", "append"])
 @click.argument("source")
 @click.argument("table", required=False)
 @click.option("--into", help="Dataset of the lake, made on first use.  [default: the table's own name]")
-@click.option("--delta-column", help="Column that is compared with the window; files have none.")
-@click.option("--from", "start", default="1970-01-01", show_default=True, help="Start of the window, inclusive.")
-@click.option("--to", "end", default="now", show_default=True, help="End of the window, exclusive.")
+@click.option(
+    "--delta-column",
+    cls=Filling,
+    fills=FILLED_BY_COLUMN,
+    help="Column that is compared with the window; files have none.",
+)
+@click.option(
+    "--from",
+    "start",
+    cls=Filling,
+    fills=FILLED_BY_FROM,
+    default="1970-01-01",
+    show_default=True,
+    help="Start of the window, inclusive.",
+)
+@to_option
 @click.option("--password", help="Where the password is: env:NAME. Never the password itself.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.option("--format", "format_", help="How files are written.  [default: by the end of their names]")

@@ -7,6 +7,7 @@ from headgate.cli.calling import Call, calling
 from headgate.cli.documents import file_option, put, read_object, set_option
 from headgate.cli.kinds import FLOWS, MAPPING_SETS, SOURCES, TARGETS
 from headgate.cli.output import moment
+from headgate.cli.wording import Filling
 from headgate.model.runs import Json
 
 __all__ = ["copy_transformation", "flows", "mapping_transformation"]
@@ -28,12 +29,31 @@ FLOWS.add_reading(flows)
 @click.option("--mapping-set", help="Mapping set, by name or id.")
 @click.option(
     "--frequency",
+    cls=Filling,
+    fills=("scheduleParams.frequency",),
     type=click.Choice(["once", "minute", "hour", "day", "week"]),
     help="How often it runs by itself.  [default: once]",
 )
-@click.option("--interval", type=click.IntRange(1), help="So many of them between two runs.")
-@click.option("--start", help="Time of the first run: ISO 8601, tomorrow …  [default: now]")
-@click.option("--backfill/--no-backfill", default=None, help="Whether the first scheduled run brings everything.")
+@click.option(
+    "--interval",
+    cls=Filling,
+    fills=("scheduleParams.interval",),
+    type=click.IntRange(1),
+    help="So many of them between two runs.",
+)
+@click.option(
+    "--start",
+    cls=Filling,
+    fills=("scheduleParams.startTime",),
+    help="Time of the first run: ISO 8601, tomorrow …  [default: now]",
+)
+@click.option(
+    "--backfill/--no-backfill",
+    cls=Filling,
+    fills=("scheduleParams.backfill",),
+    default=None,
+    help="Whether the first scheduled run brings everything.",
+)
 @set_option
 @file_option
 @click.option("--draft", is_flag=True, help="Make a draft, which may lack members.")
@@ -91,6 +111,8 @@ def windows(call: Call, flow: str, start: str | None, end: str) -> None:
     from headgate.client import parse_time
 
     asked = {name: parse_time(text) for name, text in (("from", start), ("to", end)) if text is not None}
+    if asked.get("from", asked["to"]) > asked["to"]:
+        raise click.UsageError(f"--to {moment(asked['to'])} is before --from {moment(asked['from'])}.")
     with call.client() as client:
         found = client.request("GET", FLOWS.at(FLOWS.find(client, flow)["id"], "/windows"), **asked)
     if call.output in ("json", "yaml"):

@@ -18,6 +18,7 @@ from headgate.cli.completion import completed
 from headgate.cli.documents import file_option, pairs, read_document, set_option
 from headgate.cli.options import yes_option
 from headgate.cli.output import Column, at
+from headgate.cli.wording import did_you_mean
 from headgate.model.runs import Json
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ __all__ = ["Pages", "Resources", "catalog_items", "limit_option", "replacing", "
 
 _FEW = 5  # things of one name that an error names
 _PAGE = 100
+_COMPARED = 1000  # names that one which is not there is compared with
 _ID = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}|[0-9a-f]{24}")  # datasets have the short ones
 
 _Command = Callable[..., None]
@@ -131,7 +133,9 @@ class Resources:
             ids = ", ".join(str(item[self.id]) for item in found)
             detail = f"Several {self.plural} are called {text!r}; name one by its id. The newest are {ids}."
             raise Invalid(detail, status=400)
-        raise NotFound(f"There is no {self.word} {text!r} in this sandbox.", status=404)
+        names = (str(item.get(self.named) or "") for item in self.all(client, limit=_COMPARED))
+        hint = did_you_mean(text, names) or f"`headgate {self.plural.replace(' ', '-')} list` shows those there are."
+        raise NotFound(f"There is no {self.word} {text!r} in this sandbox. {hint}", status=404)
 
     def argument(self, name: str = "which") -> Callable[[Any], Any]:
         """The argument of a command that names one; shells complete it."""

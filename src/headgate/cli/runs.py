@@ -11,21 +11,48 @@ from headgate.cli.kinds import FLOWS, RUNS, state_of, window_of
 from headgate.cli.output import Column, moment, show_document
 from headgate.cli.progress import following, progress_option
 from headgate.cli.resources import limit_option
+from headgate.cli.wording import Filling
 from headgate.model.runs import Json
 
 if TYPE_CHECKING:
     from headgate.client import Client
     from headgate.client.shapes import RunObject
 
-__all__ = ["FIELDS", "column_option", "runs", "timeout_option", "wait_option"]
+__all__ = [
+    "FIELDS",
+    "FILLED_BY_COLUMN",
+    "FILLED_BY_FROM",
+    "column_option",
+    "runs",
+    "timeout_option",
+    "to_option",
+    "wait_option",
+]
 
 _STATES = ("scheduled", "queued", "inProgress", "success", "failed", "cancelled")
+FILLED_BY_FROM = ("params.windowStartTime", "windowStartTime")
+FILLED_BY_COLUMN = ("params.deltaColumn.name", "params.deltaColumn", "deltaColumn.name", "deltaColumn")
 from_option = click.option(
-    "--from", "start", help="Start of the window, inclusive: 2013-03-01, yesterday, -7d …  [default: the last success]"
+    "--from",
+    "start",
+    cls=Filling,
+    fills=FILLED_BY_FROM,
+    help="Start of the window, inclusive: 2013-03-01, yesterday, -7d …  [default: the last success]",
 )
-to_option = click.option("--to", "end", default="now", show_default=True, help="End of the window, exclusive.")
+to_option = click.option(
+    "--to",
+    "end",
+    cls=Filling,
+    fills=("params.windowEndTime", "windowEndTime"),
+    default="now",
+    show_default=True,
+    help="End of the window, exclusive.",
+)
 column_option = click.option(
-    "--delta-column", help="Column that is compared with the window; needed on a table flow's first run."
+    "--delta-column",
+    cls=Filling,
+    fills=FILLED_BY_COLUMN,
+    help="Column that is compared with the window; needed on a table flow's first run.",
 )
 timeout_option = click.option("--timeout", type=float, help="Seconds to wait at most.")
 wait_option = click.option("--wait", is_flag=True, help="Follow the run to its end.")
@@ -41,7 +68,12 @@ def runs() -> None:
 @from_option
 @to_option
 @column_option
-@click.option("--key", help="Idempotency key: sent again under the same key, the same request makes no second run.")
+@click.option(
+    "--key",
+    cls=Filling,
+    fills=("Idempotency-Key",),
+    help="Idempotency key: sent again under the same key, the same request makes no second run.",
+)
 @click.option("--dry-run", is_flag=True, help="Start nothing; say what the run would do.")
 @wait_option
 @timeout_option
@@ -70,7 +102,9 @@ def start(
         if dry_run:
             _estimate(call, client, flow, window, delta_column)
             return
-        run = client.runs.start(flow, window=window, delta_column=delta_column, idempotency_key=key)
+        run = client.runs.start(
+            FLOWS.find(client, flow)["id"], window=window, delta_column=delta_column, idempotency_key=key
+        )
         call.note(f"run {run.id} over {window_of(run.data)}")
         if wait:
             with following(progress, quiet=call.quiet) as show_run:
