@@ -1,9 +1,13 @@
 """The console's pages of datasets, workers, people and the audit log."""
 
 import re
+import subprocess
+import time
 from collections.abc import Iterator
 from html import unescape
+from typing import Any
 
+import httpx
 import pytest
 
 from headgate.model.orgs import Grant
@@ -86,6 +90,26 @@ def test_sql_is_answered_beside_its_box(visitor: Visitor) -> None:
     assert "<html" not in part.text
     assert "root:" not in part.text
     assert visitor.post(f"{at}/query", {"sql": ""}).status_code == 400
+
+
+def test_a_query_ends_when_the_browser_leaves(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def spied(*arguments: Any, **about: Any) -> Any:
+        started.append(popen(*arguments, **about))
+        return started[-1]
+
+    at = f"/datasets/{dataset(visitor.face, 'Orders & more')}"
+    visitor.page(f"{at}?show=sql")
+    monkeypatch.setattr(subprocess, "Popen", spied)
+    monkeypatch.setattr(visitor.http, "timeout", httpx.Timeout(0.5))
+    with pytest.raises(httpx.ReadTimeout):
+        visitor.post(f"{at}/query", {"sql": "SELECT sum(range % 7) FROM range(1000000000000)"})
+    until = time.monotonic() + 20
+    while not (started and started[0].returncode is not None) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert [process.returncode for process in started] == [-9]
 
 
 def test_workers_and_the_queue_are_shown(visitor: Visitor) -> None:

@@ -1,10 +1,5 @@
 """Tables of the lake: what they are made of, their first rows, and SQL over all of a sandbox's."""
 
-import asyncio
-import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
@@ -12,17 +7,17 @@ from starlette.responses import JSONResponse, Response
 from headgate.api import schemas
 from headgate.api.requests import Bare, Body, Calling, Serving, needs, parameters
 from headgate.model.permissions import Permission
+from headgate.service.queries import watched
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["tables"], dependencies=[needs(Permission.VIEW_DATASETS)])
-_LOOK = 0.2  # seconds between two looks whether the caller is still there
 
 
 @router.post("/queries", dependencies=[Bare], openapi_extra=schemas.body(schemas.QUERY))
 async def run_query(request: Request, service: Serving, caller: Calling, body: Body) -> Response:
     """Ask the sandbox's datasets one SELECT, each a table under its name: at most 1,000 rows, within 30 seconds."""
-    async with _watched(request) as gone:
+    async with watched(request.is_disconnected) as gone:
         return JSONResponse(await run_in_threadpool(service.queries.ask, caller, body, gone))
 
 
@@ -39,23 +34,7 @@ def list_snapshots(id: str, request: Request, service: Serving, caller: Calling)
 
 
 @router.get("/datasets/{id}/preview")
-def preview_table(id: str, request: Request, service: Serving, caller: Calling) -> Response:
+async def preview_table(id: str, request: Request, service: Serving, caller: Calling) -> Response:
     """The first rows of a dataset, in the form of a query's answer."""
-    return JSONResponse(service.queries.preview(caller, id, parameters(request)))
-
-
-@asynccontextmanager
-async def _watched(request: Request) -> AsyncIterator[threading.Event]:
-    """What is set when the caller goes while the context is open."""
-    gone = threading.Event()
-
-    async def watch() -> None:
-        while not await request.is_disconnected():
-            await asyncio.sleep(_LOOK)
-        gone.set()
-
-    watching = asyncio.create_task(watch())
-    try:
-        yield gone
-    finally:
-        watching.cancel()
+    async with watched(request.is_disconnected) as gone:
+        return JSONResponse(await run_in_threadpool(service.queries.preview, caller, id, parameters(request), gone))

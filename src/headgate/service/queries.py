@@ -4,6 +4,7 @@ The process is started for one query and ends with it: what it takes of memory i
 and whoever asks too much of it loses it and nothing else. This one never loads DuckDB.
 """
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,8 +12,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from headgate.config import Settings
@@ -29,7 +30,7 @@ from headgate.service.query import views_of
 from headgate.store import Store
 from headgate.targets import Lake
 
-__all__ = ["Queries", "QueryTooLong"]
+__all__ = ["Queries", "QueryTooLong", "watched"]
 
 _ROWS, _PREVIEW_ROWS = 1000, 100
 _MOST_OF_ONE = 4  # queries of one principal that run or wait
@@ -69,10 +70,12 @@ class Queries:
                 return answer
         raise TargetUnavailable("The tables kept changing while the query began.")
 
-    def preview(self, caller: Caller, dataset_id: str, parameters: Parameters) -> Json:
+    def preview(
+        self, caller: Caller, dataset_id: str, parameters: Parameters, gone: threading.Event | None = None
+    ) -> Json:
         """The first rows of a dataset, in the form of `ask()`; `limit` of them, 100 unless it says otherwise.
 
-        Raises DatasetNotFound, InvalidRequest, TooManyRequests, Unavailable.
+        It is broken off when `gone` is set. Raises DatasetNotFound, InvalidRequest, TooManyRequests, Unavailable.
         """
         _, single = known_parameters(parameters, ("limit",))
         rows = whole_number("limit", single.get("limit", str(_PREVIEW_ROWS)), 1, _ROWS)
@@ -83,7 +86,7 @@ class Queries:
             if metadata is None:  # no run has filled it
                 return {"columns": [], "rows": [], "truncated": False, "milliseconds": 0}
             view = View(identifier[-1], metadata)
-            answer = self._asked(caller, [view], f"SELECT * FROM {quote(view.name)}", rows, None)
+            answer = self._asked(caller, [view], f"SELECT * FROM {quote(view.name)}", rows, gone)
             if answer is not None:
                 return answer
         raise TargetUnavailable("The table kept changing while it was read.")
@@ -106,6 +109,23 @@ class Queries:
         if "refused" in answer:
             raise QueryRefused(str(answer["refused"]))
         return answer
+
+
+@asynccontextmanager
+async def watched(left: Callable[[], Awaitable[bool]]) -> AsyncIterator[threading.Event]:
+    """What is set once `left()` says that the caller has gone, while the context is open."""
+    gone = threading.Event()
+
+    async def watch() -> None:
+        while not await left():
+            await asyncio.sleep(_LOOK)
+        gone.set()
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield gone
+    finally:
+        watching.cancel()
 
 
 def _statement(body: Mapping[str, Any]) -> str:

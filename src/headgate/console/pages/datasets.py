@@ -1,5 +1,6 @@
 """Datasets: what the lake holds, table by table; and questions to it in SQL."""
 
+import threading
 from urllib.parse import quote
 
 from starlette.responses import Response
@@ -8,6 +9,7 @@ from headgate.console.page import Pages, Visit
 from headgate.errors import HeadgateError, InvalidRequest, TooManyRequests
 from headgate.model.permissions import Permission
 from headgate.model.runs import Json
+from headgate.service.queries import watched
 
 __all__ = ["pages"]
 
@@ -33,17 +35,30 @@ def datasets(visit: Visit) -> Response:
 
 
 @pages.get("/datasets/{id}", needs=_VIEW)
-def dataset(visit: Visit) -> Response:
+async def dataset(visit: Visit) -> Response:
     """One dataset: its columns, its snapshots, its first rows, or the box for SQL."""
-    return _shown(visit, visit.asked("show", "schema"))
+    show = visit.asked("show", "schema")
+    if show != "preview":
+        return await visit.in_thread(_shown, visit, show)
+    async with watched(visit.request.is_disconnected) as gone:
+        return await visit.in_thread(_previewed, visit, gone)
 
 
 @pages.post("/datasets/{id}/query", needs=_VIEW)
-def run_query(visit: Visit) -> Response:
-    """Answer a query beside the box that it was written in."""
+async def run_query(visit: Visit) -> Response:
+    """Answer a query beside the box that it was written in; it is broken off when the browser leaves."""
+    async with watched(visit.request.is_disconnected) as gone:
+        return await visit.in_thread(_asked, visit, gone)
+
+
+def _previewed(visit: Visit, gone: threading.Event) -> Response:
+    return _shown(visit, "preview", answer=visit.service.queries.preview(visit.caller, visit.of("id"), [], gone))
+
+
+def _asked(visit: Visit, gone: threading.Event) -> Response:
     sql = visit.form.get("sql", "")
     try:
-        answer = visit.service.queries.ask(visit.caller, {"sql": sql})
+        answer = visit.service.queries.ask(visit.caller, {"sql": sql}, gone)
     except (InvalidRequest, TooManyRequests) as error:
         return _shown(visit, "sql", sql=sql, error=error, status=error.status)
     return _shown(visit, "sql", sql=sql, answer=answer)
@@ -64,8 +79,6 @@ def _shown(
     snapshots: Json = {"items": [], "_links": {}}
     if show == "snapshots":
         snapshots = service.tables.snapshots(caller, id_, visit.listing("limit", "continuationToken"))
-    if show == "preview":
-        answer = service.queries.preview(caller, id_, [])
     return visit.page(
         "datasets/dataset.html",
         part="answer" if show == "sql" else "",
