@@ -58,11 +58,11 @@ def read(
 
 
 def read_rejecting(
-    source: Source, chosen: Selection, folder: Path, span: Window = WHOLE
+    source: Source, chosen: Selection, folder: Path, span: Window = WHOLE, delta: str = "at"
 ) -> tuple[list[tuple[Any, ...]], Rejects]:
     """The good rows of one split, and what was heard of the others."""
     rejecting = Selection(chosen.params, rejecting=True)
-    with source.plan(rejecting, span, DeltaColumn("at"), parallel=1) as reading:
+    with source.plan(rejecting, span, DeltaColumn(delta), parallel=1) as reading:
         (split,) = reading.splits
         with dataplane.opened() as connection:
             source.prepare(connection, reading, split)

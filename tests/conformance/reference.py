@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headgate.sources import ConnectionSpec, connection_specs
+from headgate.sources.rest.manifest import built_in
 
 __all__ = ["PAGE", "page"]
 
@@ -31,9 +32,23 @@ def page() -> str:
     for spec in connection_specs():
         if spec.runnable and spec.is_source:
             rate = f"{round(rates[spec.name], -3):,}" if spec.name in rates else ""
-            cells = (f"`{spec.name}`", str(spec.verified), _parameters(spec), rate, *written[spec.name])
+            cells = (
+                f"`{spec.name}`",
+                str(spec.verified),
+                _parameters(spec),
+                rate,
+                *(written.get(spec.name) or _of_manifest(spec)),
+            )
             table.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines[:first], *table, *lines[last:]]) + "\n"
+
+
+def _of_manifest(spec: ConnectionSpec) -> tuple[str, str]:
+    """How an API is read, and in which splits, until somebody writes more about it."""
+    manifest = built_in(spec.name, [auth.schema for auth in spec.auth_specs])
+    names = ", ".join(f"`{name}`" for name in manifest.streams) or "what its metadata lists"
+    sliced = any(stream.slice for stream in manifest.streams.values())
+    return f"[its API](#apis): {names}", "slices of time" if sliced else "one"
 
 
 def _parameters(spec: ConnectionSpec) -> str:

@@ -205,7 +205,7 @@ def test_streams_and_exports_are_described_and_refused_by_name(face: Face) -> No
     ids = {
         spec["id"]: spec["name"] for spec in listed if spec["version"] == "1.0" and "publicId" not in spec["attributes"]
     }
-    assert {"RestToAEP", "StreamingToAEP", "DatasetsToLandingZone"} <= set(ids.values())
+    assert {"StreamingToAEP", "DatasetsToLandingZone"} <= set(ids.values())
     for id_, name in ids.items():
         body = {
             "name": "f",

@@ -255,13 +255,13 @@ class Runs:
         start = params.get("startTime")
         start_ms = present if start is None else max(present, parse_instant(start, "params.startTime"))
         delta, changed = None, None
-        if flow.frozen["kind"] == "table":
+        if flow.frozen["kind"] in ("table", "rest"):
             asked, delta = delta_asked(params), flow.delta_column
             if delta is None:
-                if asked is None:
+                if asked is None and flow.frozen["kind"] == "table":
                     raise DeltaColumnMissing
+                asked = self._try_delta(store, flow, asked)
                 delta = delta_of(asked)
-                self._try_delta(store, flow, delta)
                 changed = _with_delta(flow, asked, caller)
             elif asked is not None:
                 compare_delta(delta, asked)
@@ -269,16 +269,21 @@ class Runs:
         run = new_run(flow, params, window, delta, start_ms=start_ms, present=present, by=by)
         return run, changed
 
-    def _try_delta(self, store: ScopedStore, flow: Resource, delta: DeltaColumn) -> None:
-        """See that the source is there, `delta` orders its rows and the mapping set fits its columns.
+    def _try_delta(self, store: ScopedStore, flow: Resource, asked: Json | None) -> Json:
+        """See that the source is there, a delta column orders its rows and the mapping set fits its columns.
 
-        Raises RunRefused, BadRunParams, BadMapping.
+        It is the one that is asked for, else the source's own. Raises RunRefused, BadRunParams, BadMapping,
+        DeltaColumnMissing.
         """
         about = flow.frozen["source"]
         secret = store.secret(about["connectionId"]) if about["connectionId"] else {}
         try:
             source = open_source(about["specId"], secret, self._settings, self._store.tenants.tenancy(store.scope))
             relation = source.describe(Selection(about["params"], about["data"]))
+            if asked is None and relation.delta is None:
+                raise DeltaColumnMissing
+            found = asked or {"name": relation.delta}
+            delta = delta_of(found)
             reason = source.delta_error(relation, delta)
         except SourceError as error:
             names = {name for auth in connection_spec(about["specId"]).auth_specs for name in auth.secrets}
@@ -294,6 +299,7 @@ class Runs:
                 raise BadMapping(
                     f"The flow's mapping set does not fit its source. {error}", id=mapping["id"]
                 ) from error
+        return found
 
 
 def flow_asked(store: ScopedStore, body: Json) -> Resource:

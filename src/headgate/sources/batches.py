@@ -30,7 +30,7 @@ from headgate.errors import (
     UnholdableValue,
     UnsupportedType,
 )
-from headgate.model.lake import Column
+from headgate.model.lake import Column, column_named
 from headgate.model.windows import Bounds, DeltaColumn, DeltaType, Window, text_regex
 from headgate.rejects import Rejects
 from headgate.sources.files.text_types import declared_types
@@ -45,7 +45,10 @@ from headgate.sources.sql.relation import Field, Within, relation_of, schema_of
 from headgate.sources.sql.selection import choices, chosen
 from headgate.telemetry import redact
 
-__all__ = ["BatchSource", "StreamReader"]
+__all__ = ["REFUSED", "BatchSource", "StreamReader"]
+
+REFUSED = "_headgate_refused"
+"""The last column that a reader which `refuses` gives."""
 
 Records: TypeAlias = "pa.RecordBatch | Sequence[Mapping[str, Any]]"
 
@@ -57,12 +60,35 @@ class StreamReader:
     what another try may mend, SourceAccessDenied, SourceObjectMissing. Splits are read by several threads at once.
     """
 
-    title: ClassVar[str] = "The source"
+    title: str = "The source"
     """How errors call the system."""
 
     gives_mappings: ClassVar[bool] = False
     """Whether `read()` gives records as mappings. Their values may be text where the column is not; what is not one
     of its column's values is a bad record. Otherwise it gives record batches, whose types are their columns'."""
+
+    refuses: ClassVar[bool] = False
+    """Whether the record batches have one more column, REFUSED: text of why a record is none, NULL for all others. It
+    is what `headgate.sources.guard.reason()` gives, a separator, and the record as the system wrote it."""
+
+    def named(self, params: Mapping[str, Any]) -> str:
+        """What the `params` of a source connection call a stream. Raises ParameterMissing."""
+        name = params.get("tableName")
+        if not isinstance(name, str) or not name:
+            raise ParameterMissing("params.tableName is missing. Send the name of a table, as exploring gives it.")
+        return name
+
+    def knows(self, stream: str) -> bool:
+        """Whether there is a stream of that name."""
+        return stream in self.streams()
+
+    def default_delta(self, stream: str) -> str | None:  # noqa: ARG002
+        """The column that windows are of where nobody says another, if the system has one."""
+        return None
+
+    def notes(self, stream: str, window: Window | None, delta: str | None) -> Sequence[str]:  # noqa: ARG002
+        """Sentences for the record of a run that reads `stream`, on what is no error and may not be what was meant."""
+        return ()
 
     def streams(self) -> Sequence[str]:
         """The names of what can be read; each is a `tableName`."""
@@ -116,7 +142,7 @@ class BatchSource:
 
     def validate(self, selection: Selection) -> None:
         """See that the stream is named, and that nothing is asked for that a reader does not do."""
-        _stream(selection)
+        self._reader.named(selection.params)
         choices(selection)
         if selection.params.get("filters") is not None:
             raise FilterNotOffered
@@ -134,7 +160,9 @@ class BatchSource:
 
     def describe(self, selection: Selection) -> Relation:
         """The columns of the stream."""
-        return Relation(tuple(field.column for field in self._fields(selection)))
+        columns = tuple(field.column for field in self._fields(selection))
+        delta = self._reader.default_delta(self._reader.named(selection.params))
+        return Relation(columns, delta if column_named(columns, delta or "") is not None else None)
 
     def preview(self, selection: Selection, rows: int) -> Preview:
         """The columns and first rows of the stream."""
@@ -142,16 +170,17 @@ class BatchSource:
         columns = tuple(field.column for field in fields)
         if not rows or not fields:
             return Preview(columns, ())
-        schema, names = schema_of(fields), [column.name for column in columns]
+        schema, names = self._arriving(fields)
+        stream = self._reader.named(selection.params)
         with self._translating():
-            splits = self._reader.splits(_stream(selection), None, None, 1)
+            splits = self._reader.splits(stream, None, None, 1)
             batches = (
                 conformed(batch, schema, names)
                 for split in splits
-                for batch in _Session(self._reader).batches(_query(selection, split, None, None, columns), schema)
+                for batch in _Session(self._reader).batches(_query(stream, split, None, None, columns), schema)
             )
             found = pa.Table.from_batches(_first(batches, rows), schema).slice(0, rows)
-        return Preview(columns, tuple(shown_rows(fields, found)))
+        return Preview(columns, tuple(shown_rows(fields, found.select(range(len(fields))))))
 
     def delta_error(self, relation: Relation, delta: DeltaColumn) -> str | None:
         """Why `delta` cannot order the rows; None for timestamps, dates, integers and text that can."""
@@ -190,7 +219,7 @@ class BatchSource:
         """Register the rows of `split`, which are asked for when they are scanned."""
         if split.query is None or reading.arrives is None or reading.token is None:
             raise SourceError(f"The split {split.id} is not one of {self._reader.title}.")
-        names = [column.name for column in reading.columns]
+        names = [*(column.name for column in reading.columns), *((REFUSED,) if self._reader.refuses else ())]
         rows = Arriving(self._arrivals, reading.token, split.query, reading.arrives, names)
         connection.register(dataplane.ROWS, rows)
 
@@ -225,9 +254,9 @@ class BatchSource:
 
     def _fields(self, selection: Selection) -> tuple[Field, ...]:
         self.validate(selection)
-        stream = _stream(selection)
+        stream = self._reader.named(selection.params)
         with self._translating():
-            if stream not in self._reader.streams():
+            if not self._reader.knows(stream):
                 raise SourceObjectMissing(f"{self._reader.title} has no stream {stream[:100]!r}.")
             columns = {column.name: column for column in self._reader.columns(stream)}
         fields = []
@@ -240,7 +269,7 @@ class BatchSource:
     def _reading(
         self, token: str, selection: Selection, window: Window, delta: DeltaColumn | None, parallel: int
     ) -> Reading:
-        fields, stream = self._fields(selection), _stream(selection)
+        fields, stream = self._fields(selection), self._reader.named(selection.params)
         columns = tuple(field.column for field in fields)
         within, name, span = None, None, None
         if delta is not None:
@@ -251,18 +280,27 @@ class BatchSource:
             name, span = column.name, window
             if window.empty:
                 return Reading(columns, (), name, within.bounds, estimated_rows=0)
-        relation = relation_of(fields, within, selection.rejecting)
+        arrives, _ = self._arriving(fields)
+        refused = len(fields) if self._reader.refuses else None
+        relation = relation_of(fields, within, selection.rejecting, refused)
         with self._translating():
             parts = self._reader.splits(stream, span, name, parallel)
+            notes = tuple(self._reader.notes(stream, span, name))
         if len(set(parts)) != len(parts):
             raise SourceError(f"{self._reader.title} gives two splits of {stream!r} one name.")
         splits = tuple(
-            Split(f"part-{at}", relation, query=_query(selection, part, span, name, columns))
+            Split(f"part-{at}", relation, query=_query(stream, part, span, name, columns))
             for at, part in enumerate(parts)
         )
         bounds = within.bounds if within is not None else None
-        arrives = schema_of(fields)
-        return Reading(columns, splits, name, bounds, None, token, selection.rejecting, arrives)
+        return Reading(columns, splits, name, bounds, None, token, selection.rejecting, arrives, notes)
+
+    def _arriving(self, fields: Sequence[Field]) -> tuple[pa.Schema, list[str]]:
+        """What the rows travel as, and what the reader calls their columns."""
+        schema, names = schema_of(fields), [field.column.name for field in fields]
+        if not self._reader.refuses:
+            return schema, names
+        return schema.append(pa.field(f"c{len(fields)}", pa.string())), [*names, REFUSED]
 
 
 class _Driver:
@@ -305,7 +343,7 @@ class _Session:
                 wanted = "mappings" if self._reader.gives_mappings else "record batches"
                 raise TypeError(f"read() gave {type(records).__name__}, where {wanted} were announced")
             if isinstance(records, pa.RecordBatch):
-                yield _selected(records, names)
+                yield _selected(records, [*names, REFUSED] if self._reader.refuses else names)
                 continue
             arrays = [
                 pa.array([text(record.get(name)) for record in records], pa.string())
@@ -327,12 +365,10 @@ def _stream(selection: Selection) -> str:
     return name
 
 
-def _query(
-    selection: Selection, split: str, window: Window | None, delta: str | None, columns: Sequence[Column]
-) -> str:
+def _query(stream: str, split: str, window: Window | None, delta: str | None, columns: Sequence[Column]) -> str:
     types = {column.name: column.type for column in columns}
     asked = {
-        "stream": _stream(selection),
+        "stream": stream,
         "split": split,
         "window": [window.start_ms, window.end_ms] if window is not None else None,
         "delta": delta,

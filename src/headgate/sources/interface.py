@@ -53,9 +53,13 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """What a selection looks like: its columns, in order, with the lake type each takes."""
+    """What a selection looks like: its columns, in order, with the lake type each takes.
+
+    `delta` is the column that windows are of where nobody says another; None where somebody has to.
+    """
 
     columns: tuple[Column, ...]
+    delta: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

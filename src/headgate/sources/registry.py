@@ -1,6 +1,7 @@
 """Finds the source for a connection spec."""
 
 from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
 from typing import Any, cast
 
@@ -14,8 +15,8 @@ from headgate.sources.specs import ConnectionSpec, connection_specs, plugged
 
 __all__ = ["landing_upload", "open_source", "sweep_copies", "sweep_landing_zones"]
 
-# By the name of the spec, where the factory is. It is imported when it is needed, so that a source costs nothing to
-# those who use another.
+# By the name of the spec, where the factory is; those that are not here have a manifest in `rest/`. It is imported when
+# it is needed, so that a source costs nothing to those who use another.
 _FACTORIES: Mapping[str, str] = {
     "postgresql": "headgate.sources.sql.postgres:open_postgres",
     "sqlite": "headgate.sources.sql.sqlite:open_sqlite",
@@ -79,8 +80,12 @@ def _factory(spec: ConnectionSpec) -> Factory | None:
         return None
     if (found := plugged().factories.get(spec.id)) is not None:
         return found
-    module, _, name = _FACTORIES[spec.name].partition(":")
-    return cast(Factory, getattr(import_module(module), name))
+    if spec.name in _FACTORIES:
+        module, _, name = _FACTORIES[spec.name].partition(":")
+        return cast(Factory, getattr(import_module(module), name))
+    from headgate.sources.rest import open_rest
+
+    return partial(open_rest, spec.name, spec.title, [(auth.name, auth.schema) for auth in spec.auth_specs])
 
 
 def sweep_copies(settings: Settings) -> int:

@@ -33,7 +33,7 @@ _FILTER_AT_SOURCE = {
     "valueEscapeChar": "'",
 }
 
-Verified = Literal["server", "interface"]
+Verified = Literal["server", "interface", "vendor", "openapi", "documented"]
 
 Kind = Literal["table", "file", "rest", "stream", "export", "target", "destination", "custom"]
 
@@ -68,7 +68,8 @@ class ConnectionSpec:
     `runnable` says whether flows on it can run; `auth_optional` whether a connection may leave `auth` out; `public_id`
     whether the id is the public Flow Service's, else our own; `filters_rows` whether the system itself applies a row
     filter; `folders` whether its tables are explored schema by schema; `verified` what a runnable source is tested
-    against: a real `server`, or file, or only the `interface` of its driver. A spec without `auth_specs` needs no
+    against: a real `server`, or file, or only the `interface` of its driver; of an API, the `vendor` itself, a server
+    made from its `openapi` description, or one made from what is `documented`. A spec without `auth_specs` needs no
     account at all. One of the kind `custom` was described by an organisation: it is only listed, and its schemas tell
     which parameters are secrets, but judge nothing.
     """
@@ -201,7 +202,7 @@ class FlowSpec:
     @property
     def needs_delta_column(self) -> bool:
         """Whether a run reads by a delta column; a flow on files reads by their last-modified time."""
-        return self.kind == "table"
+        return self.kind in ("table", "rest")
 
     @property
     def wire(self) -> dict[str, Any]:

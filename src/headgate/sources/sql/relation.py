@@ -9,7 +9,7 @@ from headgate.dataplane import ROWS, literal, quote
 from headgate.errors import BadParameter, UnsupportedType
 from headgate.model.lake import Column, LakeType
 from headgate.model.windows import Bounds
-from headgate.rejects import cut
+from headgate.rejects import SEPARATOR, cut
 from headgate.sources.guard import REJECT, reason, unless
 from headgate.sources.sql.dialect import CatalogueColumn, Dialect, Rule
 from headgate.sources.sql.rows import NAME
@@ -99,12 +99,22 @@ def values_of(dialect: Dialect, fields: Sequence[Field], shortest: int | None = 
     return values
 
 
-def relation_of(fields: Sequence[Field], within: Within | None, rejecting: bool) -> str:
-    """DuckDB's query of the rows that arrived, as the lake's values: those of the window, and none that it refuses."""
+def relation_of(fields: Sequence[Field], within: Within | None, rejecting: bool, refused: int | None = None) -> str:
+    """DuckDB's query of the rows that arrived, as the lake's values: those of the window, and none that it refuses.
+
+    `refused` is the place of a column of reasons against rows, which what gave them has found.
+    """
     columns = ", ".join(f"{field.lake_value(at)} AS {quote(field.column.name)}" for at, field in enumerate(fields))
     clauses = []
     if within is not None:  # before all others: a row outside of the window is nobody's business
+        if refused is not None:
+            name = literal(fields[within.at].column.name)
+            clauses.append(
+                f"WHEN split_part({_alias(refused)}, {literal(SEPARATOR)}, 1) = {name} THEN {_alias(refused)}"
+            )
         clauses += _refusals(fields, [within.at]) + _of_window(fields[within.at], within)
+    if refused is not None:
+        clauses.append(f"WHEN {_alias(refused)} IS NOT NULL THEN {_alias(refused)}")
     clauses += _refusals(fields, [at for at in range(len(fields)) if within is None or at != within.at])
     if not clauses:
         return f"SELECT {columns} FROM {ROWS}"

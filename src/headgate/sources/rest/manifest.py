@@ -1,0 +1,458 @@
+"""What a vendor's API is like, as data: a manifest, read from YAML and checked as a whole before it is used."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import jsonschema
+import yaml
+
+from headgate.model.lake import Column
+from headgate.sources.rest.paths import Path
+from headgate.sources.rest.templates import Template, compiled, mentions
+from headgate.sources.rest.types import lake_type
+
+__all__ = [
+    "Auth",
+    "BadManifest",
+    "Format",
+    "Job",
+    "Limits",
+    "Manifest",
+    "Paging",
+    "Parameter",
+    "Read",
+    "Request",
+    "Stream",
+    "WindowFilter",
+    "built_in",
+    "loaded",
+    "shipped",
+    "stream_of",
+]
+
+_WINDOW = ("window", "window.start", "window.end")
+_TIMES = ("timestamptz", "timestamp", "date")
+_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+class BadManifest(ValueError):
+    """A manifest cannot be used; the text says where, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent. Every text in it is a template; `query`, `headers` and `form` are by name, `body` is JSON."""
+
+    method: str
+    path: Template
+    query: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    body: Any = None
+    form: Mapping[str, Any] | None = None
+
+    @property
+    def needs_window(self) -> bool:
+        """Whether it cannot be sent without a window."""
+        parts = [self.path, self.query, self.headers, self.body, self.form]
+        return any(mentions(parts, name) for name in ("window.start", "window.end"))
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """How requests are authenticated: the `kind`, and what the manifest says of it, texts as templates."""
+
+    kind: str
+    about: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may be asked: requests a second (None for any number), and what is asked again."""
+
+    per_second: float | None = None
+    parallel: int = 1
+    attempts: int = 6
+    retry: frozenset[int] = frozenset({429, 500, 502, 503, 504})
+    retry_after: str = "Retry-After"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What an answer's body is: json, ndjson or csv."""
+
+    kind: str = "json"
+    delimiter: str = ","
+    encoding: str = "utf-8-sig"
+    skip: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """How the next page is asked for: the `kind`, and what the manifest says of it."""
+
+    kind: str
+    about: Mapping[str, Any]
+    goes_on: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WindowFilter:
+    """How the vendor is asked for a window of one column: what is merged into the request, and how exact that is."""
+
+    column: str
+    query: Mapping[str, Any]
+    body: Mapping[str, Any]
+    form: Mapping[str, Any]
+    text: Template | None
+    grain: str
+    sides: str
+    longest: timedelta | None
+    timezone: Template | None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """How a column's values are found in a record: where, and what they mean."""
+
+    path: Path
+    how: str = "iso"
+    zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What a source connection may say besides the stream."""
+
+    required: bool = False
+    default: str | None = None
+    alias: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """How a job is asked whether it is done; times in seconds."""
+
+    request: Request
+    state: Path
+    done: tuple[Any, ...]
+    failed: tuple[Any, ...]
+    every: float
+    at_most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A report that is asked for, waited for and fetched; its id is `{job.id}`."""
+
+    create: Request
+    id: Path | None
+    poll: Poll
+    download: Request | None
+    address: Path | None
+    format: Format
+    paging: Paging
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What can be read: the request or the job, where its records stand, and the columns they have."""
+
+    name: str
+    title: str
+    request: Request | None
+    job: Job | None
+    records: Path
+    format: Format
+    paging: Paging
+    windows: tuple[WindowFilter, ...]
+    since: date | None
+    slice: timedelta | None
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    reads: Mapping[str, Read]
+    parameters: Mapping[str, Parameter]
+    error: Path | None
+    after: str | None
+
+    def window(self, column: str | None) -> WindowFilter | None:
+        """How the vendor is asked for a window of `column`; None when it cannot be."""
+        return next((window for window in self.windows if window.column == column), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A source: where its API is, how it lets one in, and what can be read there. `auth` is by the name of the
+    connection spec's way to authenticate, under "" where all are alike; `spec` is an own manifest's catalogue entry."""
+
+    name: str
+    spec: Mapping[str, Any] | None
+    verified: str
+    base: Template
+    auth: Mapping[str, Auth]
+    headers: Mapping[str, Any]
+    check: Request | None
+    limits: Limits
+    streams: Mapping[str, Stream]
+    discover: str | None
+    names: frozenset[str]
+    """The parameters of a connection that templates may name."""
+
+
+def shipped() -> Sequence[str]:
+    """The names of the specs whose manifests come with Headgate."""
+    return _shipped()
+
+
+@cache
+def _shipped() -> tuple[str, ...]:
+    folder = resources.files("headgate.sources.rest") / "manifests"
+    return tuple(sorted(file.name[:-5] for file in folder.iterdir() if file.name.endswith(".yaml")))
+
+
+def built_in(name: str, auth: Sequence[Mapping[str, Any]]) -> Manifest:
+    """The manifest that comes with Headgate for a spec; `auth` are the schemas of its parameters."""
+    text = (resources.files("headgate.sources.rest") / "manifests" / f"{name}.yaml").read_text(encoding="utf-8")
+    return loaded(text, auth)
+
+
+def loaded(text: str, auth: Sequence[Mapping[str, Any]] = ()) -> Manifest:
+    """The manifest that `text` is. `auth` are JSON Schemas of the parameters of its spec. Raises BadManifest."""
+    document, lines = _parsed(text)
+    where, fault = _fault(document)
+    if fault is not None:
+        raise BadManifest(f"{_place(where, lines)}: {fault}")
+    own = document["spec"] if isinstance(document["spec"], dict) else None
+    schemas = auth if own is None else own["auth"]
+    names = frozenset(name for schema in schemas for name in schema.get("properties", {})) | {"serviceUrl"}
+    at: list[str] = []
+    try:
+        return _manifest(document, own, names, at)
+    except ValueError as error:
+        raise BadManifest(f"{_place(at, lines)}: {error}") from None
+
+
+def _manifest(
+    document: Mapping[str, Any], own: Mapping[str, Any] | None, names: frozenset[str], at: list[str]
+) -> Manifest:
+    at[:] = ["base"]
+    base = Template.of(document["base"], names)
+    at[:] = ["auth"]
+    said = document["auth"]
+    ways = {"": said} if "kind" in said else said
+    auth = {name: Auth(about["kind"], compiled(_without(about, "kind"), names)) for name, about in ways.items()}
+    at[:] = ["headers"]
+    headers = compiled(document.get("headers", {}), names)
+    at[:] = ["check"]
+    check = _request(document["check"], names) if "check" in document else None
+    limits = dict(document.get("limits", {}))
+    if "retry" in limits:
+        limits["retry"] = frozenset(limits["retry"])
+    streams = {}
+    for name, about in document.get("streams", {}).items():
+        at[:] = ["streams", name]
+        streams[name] = stream_of(name, about, names, at)
+    return Manifest(
+        own["name"] if own is not None else document["spec"],
+        own,
+        document["verified"],
+        base,
+        auth,
+        headers,
+        check,
+        Limits(**limits),
+        streams,
+        document.get("discover"),
+        names,
+    )
+
+
+def stream_of(name: str, about: Mapping[str, Any], names: frozenset[str], at: list[str] | None = None) -> Stream:
+    """The stream that a member of `streams` describes; `names` are the parameters of a connection.
+
+    `at` is told which member is looked at. Raises ValueError.
+    """
+    at = [] if at is None else at
+    here = list(at)
+    parameters = {
+        key: Parameter(value.get("required", False), value.get("default"), tuple(value.get("alias", ())))
+        for key, value in about.get("parameters", {}).items()
+    }
+    known = names | parameters.keys()
+    asking = known | set(_WINDOW)
+    at[:] = [*here, "columns"]
+    columns, reads = _columns(about["columns"], at)
+    windows = []
+    for column, said in about.get("windows", {}).items():
+        at[:] = [*here, "windows", column]
+        found = next((made for made in columns if made.name == column), None)
+        if found is None or found.type.kind not in _TIMES:
+            raise ValueError(f"{column!r} must be one of the columns, and of the type {', '.join(_TIMES)}")
+        windows.append(_window(column, said, asking))
+    at[:] = [*here, "key"]
+    if strangers := [part for part in about.get("key", ()) if part not in reads]:
+        raise ValueError(f"{strangers[0]!r} is not one of the columns")
+    at[:] = [*here, "request" if "request" in about else "job"]
+    request = _request(about["request"], asking) if "request" in about else None
+    job = _job(about["job"], asking) if "job" in about else None
+    at[:] = [*here, "records"]
+    records, error = Path.of(about.get("records", "")), about.get("error")
+    at[:] = [*here, "paging"]
+    paging = _paging(about.get("paging", {"kind": "none"}))
+    split = about.get("split")
+    return Stream(
+        name,
+        about.get("title", name),
+        request,
+        job,
+        records,
+        _format(about.get("format", "json")),
+        paging,
+        tuple(windows),
+        date.fromisoformat(about["since"]) if "since" in about else None,
+        _duration(split.get("at_least", "1h")) if split else None,
+        tuple(about.get("key", ())),
+        columns,
+        reads,
+        parameters,
+        Path.of(error) if error else None,
+        about.get("after"),
+    )
+
+
+def _columns(about: Mapping[str, Any], at: list[str]) -> tuple[tuple[Column, ...], dict[str, Read]]:
+    columns, reads, here = [], {}, list(at)
+    for name, said in about.items():
+        at[:] = [*here, name]
+        full = {"type": said} if isinstance(said, str) else said
+        type_ = lake_type(full["type"])
+        how = full.get("read", "iso")
+        if how == "json" and type_.kind != "string":
+            raise ValueError("what is read as json is of the type string")
+        path = Path.of(full["from"]) if "from" in full else Path.plain(name)
+        columns.append(Column(name, type_, full["type"]))
+        reads[name] = Read(path, how, full.get("zone"))
+    at[:] = here
+    return tuple(columns), reads
+
+
+def _window(column: str, said: Mapping[str, Any], names: frozenset[str]) -> WindowFilter:
+    return WindowFilter(
+        column,
+        compiled(said.get("query", {}), names),
+        compiled(said.get("body", {}), names),
+        compiled(said.get("form", {}), names),
+        Template.of(said["text"], names) if "text" in said else None,
+        said["grain"],
+        said["sides"],
+        timedelta(days=said["longest_days"]) if "longest_days" in said else None,
+        Template.of(said["timezone"], names) if "timezone" in said else None,
+    )
+
+
+def _request(said: Mapping[str, Any], names: frozenset[str]) -> Request:
+    return Request(
+        said.get("method", "GET"),
+        Template.of(said["path"], names),
+        compiled(said.get("query") or {}, names),
+        compiled(said.get("headers") or {}, names),
+        compiled(said.get("body"), names),
+        compiled(said.get("form"), names),
+    )
+
+
+def _job(said: Mapping[str, Any], names: frozenset[str]) -> Job:
+    after = names | {"job.id"}
+    poll, download = said["poll"], said["download"]
+    return Job(
+        _request(said["create"], names),
+        Path.of(said["id"]) if "id" in said else None,
+        Poll(
+            _request(poll["request"], after),
+            Path.of(poll["state"]),
+            tuple(poll["done"]),
+            tuple(poll.get("failed", ())),
+            _duration(poll.get("every", "2s")).total_seconds(),
+            _duration(poll.get("at_most", "30m")).total_seconds(),
+        ),
+        _request(download["request"], after) if "request" in download else None,
+        Path.of(download["address"]) if "address" in download else None,
+        _format(download.get("format", "json")),
+        _paging(download.get("paging", {"kind": "none"})),
+    )
+
+
+def _paging(said: Mapping[str, Any]) -> Paging:
+    about = _without(_without(said, "kind"), "empty")
+    for name in ("from", "total", "more", "stop", "field"):
+        if name in about and not str(about[name]).startswith("header:"):
+            about[name] = Path.of(about[name])
+    return Paging(said["kind"], about, said.get("empty") == "goes_on")
+
+
+def _format(said: str | Mapping[str, Any]) -> Format:
+    return Format(said) if isinstance(said, str) else Format("csv", **said["csv"])
+
+
+def _duration(text: str) -> timedelta:
+    number = text.rstrip("msdh")
+    return timedelta(milliseconds=int(number) * _UNITS[text[len(number) :]])
+
+
+def _without(said: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in said.items() if key != name}
+
+
+@cache
+def _schema() -> Mapping[str, Any]:
+    text = (resources.files("headgate.sources.rest") / "manifest.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def _fault(document: object) -> tuple[Sequence[Any], str | None]:
+    found = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(_schema()).iter_errors(document))
+    return (list(found.absolute_path), str(found.message)[:300]) if found is not None else ((), None)
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """YAML whose days stay text, and whose mappings name nothing twice."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own
+        first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise BadManifest(f"line {key.start_mark.line + 1}: {key.value!r} stands here twice")
+            seen.add(key.value)
+        made: dict[Any, Any] = super().construct_mapping(node, deep)
+        return made
+
+
+def _parsed(text: str) -> tuple[Any, Any]:
+    """The document, and its nodes, which know their lines."""
+    try:
+        return yaml.load(text, _Loader), yaml.compose(text, _Loader)  # noqa: S506 - it is a SafeLoader
+    except yaml.YAMLError as error:
+        raise BadManifest(f"It is no YAML: {' '.join(str(error).split())[:300]}") from None
+
+
+def _place(path: Sequence[Any], node: Any) -> str:
+    for step in path:
+        if isinstance(node, yaml.MappingNode):
+            found = next((value for key, value in node.value if key.value == str(step)), None)
+        else:
+            found = node.value[step] if isinstance(node, yaml.SequenceNode) and isinstance(step, int) else None
+        if found is None:
+            break
+        node = found
+    where = ".".join(str(step) for step in path) or "the manifest"
+    return f"line {node.start_mark.line + 1}, {where}" if node is not None else where

@@ -1,0 +1,179 @@
+"""Reads the streams of one connection to a vendor's API."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headgate.errors import BadParameter, ParameterMissing, SourceObjectMissing
+from headgate.model.lake import Column
+from headgate.model.windows import Window
+from headgate.outbound import Outbound
+from headgate.sources.batches import REFUSED, StreamReader
+from headgate.sources.rest.asking import Asking
+from headgate.sources.rest.auth import authenticator
+from headgate.sources.rest.budget import budget_of
+from headgate.sources.rest.manifest import Auth, Manifest, Stream, WindowFilter
+from headgate.sources.rest.pages import Pages
+from headgate.sources.rest.slices import slices
+from headgate.sources.rest.templates import Filling, Span
+from headgate.sources.rest.values import batch_of
+
+__all__ = ["RestReader"]
+
+
+class RestReader(StreamReader):
+    """A stream is called by its name or, with parameters, `name?parameter=value`."""
+
+    refuses = True
+
+    def __init__(
+        self,
+        title: str,
+        manifest: Manifest,
+        auth: Auth,
+        values: Mapping[str, Any],
+        outbound: Outbound,
+        secrets: Sequence[str],
+    ) -> None:
+        self.title = title
+        self._manifest, self._values, self._outbound = manifest, values, outbound
+        self._secrets = secrets
+        self._auth = authenticator(auth, values)
+        named = json.dumps([manifest.name, dict(values)], sort_keys=True, default=str)
+        self._budget = budget_of(named, manifest.limits.per_second)
+        self._open: set[Asking] = set()
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        return (*self._secrets, *self._auth.secrets)
+
+    def check(self) -> None:
+        with self._asking() as asking:
+            if self._manifest.check is not None:
+                asking.answer(asking.made(self._manifest.check, Filling(self._values)))
+                return
+        first = next(iter(self.streams()))
+        next(self.read(first, "all", None, None, [column.name for column in self.columns(first)]), None)
+
+    def streams(self) -> Sequence[str]:
+        return tuple(self._manifest.streams)
+
+    def named(self, params: Mapping[str, Any]) -> str:
+        name = params.get("tableName") or params.get("resourcePath")
+        if not isinstance(name, str) or not name:
+            raise ParameterMissing("params.tableName, or params.resourcePath, is missing. Exploring gives the names.")
+        stream = self._manifest.streams.get(name.partition("?")[0])
+        if stream is None:
+            return name
+        given = dict(parse_qsl(name.partition("?")[2]))
+        for key, about in stream.parameters.items():
+            found = next((params[word] for word in (key, *about.alias) if params.get(word) not in (None, "")), None)
+            if found is not None:
+                given[key] = str(found)
+        return f"{stream.name}?{urlencode(given)}" if given else stream.name
+
+    def knows(self, stream: str) -> bool:
+        return stream.partition("?")[0] in self.streams()
+
+    def columns(self, stream: str) -> Sequence[Column]:
+        return self._stream(stream)[0].columns
+
+    def default_delta(self, stream: str) -> str | None:
+        """The column that windows are of where nobody says another."""
+        windows = self._stream(stream)[0].windows
+        return windows[0].column if windows else None
+
+    def splits(self, stream: str, window: Window | None, delta: str | None, parallel: int) -> Sequence[str]:
+        about, values = self._stream(stream)
+        filter_ = about.window(delta)
+        if window is None or filter_ is None:
+            return ("all",)
+        parts = slices(
+            window, filter_, about.slice, min(parallel, self._manifest.limits.parallel), self._zone(filter_, values)
+        )
+        return [f"{part.start_ms}-{part.end_ms}" for part in parts]
+
+    def read(
+        self, stream: str, split: str, window: Window | None, delta: str | None, columns: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        about, values = self._stream(stream)
+        filter_ = about.window(delta)
+        part = Window(*map(int, split.split("-"))) if split != "all" else window
+        if part is None and about.since is not None:
+            start = datetime.combine(about.since, datetime.min.time(), UTC)
+            part = Window(
+                int(start.timestamp() * 1000), int((datetime.now(UTC) + timedelta(days=1)).timestamp() * 1000)
+            )
+            filter_ = about.windows[0] if about.windows else None
+        span = None
+        if part is not None:
+            grain = filter_.grain if filter_ is not None else "ms"
+            span = Span.around(part.start_ms, part.end_ms, grain, self._zone(filter_, values))
+        wanted = [column for column in about.columns if column.name in columns]
+        wanted.sort(key=lambda column: column.name != delta)  # its reasons count before all others'
+        cut = part if window is not None and part != window else None
+        with self._asking() as asking:
+            for records in Pages(asking, about, filter_).read(values, span):
+                batch = batch_of(records, wanted, about.reads, REFUSED)
+                yield batch if cut is None or delta is None else _within(batch, delta, cut)
+
+    def stop(self) -> None:
+        for asking in tuple(self._open):
+            asking.stop()
+
+    def _asking(self) -> "_Session":
+        made = Asking(self.title, self._manifest, self._values, self._outbound, self._auth, self._budget)
+        return _Session(made, self._open)
+
+    def _stream(self, name: str) -> tuple[Stream, Mapping[str, Any]]:
+        """A stream, and the values that its templates are filled with. Raises BadParameter, ParameterMissing."""
+        plain, _, query = name.partition("?")
+        about = self._manifest.streams.get(plain)
+        if about is None:
+            raise SourceObjectMissing(f"{self.title} has no stream {plain[:100]!r}.")
+        given = dict(parse_qsl(query, keep_blank_values=True))
+        if strangers := sorted(given.keys() - about.parameters.keys()):
+            known = ", ".join(about.parameters) or "none"
+            raise BadParameter(f"{plain} has no parameter {strangers[0]!r}; it has: {known}.", parameter=strangers[0])
+        for key, parameter in about.parameters.items():
+            if key not in given and parameter.default is not None:
+                given[key] = parameter.default
+            if key not in given and parameter.required:
+                raise ParameterMissing(f"params.{key} is missing; the stream {plain} needs it.")
+        return about, {**self._values, **given}
+
+    def _zone(self, filter_: WindowFilter | None, values: Mapping[str, Any]) -> str | None:
+        if filter_ is None or filter_.timezone is None:
+            return None
+        found = filter_.timezone.filled(Filling(values))
+        return found if isinstance(found, str) and found else None
+
+
+class _Session:
+    """An open session with the API, which `stop()` knows of."""
+
+    def __init__(self, asking: Asking, among: set[Asking]) -> None:
+        self._asking, self._among = asking, among
+
+    def __enter__(self) -> Asking:
+        self._among.add(self._asking)
+        return self._asking
+
+    def __exit__(self, *_: object) -> None:
+        self._among.discard(self._asking)
+        self._asking.close()
+
+
+def _within(batch: pa.RecordBatch, delta: str, part: Window) -> pa.RecordBatch:
+    """The records of a split: those whose delta value lies in it, and those that have none."""
+    values = batch.column(delta)
+    start, end = (datetime.fromtimestamp(at / 1000, UTC) for at in (part.start_ms, part.end_ms))
+    lower, upper = (pa.scalar(at, pa.timestamp("us", "UTC")) for at in (start, end))
+    times = values.cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC")) if values.type != lower.type else values
+    inside = pc.and_(pc.greater_equal(times, lower), pc.less(times, upper))
+    return batch.filter(pc.fill_null(inside, True))
