@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.requests import Request
 
 from headgate.console import assets
@@ -19,6 +19,7 @@ __all__ = ["Rendering", "bytes_shown", "duration", "instant", "number"]
 
 _THIN = "\N{NARROW NO-BREAK SPACE}"
 _OPENS = re.compile(r"<(tr|td)\b")
+_CODE = re.compile(r"`([^`\n]+)`")
 _SECONDS_END = 10**11  # a larger number is milliseconds
 
 
@@ -35,7 +36,7 @@ class Rendering:
             lstrip_blocks=True,
         )
         self._templates.filters.update(
-            number=number, bytes=bytes_shown, duration=duration, iso=_iso, utc=_utc, day=_day, cells=cells
+            number=number, bytes=bytes_shown, duration=duration, iso=_iso, utc=_utc, day=_day, cells=cells, coded=coded
         )
         self._templates.globals.update(static=assets.address, icon=icon, navigation=NAVIGATION)
 
@@ -71,6 +72,11 @@ def cells(rows: str, labels: Sequence[str]) -> Markup:
         return Markup('<td role="cell" data-label="{}"').format(labels[next(column)])
 
     return Markup(_OPENS.sub(opened, rows))  # noqa: S704 - whatever stands in the rows is escaped already
+
+
+def coded(text: str) -> Markup:
+    """A sentence of the service, in which what stands between backticks is code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped just before
 
 
 def number(value: float | str | None) -> str:

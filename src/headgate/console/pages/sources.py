@@ -49,11 +49,14 @@ def new_connection(visit: Visit) -> Response:
 def connect(visit: Visit) -> Response:
     """Keep the form as a draft, whose credentials are sealed and never shown; try it; and publish what works.
 
-    `do` is test, save, keep (as a draft) or anyway (save what did not pass its test).
+    `do` is test, save, keep (as a draft) or anyway (save what did not pass its test). When another way to authenticate
+    is chosen than the one `shown`, its fields are shown first, with what was entered that they have too.
     """
     kind, form, do = kind_of(visit, visit.of("spec")), visit.form, visit.form.get("do", "save")
     draft = _draft(visit, kind, form.get("draft", ""))
     auth = _auth_of(kind, draft, form.get("auth", ""))
+    if auth is not None and form.get("shown", auth.name) != auth.name:
+        return _form(visit, kind, auth, draft)
     params = auth.params(form) if auth is not None else {}
     wrong = {} if auth is None or do == "keep" else auth.missing(params)
     if not form.get("name", "").strip():
