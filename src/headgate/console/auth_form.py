@@ -15,6 +15,7 @@ __all__ = ["AuthField", "AuthForm"]
 _STEM = "p."  # what the names of these fields begin with
 _WHERE = "auth.params."
 _KEYS = re.compile(r"privatekey|serviceaccountkey", re.IGNORECASE)
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 
 
@@ -89,12 +90,19 @@ class AuthForm:
 
     def _read(self, name: str, text: str) -> Any:
         types = _types(self._properties[name])
+        if _as_json(self._properties[name]):
+            try:
+                return json.loads(text)
+            except ValueError:
+                return text  # which the service refuses, with the parameter's name
         if "array" in types:
             return [line.strip() for line in text.splitlines() if line.strip()]
         if "boolean" in types and text in ("true", "false"):
             return text == "true"
         if "integer" in types and _WHOLE.fullmatch(text):
             return int(text)
+        if "number" in types and _DECIMAL.fullmatch(text):
+            return float(text)
         return text
 
     @staticmethod
@@ -112,13 +120,20 @@ def _field(name: str, about: Mapping[str, Any], *, required: bool, kept: bool) -
         form = "secret-area" if "object" in types or _KEYS.search(name) or "PEM" in help_ else "password"
     elif "enum" in about:
         options = [("", "as the system has it")] * (not required) + [(str(one), str(one)) for one in about["enum"]]
+    elif constants := [one for one in about.get("oneOf", ()) if "const" in one]:
+        given = [(str(one["const"]), str(one.get("title", one["const"]))) for one in constants]
+        options = [("", "as the system has it")] * (not required) + given
     elif "boolean" in types:
         options = [("", "as the system has it")] * (not required) + [("true", "yes"), ("false", "no")]
+    elif _as_json(about):
+        form, help_ = "area", f"{help_} As JSON.".strip()
     elif "array" in types:
         form = "area"
-    elif "integer" in types:
+    elif "integer" in types or "number" in types:
         form = "number"
     attributes = {"min": about.get("minimum"), "max": about.get("maximum")} if form == "number" else {}
+    if form == "number" and "number" in types:
+        attributes["step"] = "any"
     if form == "text" and "integer" not in types:
         attributes = {"pattern": f".*{about['pattern'].removeprefix('^')}.*"} if about.get("pattern") else {}
     examples = about.get("examples") or ()
@@ -137,8 +152,16 @@ def _field(name: str, about: Mapping[str, Any], *, required: bool, kept: bool) -
 
 
 def _types(about: Mapping[str, Any]) -> Sequence[str]:
+    if "type" not in about and (kinds := [*about.get("oneOf", ()), *about.get("anyOf", ())]):
+        return [type_ for kind in kinds for type_ in _types(kind)]
     types = about.get("type", "string")
     return [types] if isinstance(types, str) else list(types)
+
+
+def _as_json(about: Mapping[str, Any]) -> bool:
+    """Whether a parameter is an object, or a list of other things than texts, which no field of its own can hold."""
+    types = _types(about)
+    return "object" in types or ("array" in types and "string" not in _types(about.get("items") or {}))
 
 
 def _spoken(name: str) -> str:
@@ -148,8 +171,8 @@ def _spoken(name: str) -> str:
 
 
 def _written(value: Any) -> str:
-    if isinstance(value, list):
-        return "\n".join(str(line) for line in value)
-    if isinstance(value, bool | dict):
+    if isinstance(value, list) and all(isinstance(line, str) for line in value):
+        return "\n".join(value)
+    if isinstance(value, bool | dict | list):
         return json.dumps(value)
     return str(value)

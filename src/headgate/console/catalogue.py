@@ -10,7 +10,7 @@ from headgate.errors import NotFound
 from headgate.model.runs import Json
 from headgate.model.scope import Caller
 
-__all__ = ["CATEGORIES", "SourceKind", "Uses", "every", "kind_of", "kinds", "uses"]
+__all__ = ["CATEGORIES", "SourceKind", "Uses", "called", "every", "kind_of", "kinds", "uses"]
 
 CATEGORIES = {
     "database": "Databases",
@@ -33,6 +33,8 @@ CATEGORIES = {
 """What the keys of categories are called, in the order in which they are shown."""
 
 _MOST_PAGES, _PAGE = 10, "1000"
+_MOST_IDS = 900  # a listing takes 1,000 values
+Listing = Callable[[Caller, list[tuple[str, str]]], Json]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,7 @@ def uses(visit: Visit) -> Uses:
     )
 
 
-def every(
-    listing: Callable[[Caller, list[tuple[str, str]]], Json], caller: Caller, parameters: Sequence[tuple[str, str]]
-) -> Iterator[Json]:
+def every(listing: Listing, caller: Caller, parameters: Sequence[tuple[str, str]]) -> Iterator[Json]:
     """The entries of a listing's pages, one after the other; at most 10,000."""
     asked = [*parameters, ("limit", _PAGE)]
     for _ in range(_MOST_PAGES):
@@ -107,6 +107,19 @@ def every(
         if following is None:
             return
         asked = [("continuationToken", following["href"].split("continuationToken=")[-1])]
+
+
+def called(listing: Listing, caller: Caller, part: str) -> tuple[list[str], bool]:
+    """The ids of the newest entries whose names have `part` in them, and whether there are more than a filter takes.
+
+    The listings of the API compare names as a whole, so they are asked for these ids; without any, for one of nobody.
+    """
+    found = [
+        str(one["id"])
+        for one in every(listing, caller, [("property", "id,name")])
+        if part.casefold() in str(one.get("name", "")).casefold()
+    ]
+    return found[:_MOST_IDS] or ["none"], len(found) > _MOST_IDS
 
 
 def _kind(wire: Json) -> SourceKind:

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from headgate.console.auth_form import AuthForm
-from headgate.console.catalogue import every, kind_of, kinds
+from headgate.console.catalogue import called, every, kind_of, kinds
 from headgate.console.contents import FORMATS, Contents, Shown
 from headgate.console.page import Pages, Visit
 from headgate.errors import HeadgateError, InvalidRequest, NotFound
@@ -28,6 +28,10 @@ def connections(visit: Visit) -> Response:
         for field, value in (("connectionSpec.id", visit.asked("source")), ("createdBy", visit.asked("creator")))
         if value and '"' not in value
     ]
+    part, more = visit.asked("name"), False
+    if part:
+        named, more = called(visit.service.connections.listing, visit.caller, part)
+        asked.append(("property", f"id=={','.join(named)}"))
     token = visit.listing("continuationToken")
     found = visit.service.connections.listing(visit.caller, [*([] if token else asked), *token, ("limit", _PAGE)])
     projected = [("property", "connectionSpec,createdBy")]
@@ -38,6 +42,7 @@ def connections(visit: Visit) -> Response:
         "connections/list.html",
         part="results",
         found=found,
+        more=more,
         flows=_counts(visit, [one["id"] for one in found["items"]]),
         titles=titles,
         sources=sorted(((id_, titles.get(id_, id_)) for id_ in used), key=lambda each: each[1].casefold()),

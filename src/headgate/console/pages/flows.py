@@ -4,7 +4,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from headgate.console.catalogue import kinds
+from headgate.console.catalogue import called, kinds
 from headgate.console.moments import moment, written
 from headgate.console.page import Pages, Visit
 from headgate.console.timeline import calendar_bars
@@ -24,7 +24,10 @@ _MOST = 1000
 @pages.get("/flows", needs=Permission.VIEW_SOURCES)
 def flows(visit: Visit) -> Response:
     """The flows, newest first, or those that are asked for."""
+    part = visit.asked("name")
+    named, more = called(visit.service.flows.listing, visit.caller, part) if part else ([], False)
     properties = [
+        *([f"id=={','.join(named)}"] if part else []),
         *((f"{member}=={visit.asked(name)}") for name, member in _FILTERS.items() if visit.asked(name)),
         *timed(visit, "createdAt"),
     ]
@@ -36,7 +39,7 @@ def flows(visit: Visit) -> Response:
         found=found,
         states=_STATES,
         specs={kind.id: kind.title for kind in kinds(visit)},
-        names=sorted(set(flow_names(visit).values())),
+        more=more,
         targets=_targets(visit, found["items"]),
         datasets=_datasets(visit),
         connections=_connections(visit),
@@ -93,7 +96,6 @@ def delete(visit: Visit) -> Response:
 
 
 _FILTERS = {
-    "name": "name",
     "state": "state",
     "source": _SOURCE,
     "connection": "inheritedAttributes.sourceConnections[].baseConnection.id",
