@@ -2,12 +2,15 @@
 
 import itertools
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
 
-from headgate.client import Client
+from headgate.client import Client, RunFailed
 from headgate.model.addresses import FLOW_SERVICE
 from tests.acceptance.processes import Deployment, Json, flow
+from tests.conformance.kits import unused_port
 from tests.integration.sse import told
 
 
@@ -22,8 +25,9 @@ def headers(known: Json) -> dict[str, str]:
 def test_a_run_is_watched_to_its_end_and_a_service_stops_under_a_watch(
     deployment: Deployment, events: dict[str, str]
 ) -> None:
-    window = ("2024-01-01", "2024-01-02")
-    with deployment.service() as service:
+    window, port = ("2024-01-01", "2024-01-02"), str(unused_port())
+    pool = ThreadPoolExecutor()
+    with deployment.service("--port", port) as service:
         known = deployment.credentials()
         with Client.of(known) as client:
             made = flow(client, "sqlite", events)
@@ -45,9 +49,17 @@ def test_a_run_is_watched_to_its_end_and_a_service_stops_under_a_watch(
             assert details["window"] == {"windowStartTime": 1704067200, "windowEndTime": 1704153600}
             assert (details["deltaColumn"], details["writeMode"]) == ({"name": "at"}, "replaceWindow")
             assert details["snapshotId"] in texts[4]
+            client = Client.of(known)
+            states: list[str] = []
+            waited = pool.submit(client.runs.get(later).wait, on_progress=lambda run: states.append(run.state))
             with http.stream("GET", f"/runs/{later}/events") as answer:
                 waiting = told(answer)
                 assert [event.name for event in itertools.islice(waiting, 2)] == ["log", "run"]
                 service.send_signal(signal.SIGTERM)
                 assert [*waiting] == []  # the answer is whole: httpx complains of one that is broken off
         assert service.wait(20) == 0
+    with pool, client, deployment.service("--no-worker", "--port", port):  # whoever waits does not see that it was away
+        client.runs.cancel(later)
+        with pytest.raises(RunFailed, match="cancelled"):
+            waited.result(60)
+    assert states == ["scheduled", "cancelled"]

@@ -2,19 +2,23 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, get_type_hints
 
+import httpx
 import pytest
 
 import headgate
-from headgate.client import asking, shapes
+from headgate.client import Run, RunEvent, asking, shapes
 from headgate.engine import Worker
 from headgate.errors import BadSetting
 from headgate.service.local import remember_address
 from tests.both_clients import client_of
 from tests.conformance.kits import unused_port
+from tests.faults.proxy import proxied
 from tests.integration.face import NOBODY, Face, Json, serving
 from tests.integration.lake_story import working
 from tests.receiving import receiving
@@ -166,9 +170,42 @@ def test_a_run_that_waits_is_cancelled(client: Any, face: Face) -> None:
     with pytest.raises(headgate.WaitTimedOut, match=r"still scheduled after 0\.01 s") as over:
         run.wait(timeout=0.01)
     assert over.value.run["id"] == run.id
+    assert client.runs.cancel(run.id).id == run.id
     assert run.cancel().refresh().state == "cancelled"
     with pytest.raises(headgate.RunFailed, match="ended as cancelled"):
         run.wait()
+
+
+def test_a_wait_goes_on_where_its_connection_was_cut(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, heard, states = SimpleQueue[str | None](), SimpleQueue[str](), list[str]()
+
+    def asks(request: httpx.Request) -> None:
+        if request.url.path.endswith("/events"):
+            asked.put(request.headers.get("Last-Event-ID"))
+
+    def hears(run: Any, event: RunEvent, keep_up: Any = Run._keep_up) -> None:
+        keep_up(run, event)
+        heard.put(event.id)
+
+    monkeypatch.setattr(Run, "_keep_up", hears)
+    known = credentials(face)
+    with (
+        headgate.Client.of(known) as other,
+        proxied(face.http.base_url.port or 0) as proxy,
+        headgate.Client.of({**known, "baseUrl": f"http://127.0.0.1:{proxy.port}"}) as client,
+        ThreadPoolExecutor() as pool,
+    ):
+        client._driver.http.event_hooks = {"request": [asks]}
+        run = client.runs.start(orders(other, face), window=MARCH, delta_column="updated_at", start_time="2100-01-01")
+        waiting = pool.submit(run.wait, on_progress=lambda run: states.append(run.state))
+        seen = [heard.get(timeout=20) for _ in range(2)]  # the log's first line, and the run
+        proxy.refuse()
+        proxy.accept()
+        assert [asked.get(timeout=20) for _ in range(2)] == [None, seen[-1]]
+        other.runs.cancel(run.id)
+        with pytest.raises(headgate.RunFailed, match="cancelled"):
+            waiting.result(20)
+    assert states == ["scheduled", "cancelled"]
 
 
 def test_a_key_starts_a_run_once(client: Any, face: Face) -> None:

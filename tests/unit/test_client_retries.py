@@ -154,17 +154,6 @@ def test_what_is_no_headgate_is_told_so(line: Line) -> None:
             line.does(counted, httpx.Response(200, text=text))
 
 
-def test_a_wait_outlives_a_restart_of_the_service(line: Line) -> None:
-    def waited(client: Any) -> Any:
-        return client.runs.get("r").wait().state
-
-    going, done = (
-        httpx.Response(200, json={"items": [{**RUN, "metrics": {"statusSummary": {"status": status}}}]})
-        for status in ("inProgress", "success")
-    )
-    assert line.does(waited, going, going, httpx.ReadError("reset"), busy(), done) == "success"
-
-
 class Cut(httpx.SyncByteStream, httpx.AsyncByteStream):
     """An answer's body that breaks off."""
 
@@ -180,13 +169,76 @@ class Cut(httpx.SyncByteStream, httpx.AsyncByteStream):
         raise httpx.ReadError("reset")
 
 
+def told(id_: str, name: str, data: object) -> str:
+    return f"id: {id_}\nevent: {name}\ndata: {json.dumps(data)}\n\n"
+
+
+def as_it_is(state: str) -> dict[str, Any]:
+    return {**RUN, "metrics": {"statusSummary": {"status": state}}}
+
+
+def read(state: str) -> httpx.Response:
+    return httpx.Response(200, json={"items": [as_it_is(state)]})
+
+
+def waited(client: Any) -> list[str]:
+    states: list[str] = []
+    client.runs.get("r").wait(on_progress=lambda run: states.append(run.state))
+    return states
+
+
+def test_a_wait_follows_events_and_outlives_a_restart_of_the_service(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued, going, done = (as_it_is(state) for state in ("queued", "inProgress", "success"))
+    stream = httpx.Response(200, text=": nothing new\n\n" + told("1", "run", queued) + told("2", "run", going))
+    away = [httpx.ConnectError("refused")] * 4  # its GET and three more
+    last = httpx.Response(200, stream=Cut(told("3", "run", done)))
+    again = [read("inProgress"), busy(), read("inProgress"), last]
+    assert line.does(waited, read("scheduled"), read("scheduled"), stream, *away, *again) == [
+        "scheduled",
+        "queued",
+        "inProgress",
+        "success",
+    ]
+    asked = [request for request in line.sent if request.url.path.endswith("/events")]
+    assert [request.headers.get("Last-Event-ID") for request in asked] == [None, "2", "2"]
+    broken = [httpx.Response(200, stream=Cut("")) for _ in range(5)]
+    held_back: Answers = [read("queued")]
+    for stream in broken:
+        held_back += [read("inProgress"), stream]
+    assert line.does(waited, *held_back, read("success")) == ["inProgress", "success"]
+    monkeypatch.setattr("headgate.client.runs._AWAY", -1)
+    with pytest.raises(headgate.Unavailable, match="refused"):
+        line.does(waited, read("queued"), read("queued"), httpx.Response(200, text=""), *away)
+
+
+def test_a_wait_looks_where_there_are_no_events(line: Line) -> None:
+    for status in (404, 429):
+        answers = [read("queued"), read("queued"), busy(status), read("queued"), read("inProgress"), read("success")]
+        assert line.does(waited, *answers) == ["queued", "inProgress", "success"]
+        assert sum(request.url.path.endswith("/events") for request in line.sent) == 1
+        assert max(line.pauses) <= 1
+    with pytest.raises(headgate.NotFound):
+        line.does(waited, read("queued"), busy(404))
+    with pytest.raises(headgate.Invalid):
+        line.does(waited, read("queued"), read("queued"), busy(400))
+
+
+def test_a_run_is_cancelled_by_one_request(line: Line) -> None:
+    def cancelled(client: Any) -> Any:
+        return client.runs.cancel("r").state, client.runs.retrigger({"id": "r"}).id
+
+    run = as_it_is("cancelled")
+    new = httpx.Response(200, json={**RUN, "id": "s"})
+    assert line.does(cancelled, httpx.Response(200, json=run), new) == ("cancelled", "s")
+    assert [request.url.params["op"] for request in line.sent] == ["cancel", "re-trigger"]
+
+
 def test_events_are_taken_up_where_they_broke_off(line: Line) -> None:
     def watched(client: Any) -> Any:
         run = client.runs.get("r")
         return [(event.id, event.data) for event in run.events()], run.state
-
-    def told(id_: str, name: str, data: object) -> str:
-        return f"id: {id_}\nevent: {name}\ndata: {json.dumps(data)}\n\n"
 
     run = httpx.Response(200, json={"items": [RUN]})
     going = {name: RUN.get(name) for name in ("updatedAt", "etag", "activities")}

@@ -166,14 +166,17 @@ def _bound(steps: Callable[..., Any], group: Any, carried_out: Callable[[Any], A
     return bound
 
 
-def answered(driver: Sync | Async, request: httpx.Request, *, stream: bool = False) -> Steps[Any]:
+def answered(
+    driver: Sync | Async, request: httpx.Request, *, stream: bool = False, tries: int | None = None
+) -> Steps[Any]:
     """The response to a request, or a Stream of its lines. Raises RequestFailed.
 
     What may only be sent once is sent once; a GET, and what carries an Idempotency-Key, is sent again while the service
-    does not answer or says that it cannot just now.
+    does not answer or says that it cannot just now, as often as the client is to or `tries` says.
     """
     keyed = "Idempotency-Key" in request.headers
-    tries = driver.retries if keyed or request.method == "GET" else 0
+    if tries is None:
+        tries = driver.retries if keyed or request.method == "GET" else 0
     for tried in count():
         pause = min(_LONGEST, _FIRST * 2**tried) * random.uniform(0.5, 1)  # noqa: S311 - no secret
         try:

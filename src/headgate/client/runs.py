@@ -1,16 +1,18 @@
 """Runs: started, waited for, cancelled and repeated."""
 
 import json
+import math
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, cast
 
 import httpx
 
-from headgate.client.asking import D, Group, answered, call, pages
-from headgate.client.errors import RunFailed, Unavailable, WaitTimedOut
+from headgate.client.asking import D, Group, answered, call, given, pages
+from headgate.client.errors import NotFound, RunFailed, Unavailable, WaitTimedOut
 from headgate.client.groups import Flows
 from headgate.client.shapes import (
     Id,
@@ -31,6 +33,8 @@ __all__ = ["Run", "RunEvent", "Runs"]
 
 _FINAL = frozenset({"success", "failed", "cancelled", "partialSuccess"})
 _FIRST, _LONGEST = 0.05, 1.0  # seconds between two looks at a run that is waited for
+_BEAT = 20.0  # seconds within which a stream of events says something, if only that there is nothing
+_AWAY = 60.0  # seconds for which a service that does not answer is waited for
 
 
 class RunEvent(NamedTuple):
@@ -42,11 +46,23 @@ class RunEvent(NamedTuple):
     data: dict[str, Any]
 
 
+@dataclass
+class _Watch:
+    """Up to which event a run is watched, on which stream, and how often that broke off since."""
+
+    last: str | None = None
+    stream: Stream | None = None
+    broken: int = 0
+
+
 class _OfRuns(Group[D]):
     _path = f"{FLOW_SERVICE}/runs"
 
     def _read(self, id: Id) -> Steps[RunObject]:
         return (yield from self._ask("GET", self._one(id)))["items"][0]
+
+    def _act(self, id: Id, op: str) -> Steps[RunObject]:
+        return (yield from self._ask("POST", self._one(id, "/action"), params={"op": op}))
 
 
 class Run(_OfRuns[D]):
@@ -114,22 +130,40 @@ class Run(_OfRuns[D]):
     def wait(
         self, *, timeout: float | None = None, on_progress: "Callable[[Run[D]], object] | None" = None
     ) -> "Steps[Run[D]]":
-        """Wait until it has ended, at most `timeout` seconds; `on_progress` is called with it at each look.
+        """Wait until it has ended, at most `timeout` seconds; `on_progress` is called with it first and at each change.
 
-        Raises RunFailed, WaitTimedOut.
+        Its events are followed, and taken up again where they broke off. Where there are none to be had, and within the
+        last seconds of the timeout, it is looked at instead, at most once a second. A service that is away, as when it
+        is started anew, is waited for a minute. Raises RunFailed, WaitTimedOut, Unavailable.
         """
-        end = None if timeout is None else time.monotonic() + timeout
-        pause = _FIRST
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        watch, pause, told = _Watch(), _FIRST, None
+        followed, reached = True, time.monotonic()
         while True:
-            self.data = yield from self._read(self.id)
-            if on_progress is not None:
-                on_progress(self)
-            if self.ended:
-                break
-            if timeout is not None and end is not None and time.monotonic() + pause > end:
-                raise WaitTimedOut(self.data, timeout)
-            yield Pause(pause)
-            pause = min(pause * 1.5, _LONGEST)
+            try:
+                if watch.stream is not None:
+                    yield from self._hear(watch)
+                if watch.stream is None:  # not yet, or it broke off, perhaps because it is held back on the way
+                    self.data = yield from self._read(self.id)
+                reached = time.monotonic()
+                if on_progress is not None and self.data != told:
+                    told = self.data
+                    on_progress(self)
+                if self.ended:
+                    break
+                left = end - time.monotonic()
+                if timeout is not None and left < pause:
+                    raise WaitTimedOut(self.data, timeout)
+                if not followed or left < _BEAT:
+                    watch.stream = None
+                    yield Pause(pause)
+                    pause = min(pause * 1.5, _LONGEST)
+                elif watch.stream is None:
+                    followed = yield from self._follow(watch)
+            except Unavailable:
+                if time.monotonic() > min(end, reached + _AWAY):
+                    raise
+                yield Pause(_LONGEST)
         if self.state in ("failed", "cancelled"):
             raise RunFailed(self.data)
         return self
@@ -137,13 +171,13 @@ class Run(_OfRuns[D]):
     @call
     def cancel(self) -> "Steps[Run[D]]":
         """Have it cancelled: none of its rows will be in the table. It ends as soon as its worker sees that."""
-        self.data = yield from self._act("cancel")
+        self.data = yield from self._act(self.id, "cancel")
         return self
 
     @call
     def retrigger(self) -> "Steps[Run[D]]":
         """A new run of the same window, of a run that failed or brought nothing."""
-        return Run(self._driver, (yield from self._act("re-trigger")))
+        return Run(self._driver, (yield from self._act(self.id, "re-trigger")))
 
     @pages
     def events(self, *, after: str | None = None) -> Steps[Page[RunEvent]]:
@@ -152,34 +186,65 @@ class Run(_OfRuns[D]):
         A stream that breaks off is taken up again where it was. `after` is the id of the last event seen earlier.
         Raises Unavailable, also when one principal watches too many runs.
         """
-        return (yield from self._next_event(after, None))
+        return (yield from self._next_event(_Watch(after)))
 
     @call
     def details(self) -> Steps[RunDetails]:
         """What is known of it besides: attempts, splits, snapshot and log."""
         return (yield from self._ask("GET", self._one(self.id, "/details")))
 
-    def _next_event(self, last: str | None, stream: Stream | None) -> Steps[Page[RunEvent]]:
-        broken = 0
+    def _next_event(self, watch: _Watch) -> Steps[Page[RunEvent]]:
         while True:
-            if stream is None:
-                headers = {"Accept": "text/event-stream", **({} if last is None else {"Last-Event-ID": last})}
-                request = self._driver.http.build_request("GET", self._one(self.id, "/events"), headers=headers)
-                stream = cast(Stream, (yield from answered(self._driver, request, stream=True)))
-                if stream.response.status_code == httpx.codes.NO_CONTENT:  # it had ended, and that was seen
-                    return Page([], None, stream)
-            try:
-                event = yield from _event(stream)
-            except httpx.TransportError as error:
-                broken += 1
-                if broken > self._driver.retries:
-                    raise Unavailable(f"The events of the run {self.id} keep breaking off ({error}).") from error
-                event = None
+            if watch.stream is None:
+                watch.stream = yield from self._opened(watch)
+                if watch.stream.response.status_code == httpx.codes.NO_CONTENT:  # it had ended, and that was seen
+                    return Page([])
+            event = yield from self._hear(watch)
             if event is not None:
+                return Page([event], None if event.name == "done" else self._next_event(watch))
+
+    def _follow(self, watch: _Watch) -> Steps[bool]:
+        """Open the stream of its events; False when the service has none, or no more of them for this principal."""
+        try:
+            watch.stream = yield from self._opened(watch, tries=0)
+        except (NotFound, Unavailable) as error:
+            if error.status not in (404, 429):
+                raise
+        return watch.stream is not None
+
+    def _opened(self, watch: _Watch, *, tries: int | None = None) -> Steps[Stream]:
+        headers = {"Accept": "text/event-stream", **given(**{"Last-Event-ID": watch.last})}
+        http = self._driver.http
+        limits = httpx.Timeout(**{**http.timeout.as_dict(), "read": _BEAT})
+        request = http.build_request("GET", self._one(self.id, "/events"), headers=headers, timeout=limits)
+        return (yield from answered(self._driver, request, stream=True, tries=tries))
+
+    def _hear(self, watch: _Watch) -> Steps[RunEvent | None]:
+        """The next event; None where there was none for a while, or the stream has ended. Raises Unavailable."""
+        fields: dict[str, list[str]] = {}
+        while True:
+            try:
+                line = yield Line(cast(Stream, watch.stream))
+            except httpx.TransportError as error:
+                line, watch.broken = None, watch.broken + 1
+                if watch.broken > self._driver.retries:
+                    watch.stream = None
+                    raise Unavailable(f"The events of the run {self.id} keep breaking off ({error}).") from error
+            if line is None:
+                watch.stream = None
+                yield Pause(_LONGEST)
+                return None
+            name, _, value = line.partition(":")
+            if name:
+                fields.setdefault(name, []).append(value.removeprefix(" "))
+            elif line:  # a comment: there is nothing new
+                return None
+            elif "data" in fields:
+                kind = cast(Any, fields["event"][-1])
+                event = RunEvent(fields["id"][-1], kind, json.loads("\n".join(fields["data"])))
+                watch.last, watch.broken = event.id, 0
                 self._keep_up(event)
-                return Page([event], None if event.name == "done" else self._next_event(event.id, stream), stream)
-            stream = None
-            yield Pause(_LONGEST)
+                return event
 
     def _keep_up(self, event: RunEvent) -> None:
         if event.name == "run":
@@ -187,9 +252,6 @@ class Run(_OfRuns[D]):
         elif event.name == "progress":
             changed = {name: event.data[name] for name in ("updatedAt", "etag", "metrics", "activities")}
             self.data = cast(RunObject, {**self.data, **changed})
-
-    def _act(self, op: str) -> Steps[RunObject]:
-        return (yield from self._ask("POST", self._one(self.id, "/action"), params={"op": op}))
 
 
 class Runs(_OfRuns[D]):
@@ -232,6 +294,16 @@ class Runs(_OfRuns[D]):
         """The run with this id. Raises NotFound."""
         return Run(self._driver, (yield from self._read(id)))
 
+    @call
+    def cancel(self, id: Id) -> Steps[Run[D]]:
+        """Have the run with this id cancelled, by one request: none of its rows will be in the table."""
+        return Run(self._driver, (yield from self._act(id, "cancel")))
+
+    @call
+    def retrigger(self, id: Id) -> Steps[Run[D]]:
+        """A new run of the same window as the one with this id, which failed or brought nothing."""
+        return Run(self._driver, (yield from self._act(id, "re-trigger")))
+
     @pages
     def list(
         self, *filters: str, flow: Id | None = None, limit: int | None = None, orderby: str | None = None
@@ -250,19 +322,6 @@ class Runs(_OfRuns[D]):
         if not isinstance(flow, str):
             return flow["id"]
         return (yield from Flows(self._driver)._find(flow))["id"]
-
-
-def _event(stream: Stream) -> Steps[RunEvent | None]:
-    """The next of a stream of server-sent events, None when it ends."""
-    fields: dict[str, list[str]] = {}
-    while (line := (yield Line(stream))) is not None:
-        name, _, value = line.partition(":")
-        if name:
-            fields.setdefault(name, []).append(value.removeprefix(" "))
-        elif not line and "data" in fields:
-            id_, kind = fields["id"][-1], cast(Any, fields["event"][-1])
-            return RunEvent(id_, kind, json.loads("\n".join(fields["data"])))
-    return None
 
 
 def _params(window: Window | None, delta_column: str | None, start_time: Moment | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ A method of the client is a generator: it yields what is to be done (an exchange
 import asyncio
 import time
 from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import AsyncExitStack, ExitStack
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import httpx
@@ -47,15 +48,14 @@ Steps: TypeAlias = Generator[Step, Any, T]
 
 
 class Page(NamedTuple, Generic[T]):
-    """Some items, the steps to those that follow, and the stream they come from, if they do."""
+    """Some items, and the steps to those that follow."""
 
     items: list[T]
     next: "Steps[Page[T]] | None" = None
-    stream: Stream | None = None
 
 
 class Sync:
-    """Carries steps out, and waits meanwhile."""
+    """Carries steps out, and waits meanwhile. A stream that they open is closed in the end, or by the next one."""
 
     def __init__(self, *, retries: int, **options: Any) -> None:
         self.http = httpx.Client(**options)
@@ -63,11 +63,23 @@ class Sync:
 
     def carry_out(self, steps: Steps[T]) -> T:
         """What the steps return."""
+        with ExitStack() as open_:
+            return self._carry_out(steps, open_)
+
+    def each(self, steps: Steps[Page[T]]) -> Iterator[T]:
+        """The items of all pages, each page read when it is come to."""
+        page: Page[T] = Page([], steps)
+        with ExitStack() as open_:
+            while page.next is not None:
+                page = self._carry_out(page.next, open_)
+                yield from page.items
+
+    def _carry_out(self, steps: Steps[T], open_: ExitStack) -> T:
         try:
             step = next(steps)
             while True:
                 try:
-                    outcome = self._do(step)
+                    outcome = self._do(step, open_)
                 except httpx.TransportError as error:
                     step = steps.throw(error)
                 else:
@@ -75,25 +87,16 @@ class Sync:
         except StopIteration as end:
             return end.value
 
-    def each(self, steps: Steps[Page[T]]) -> Iterator[T]:
-        """The items of all pages, each page read when it is come to."""
-        page: Page[T] = Page([], steps)
-        try:
-            while page.next is not None:
-                page = self.carry_out(page.next)
-                yield from page.items
-        finally:
-            if page.stream is not None:
-                page.stream.response.close()
-
-    def _do(self, step: Step) -> Any:
+    def _do(self, step: Step, open_: ExitStack) -> Any:
         if isinstance(step, Pause):
             return time.sleep(step.seconds)
         if isinstance(step, Line):
             return next(step.stream.lines, None)
-        response = self.http.send(step.request, stream=step.stream)
         if not step.stream:
-            return response
+            return self.http.send(step.request)
+        open_.close()
+        response = self.http.send(step.request, stream=True)
+        open_.callback(response.close)
         if not response.is_success:
             response.read()
         return Stream(response, response.iter_lines())
@@ -108,11 +111,24 @@ class Async:
 
     async def carry_out(self, steps: Steps[T]) -> T:
         """What the steps return."""
+        async with AsyncExitStack() as open_:
+            return await self._carry_out(steps, open_)
+
+    async def each(self, steps: Steps[Page[T]]) -> AsyncIterator[T]:
+        """The items of all pages, each page read when it is come to."""
+        page: Page[T] = Page([], steps)
+        async with AsyncExitStack() as open_:
+            while page.next is not None:
+                page = await self._carry_out(page.next, open_)
+                for item in page.items:
+                    yield item
+
+    async def _carry_out(self, steps: Steps[T], open_: AsyncExitStack) -> T:
         try:
             step = next(steps)
             while True:
                 try:
-                    outcome = await self._do(step)
+                    outcome = await self._do(step, open_)
                 except httpx.TransportError as error:
                     step = steps.throw(error)
                 else:
@@ -120,26 +136,16 @@ class Async:
         except StopIteration as end:
             return end.value
 
-    async def each(self, steps: Steps[Page[T]]) -> AsyncIterator[T]:
-        """The items of all pages, each page read when it is come to."""
-        page: Page[T] = Page([], steps)
-        try:
-            while page.next is not None:
-                page = await self.carry_out(page.next)
-                for item in page.items:
-                    yield item
-        finally:
-            if page.stream is not None:
-                await page.stream.response.aclose()
-
-    async def _do(self, step: Step) -> Any:
+    async def _do(self, step: Step, open_: AsyncExitStack) -> Any:
         if isinstance(step, Pause):
             return await asyncio.sleep(step.seconds)
         if isinstance(step, Line):
             return await anext(step.stream.lines, None)
-        response = await self.http.send(step.request, stream=step.stream)
         if not step.stream:
-            return response
+            return await self.http.send(step.request)
+        await open_.aclose()
+        response = await self.http.send(step.request, stream=True)
+        open_.push_async_callback(response.aclose)
         if not response.is_success:
             await response.aread()
         return Stream(response, response.aiter_lines())
