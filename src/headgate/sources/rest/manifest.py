@@ -35,7 +35,7 @@ __all__ = [
     "stream_of",
 ]
 
-_WINDOW = ("window", "window.start", "window.end")
+_ASKING = ("window", "window.start", "window.end", "columns")
 _TIMES = ("timestamptz", "timestamp", "date")
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -283,7 +283,7 @@ def stream_of(name: str, about: Mapping[str, Any], names: frozenset[str], at: li
         for key, value in about.get("parameters", {}).items()
     }
     known = names | parameters.keys()
-    asking = known | set(_WINDOW)
+    asking = known | set(_ASKING)
     at[:] = [*here, "columns"]
     columns, reads = _columns(about["columns"], at)
     windows = []

@@ -1,12 +1,13 @@
 """The records of one request, or of one job, page after page."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 from headgate.errors import SourceError
 from headgate.sources.rest.ask import Ask
 from headgate.sources.rest.asking import Asking
+from headgate.sources.rest.jobs import finished
 from headgate.sources.rest.manifest import Format, Paging, Request, Stream, WindowFilter
 from headgate.sources.rest.paging import Page, turning
 from headgate.sources.rest.records import document, rows, under
@@ -18,17 +19,22 @@ __all__ = ["Pages"]
 class Pages:
     """Asks for a stream, by a window of one column or whole."""
 
-    def __init__(self, asking: Asking, stream: Stream, filter_: WindowFilter | None) -> None:
+    def __init__(self, asking: Asking, stream: Stream, filter_: WindowFilter | None, columns: Sequence[str]) -> None:
         self._asking, self._stream, self._filter = asking, stream, filter_
+        needed = dict.fromkeys([*columns, *stream.key, *((filter_.column,) if filter_ is not None else ())])
+        members = (stream.reads[name].path.steps[0] for name in needed)
+        self._columns = ",".join(dict.fromkeys(str(member) for member in members))
 
     def read(self, values: Mapping[str, Any], span: Span | None) -> Iterator[list[Any]]:
         """The records, a page or some thousand at a time. Raises SourceError."""
-        stream = self._stream
+        stream, values = self._stream, {**values, "columns": self._columns}
         if stream.request is not None:
-            ask = self._made(stream.request, values, span)
-            yield from self.turned(ask, stream.format, stream.paging)
+            yield from self._turned(self._made(stream.request, values, span), stream.format, stream.paging)
+        elif (job := stream.job) is not None:
+            ask = finished(self._asking, job, self._made(job.create, values, span), values)
+            yield from self._turned(ask, job.format, job.paging)
 
-    def turned(self, ask: Ask, format_: Format, paging: Paging) -> Iterator[list[Any]]:
+    def _turned(self, ask: Ask, format_: Format, paging: Paging) -> Iterator[list[Any]]:
         """The records of the page that `ask` gives, and of all after it."""
         turns = turning(self._asking, paging)
         following: Ask | None = turns.first(ask)

@@ -1,6 +1,7 @@
 """Reads the streams of one connection to a vendor's API."""
 
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,15 +10,18 @@ from urllib.parse import parse_qsl, urlencode
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headgate.errors import BadParameter, ParameterMissing, SourceObjectMissing
+from headgate.errors import BadParameter, ParameterMissing, SourceError, SourceObjectMissing
 from headgate.model.lake import Column
 from headgate.model.windows import Window
 from headgate.outbound import Outbound
 from headgate.sources.batches import REFUSED, StreamReader
+from headgate.sources.rest.ahead import ahead
 from headgate.sources.rest.asking import Asking
 from headgate.sources.rest.auth import authenticator
 from headgate.sources.rest.budget import budget_of
-from headgate.sources.rest.manifest import Auth, Manifest, Stream, WindowFilter
+from headgate.sources.rest.hooks import discovery
+from headgate.sources.rest.manifest import Auth, Manifest, Stream, WindowFilter, stream_of
+from headgate.sources.rest.once import Once
 from headgate.sources.rest.pages import Pages
 from headgate.sources.rest.slices import slices
 from headgate.sources.rest.templates import Filling, Span
@@ -47,6 +51,8 @@ class RestReader(StreamReader):
         named = json.dumps([manifest.name, dict(values)], sort_keys=True, default=str)
         self._budget = budget_of(named, manifest.limits.per_second)
         self._open: set[Asking] = set()
+        self._found: dict[str, Stream] = {}
+        self._lock = threading.Lock()
 
     @property
     def secrets(self) -> Sequence[str]:
@@ -61,24 +67,31 @@ class RestReader(StreamReader):
         next(self.read(first, "all", None, None, [column.name for column in self.columns(first)]), None)
 
     def streams(self) -> Sequence[str]:
-        return tuple(self._manifest.streams)
+        if self._manifest.discover is None:
+            return tuple(self._manifest.streams)
+        with self._asking() as asking:
+            found = discovery(self._manifest.discover).streams(asking)
+        return tuple(dict.fromkeys([*self._manifest.streams, *found]))
 
     def named(self, params: Mapping[str, Any]) -> str:
         name = params.get("tableName") or params.get("resourcePath")
         if not isinstance(name, str) or not name:
             raise ParameterMissing("params.tableName, or params.resourcePath, is missing. Exploring gives the names.")
-        stream = self._manifest.streams.get(name.partition("?")[0])
-        if stream is None:
-            return name
-        given = dict(parse_qsl(name.partition("?")[2]))
-        for key, about in stream.parameters.items():
+        plain, _, query = name.partition("?")
+        stream = self._manifest.streams.get(plain)  # one that is discovered has no parameters
+        given = dict(parse_qsl(query))
+        for key, about in stream.parameters.items() if stream is not None else ():
             found = next((params[word] for word in (key, *about.alias) if params.get(word) not in (None, "")), None)
             if found is not None:
                 given[key] = str(found)
-        return f"{stream.name}?{urlencode(given)}" if given else stream.name
+        return f"{plain}?{urlencode(given)}" if given else plain
 
     def knows(self, stream: str) -> bool:
-        return stream.partition("?")[0] in self.streams()
+        try:
+            self._stream(stream)
+        except SourceObjectMissing:
+            return False
+        return True
 
     def columns(self, stream: str) -> Sequence[Column]:
         return self._stream(stream)[0].columns
@@ -117,9 +130,11 @@ class RestReader(StreamReader):
         wanted = [column for column in about.columns if column.name in columns]
         wanted.sort(key=lambda column: column.name != delta)  # its reasons count before all others'
         cut = part if window is not None and part != window else None
+        once = Once([about.reads[name].path for name in about.key])
         with self._asking() as asking:
-            for records in Pages(asking, about, filter_).read(values, span):
-                batch = batch_of(records, wanted, about.reads, REFUSED)
+            pages = Pages(asking, about, filter_, [column.name for column in wanted]).read(values, span)
+            for records in ahead(pages, asking.stop):
+                batch = batch_of(once.of(records), wanted, about.reads, REFUSED)
                 yield batch if cut is None or delta is None else _within(batch, delta, cut)
 
     def stop(self) -> None:
@@ -133,9 +148,7 @@ class RestReader(StreamReader):
     def _stream(self, name: str) -> tuple[Stream, Mapping[str, Any]]:
         """A stream, and the values that its templates are filled with. Raises BadParameter, ParameterMissing."""
         plain, _, query = name.partition("?")
-        about = self._manifest.streams.get(plain)
-        if about is None:
-            raise SourceObjectMissing(f"{self.title} has no stream {plain[:100]!r}.")
+        about = self._manifest.streams.get(plain) or self._discovered(plain)
         given = dict(parse_qsl(query, keep_blank_values=True))
         if strangers := sorted(given.keys() - about.parameters.keys()):
             known = ", ".join(about.parameters) or "none"
@@ -146,6 +159,22 @@ class RestReader(StreamReader):
             if key not in given and parameter.required:
                 raise ParameterMissing(f"params.{key} is missing; the stream {plain} needs it.")
         return about, {**self._values, **given}
+
+    def _discovered(self, name: str) -> Stream:
+        """A stream that the vendor's own metadata describes. Raises SourceObjectMissing."""
+        if self._manifest.discover is None:
+            raise SourceObjectMissing(f"{self.title} has no stream {name[:100]!r}.")
+        with self._lock:
+            if (found := self._found.get(name)) is None:
+                with self._asking() as asking:
+                    about = discovery(self._manifest.discover).about(asking, name)
+                try:
+                    found = self._found[name] = stream_of(name, about, self._manifest.names)
+                except ValueError as error:
+                    raise SourceError(
+                        f"{self.title} describes {name[:100]!r} as what cannot be read: {error}."
+                    ) from None
+            return found
 
     def _zone(self, filter_: WindowFilter | None, values: Mapping[str, Any]) -> str | None:
         if filter_ is None or filter_.timezone is None:
