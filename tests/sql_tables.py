@@ -9,7 +9,7 @@ import duckdb
 from headgate import dataplane
 from headgate.model.windows import DeltaColumn, Window
 from headgate.rejects import Rejects, listening
-from headgate.sources.interface import Selection, Source
+from headgate.sources.interface import Reading, Selection, Source, Split
 
 WHOLE = Window(0, 253_370_764_800_000)
 
@@ -61,13 +61,25 @@ def read_rejecting(
     source: Source, chosen: Selection, folder: Path, span: Window = WHOLE, delta: str = "at"
 ) -> tuple[list[tuple[Any, ...]], Rejects]:
     """The good rows of one split, and what was heard of the others."""
-    rejecting = Selection(chosen.params, rejecting=True)
-    with source.plan(rejecting, span, DeltaColumn(delta), parallel=1) as reading:
+    with source.plan(Selection(chosen.params, rejecting=True), span, DeltaColumn(delta), parallel=1) as reading:
         (split,) = reading.splits
-        with dataplane.opened() as connection:
-            source.prepare(connection, reading, split)
-            with listening(connection, folder / "told.csv") as rejects:
-                table = connection.execute(split.relation).to_arrow_table()
+        return _rejecting(source, reading, split, folder)
+
+
+def read_counting(
+    source: Source, chosen: Selection, folder: Path, span: Window, delta: str
+) -> tuple[list[tuple[Any, ...]], int]:
+    """The good rows of all splits, and how many records were refused."""
+    with source.plan(Selection(chosen.params, rejecting=True), span, DeltaColumn(delta), parallel=1) as reading:
+        found = [_rejecting(source, reading, split, folder) for split in reading.splits]
+    return [row for rows, _ in found for row in rows], sum(rejects.count for _, rejects in found)
+
+
+def _rejecting(source: Source, reading: Reading, split: Split, folder: Path) -> tuple[list[tuple[Any, ...]], Rejects]:
+    with dataplane.opened() as connection:
+        source.prepare(connection, reading, split)
+        with listening(connection, folder / f"{split.id}.csv") as rejects:
+            table = connection.execute(split.relation).to_arrow_table()
     return list(zip(*(values.to_pylist() for values in table.columns), strict=True)), rejects
 
 

@@ -18,7 +18,7 @@ from headgate.sources import Selection, Source, open_source
 from headgate.targets import Lake
 from tests.integration.face import Face, serving
 from tests.integration.lake_story import ended, working
-from tests.sql_tables import read, read_rejecting, window
+from tests.sql_tables import read, read_counting, window
 from tests.vendors.fake import Fake, Vendor, served
 
 MODULES = [
@@ -123,8 +123,8 @@ def test_a_read_goes_on_after_refusals(fake: Fake, tmp_path: Path) -> None:
     source = _opened(Settings(data=tmp_path), fake)
     selection = Selection(vendor.params)
     if vendor.bad:
-        rows, rejects = read_rejecting(source, selection, tmp_path, vendor.span, _delta(source, vendor))
-        assert rejects.count == len(vendor.bad)
+        rows, refused = read_counting(source, selection, tmp_path, vendor.span, _delta(source, vendor))
+        assert refused == len(vendor.bad)
     else:
         rows = read(source, selection, vendor.span, _delta(source, vendor))
     place = [column.name for column in source.describe(selection).columns].index(vendor.key)
