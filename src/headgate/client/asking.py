@@ -16,19 +16,21 @@ from urllib.parse import quote
 
 import httpx
 
-from headgate.client.errors import NotFound, RequestFailed, Unavailable, refusal
+from headgate.client.errors import Invalid, NotFound, RequestFailed, Unavailable, refusal
 from headgate.client.shapes import Changes, Id
 from headgate.client.steps import Async, Exchange, Page, Pause, Steps, Stream, Sync
 from headgate.model.addresses import FLOW_SERVICE, HEADGATE
 
-__all__ = ["D", "Group", "answered", "call", "given", "id_of", "operations", "pages"]
+__all__ = ["D", "Group", "answered", "call", "given", "id_of", "only", "operations", "pages"]
 
 _PASSING = frozenset({429, 502, 503, 504})
 _PATIENCE = 60.0  # seconds; who asks for a longer wait is not waited for
 _FIRST, _LONGEST = 0.2, 5.0  # seconds between tries
+_FEW = 5  # things of one name that an error names
 _PAGE, _MOST = 100, 1000  # items of a page: asked for where nobody says, and at most
 
 T = TypeVar("T")
+One = TypeVar("One", bound=Id)
 P = ParamSpec("P")
 D = TypeVar("D", bound=Sync | Async)
 
@@ -131,9 +133,7 @@ class call(Generic[G, P, T]):
     @overload
     def __get__(self, group: None, owner: object = None) -> Self: ...
     def __get__(self, group: Any, owner: object = None) -> Any:
-        if group is None:
-            return self
-        return _bound(self.steps, group, group._driver.carry_out)
+        return self if group is None else _bound(self.steps, group, group._driver.carry_out)
 
 
 class pages(Generic[G, P, T]):
@@ -150,9 +150,7 @@ class pages(Generic[G, P, T]):
     @overload
     def __get__(self, group: None, owner: object = None) -> Self: ...
     def __get__(self, group: Any, owner: object = None) -> Any:
-        if group is None:
-            return self
-        return _bound(self.steps, group, group._driver.each)
+        return self if group is None else _bound(self.steps, group, group._driver.each)
 
 
 def _bound(steps: Callable[..., Any], group: Any, carried_out: Callable[[Any], Any]) -> Callable[..., Any]:
@@ -205,6 +203,19 @@ def given(**members: Any) -> dict[str, Any]:
 def id_of(of: Id) -> str:
     """The id itself."""
     return of if isinstance(of, str) else of["id"]
+
+
+def only(found: Sequence[One], noun: str, name: str) -> One:
+    """The one that was found by this name. Raises Invalid where there are several, NotFound where there is none."""
+    if not found:
+        raise NotFound(f"There is no {noun} {name!r} in this sandbox.", status=404)
+    if len(found) > 1:
+        ids = ", ".join(id_of(one) for one in found[:_FEW])
+        raise Invalid(
+            f"Several {noun}s are called {name!r}; name one by its id. The newest are {ids}.",
+            status=400,
+        )
+    return found[0]
 
 
 def operations(changes: Changes) -> Sequence[Mapping[str, Any]]:

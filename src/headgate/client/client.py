@@ -3,11 +3,11 @@
 import os
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Generic, Self
 
 import httpx
 
+from headgate.client import shapes
 from headgate.client.asking import D, Group, call
 from headgate.client.errors import refusal
 from headgate.client.groups import (
@@ -22,7 +22,6 @@ from headgate.client.groups import (
 from headgate.client.lake import Batches, Datasets, MappingSets, Sandboxes, Schemas
 from headgate.client.organisation import Audit, Clients, Grants, People, Roles, Workers
 from headgate.client.runs import Runs
-from headgate.client.shapes import Activity, Organisation, Queue, Rows
 from headgate.client.steps import Async, Steps, Sync
 from headgate.errors import BadSetting
 from headgate.model.addresses import HEADGATE
@@ -121,16 +120,7 @@ class _Client(Group[D], Generic[D]):
         return cls(named["URL"], **{**known, **options})
 
     @call
-    def request(
-        self,
-        method: str,
-        path: str,
-        /,
-        *,
-        body: Any = None,
-        headers: Any = None,
-        **params: Any,
-    ) -> Steps[Any]:
+    def request(self, method: str, path: str, /, *, body: Any = None, headers: Any = None, **params: Any) -> Steps[Any]:
         """One call of any address; `path` begins with a slash. The answer's JSON, None when it has no body.
 
         `params` are those of the query. Raises RequestFailed.
@@ -143,22 +133,22 @@ class _Client(Group[D], Generic[D]):
         return (yield from self._send("GET", path, params=params, headers=headers)).content
 
     @call
-    def query(self, sql: str) -> Steps[Rows]:
+    def query(self, sql: str) -> Steps[shapes.Rows]:
         """The rows of one SELECT over the sandbox's datasets, each a table under its name; at most 1,000 of them."""
         return (yield from self._ask("POST", f"{HEADGATE}/queries", body={"sql": sql}))
 
     @call
-    def queue(self) -> Steps[Queue]:
+    def queue(self) -> Steps[shapes.Queue]:
         """How many runs of the sandbox wait and are under way, in all and by flow."""
         return (yield from self._ask("GET", f"{HEADGATE}/queue"))
 
     @call
-    def activity(self) -> Steps[Activity]:
+    def activity(self) -> Steps[shapes.Activity]:
         """The runs of the last 24 hours by hour and state, and which flows their schedules start next."""
         return (yield from self._ask("GET", f"{HEADGATE}/activity"))
 
     @call
-    def organisations(self) -> Steps[Sequence[Organisation]]:
+    def organisations(self) -> Steps[Sequence[shapes.Organisation]]:
         """Those in which the caller may act."""
         return (yield from self._ask("GET", f"{HEADGATE}/organisations"))["items"]
 
@@ -175,9 +165,7 @@ class Client(_Client[Sync]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
@@ -193,9 +181,7 @@ class AsyncClient(_Client[Async]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.aclose()
 
 

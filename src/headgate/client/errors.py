@@ -71,6 +71,14 @@ class Unavailable(RequestFailed):
     """The service does not answer, or cannot just now."""
 
 
+_KINDS: dict[int, type[RequestFailed]] = {
+    **dict.fromkeys((401, 403), NotAllowed),
+    404: NotFound,
+    **dict.fromkeys((409, 412), Conflict),
+    **dict.fromkeys((429, 502, 503, 504), Unavailable),
+}
+
+
 class RunFailed(HeadgateError):
     """A run that was waited for failed or was cancelled. `run` is the whole run object, `errors` its reasons."""
 
@@ -105,29 +113,15 @@ def refusal(answer: "httpx.Response") -> RequestFailed:
     detail = next((body[name] for name in spoken if body.get(name)), answer.text[:200])
     type_ = str(body.get("type", ""))
     code = body.get("error_code") or body.get("error") or (type_.rpartition("/")[2] if "/problem/" not in type_ else "")
-    return _class_of(answer.status_code)(
+    status = answer.status_code
+    kind = _KINDS.get(status, Invalid if 400 <= status < 500 else RequestFailed)
+    return kind(
         str(detail) or f"The service answered {answer.status_code}.",
-        status=answer.status_code,
+        status=status,
         code=str(code),
         request_id=answer.headers.get("x-request-id", ""),
         retry_after=_seconds(answer.headers.get("retry-after", "")),
     )
-
-
-def _class_of(status: int) -> type[RequestFailed]:
-    match status:
-        case 401 | 403:
-            return NotAllowed
-        case 404:
-            return NotFound
-        case 409 | 412:
-            return Conflict
-        case 429 | 502 | 503 | 504:
-            return Unavailable
-        case _ if 400 <= status < 500:
-            return Invalid
-        case _:
-            return RequestFailed
 
 
 def _seconds(text: str) -> int:

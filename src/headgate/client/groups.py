@@ -5,29 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
-from headgate.client.asking import D, Group, call, operations, pages
-from headgate.client.errors import Invalid, NotFound
+from headgate.client import shapes
+from headgate.client.asking import D, Group, call, given, only, operations, pages
+from headgate.client.errors import Invalid
 from headgate.client.lake import Datasets
-from headgate.client.shapes import (
-    Changes,
-    Connection,
-    ConnectionSpec,
-    Covered,
-    Delivery,
-    Entry,
-    Flow,
-    FlowSpec,
-    Id,
-    Made,
-    MadeWebhook,
-    Moment,
-    Preview,
-    SourceConnection,
-    Spec,
-    TargetConnection,
-    Tested,
-    Webhook,
-)
+from headgate.client.shapes import Changes, Id, Moment
 from headgate.client.steps import Page, Steps
 from headgate.client.times import on_the_wire
 from headgate.model.addresses import FLOW_SERVICE
@@ -45,10 +27,9 @@ __all__ = [
 ]
 
 _LAKE = "c604ff05-7f1a-43c0-8e18-33bf874cb11c"  # the spec of every target connection, by the public contract
-_FEW = 5  # things of one name that an error names
 
 R = TypeVar("R")
-S = TypeVar("S", bound=Spec)
+S = TypeVar("S", bound=shapes.Spec)
 
 
 class _Found(Group[D], Generic[D, R]):
@@ -73,16 +54,7 @@ class _Found(Group[D], Generic[D, R]):
         if _is_uuid(name_or_id):
             return (yield from self._get(name_or_id))
         answer = yield from self._ask("GET", self._path, params={"property": f'name=="{name_or_id}"'})
-        found = answer["items"]
-        if len(found) > 1:
-            ids = ", ".join(one["id"] for one in found[:_FEW])
-            raise Invalid(
-                f"Several {self._noun}s are called {name_or_id!r}; name one by its id. The newest are {ids}.",
-                status=400,
-            )
-        if not found:
-            raise NotFound(f"There is no {self._noun} {name_or_id!r} in this sandbox.", status=404)
-        return found[0]
+        return only(answer["items"], self._noun, name_or_id)
 
 
 class Specs(_Found[D, S]):
@@ -94,13 +66,13 @@ class Specs(_Found[D, S]):
         return (yield from self._ask("GET", self._path, params={"property": filters}))["items"]
 
 
-class ConnectionSpecs(Specs[D, ConnectionSpec]):
+class ConnectionSpecs(Specs[D, shapes.ConnectionSpec]):
     """Kinds of system that can be reached."""
 
     _path, _noun = f"{FLOW_SERVICE}/connectionSpecs", "connection spec"
 
 
-class FlowSpecs(Specs[D, FlowSpec]):
+class FlowSpecs(Specs[D, shapes.FlowSpec]):
     """Kinds of flow."""
 
     _path, _noun = f"{FLOW_SERVICE}/flowSpecs", "flow spec"
@@ -123,12 +95,12 @@ class Collection(_Found[D, R]):
         return (yield from self._ask("GET", self._path, params={"property": filters, "count": "true"}))["count"]
 
     @call
-    def create(self, body: Mapping[str, Any], *, draft: bool = False) -> Steps[Made]:
+    def create(self, body: Mapping[str, Any], *, draft: bool = False) -> Steps[shapes.Made]:
         """Make one from its JSON object, or a draft, which may lack members."""
         return (yield from self._create(body, draft=draft))
 
     @call
-    def publish(self, id: Id) -> Steps[Made]:
+    def publish(self, id: Id) -> Steps[shapes.Made]:
         """Make a draft what it is to be."""
         return (yield from self._act(id, "publish"))
 
@@ -158,7 +130,7 @@ class Collection(_Found[D, R]):
         return (yield from self._ask("POST", self._one(id, "/action"), params={"op": op}))
 
 
-class Connections(Collection[D, Connection]):
+class Connections(Collection[D, shapes.Connection]):
     """How systems are reached."""
 
     _path, _noun = f"{FLOW_SERVICE}/connections", "connection"
@@ -166,7 +138,7 @@ class Connections(Collection[D, Connection]):
     @call
     def create_for(
         self, /, spec: str, params: Mapping[str, Any], *, name: str, auth: str | None = None, **members: Any
-    ) -> Steps[Made]:
+    ) -> Steps[shapes.Made]:
         """Make one from the name (or id) of its spec and the parameters by which it signs in.
 
         `auth` names one of the spec's ways to sign in; by default the first whose required parameters are all given.
@@ -180,12 +152,12 @@ class Connections(Collection[D, Connection]):
         return (yield from self._create({"name": name, "connectionSpec": _reference(kind), **signing_in, **members}))
 
     @call
-    def test(self, id: Id) -> Steps[Tested]:
+    def test(self, id: Id) -> Steps[shapes.Tested]:
         """Whether the connection's system lets it in; if not, the `reason`."""
         return (yield from self._ask("GET", self._one(id, "/test")))
 
     @call
-    def explore(self, id: Id, folder: str | None = None) -> Steps[Sequence[Entry]]:
+    def explore(self, id: Id, folder: str | None = None) -> Steps[Sequence[shapes.Entry]]:
         """The tables, or the folders and files, that a connection reaches; or those in a folder."""
         params = {"objectType": "root" if folder is None else "folder", "object": folder}
         return (yield from self._ask("GET", self._one(id, "/explore"), params=params))
@@ -193,7 +165,7 @@ class Connections(Collection[D, Connection]):
     @call
     def preview(
         self, /, id: Id, *, table: str | None = None, file: str | None = None, rows: bool = True, **options: str
-    ) -> Steps[Preview]:
+    ) -> Steps[shapes.Preview]:
         """The columns of a table or a file and, with `rows`, its first rows.
 
         `options` are the API's own: of a file `fileType`, without which it is found out, `columnDelimiter`,
@@ -207,19 +179,19 @@ class Connections(Collection[D, Connection]):
         return (yield from self._ask("GET", self._one(id, "/explore"), params={**params, **options}))
 
 
-class SourceConnections(Collection[D, SourceConnection]):
+class SourceConnections(Collection[D, shapes.SourceConnection]):
     """Which tables or files are read."""
 
     _path, _noun = f"{FLOW_SERVICE}/sourceConnections", "source connection"
 
 
-class TargetConnections(Collection[D, TargetConnection]):
+class TargetConnections(Collection[D, shapes.TargetConnection]):
     """Which datasets are written."""
 
     _path, _noun = f"{FLOW_SERVICE}/targetConnections", "target connection"
 
 
-class Flows(Collection[D, Flow]):
+class Flows(Collection[D, shapes.Flow]):
     """What runs are made of."""
 
     _path, _noun = f"{FLOW_SERVICE}/flows", "flow"
@@ -238,7 +210,7 @@ class Flows(Collection[D, Flow]):
         source: Mapping[str, Any] | None = None,
         target: Mapping[str, Any] | None = None,
         **members: Any,
-    ) -> Steps[Made]:
+    ) -> Steps[shapes.Made]:
         """Make a flow on demand of a connection's table or files, with its source and target connections.
 
         The dataset, by its name or id, is made when there is none of the name. `format` is that of the files at `path`
@@ -278,37 +250,39 @@ class Flows(Collection[D, Flow]):
         return (yield from self._create({**body, **members}))
 
     @call
-    def windows(self, id: Id, *, start: Moment | None = None, end: Moment | None = None) -> Steps[Sequence[Covered]]:
+    def windows(
+        self, id: Id, *, start: Moment | None = None, end: Moment | None = None
+    ) -> Steps[Sequence[shapes.Covered]]:
         """The time from `start` to `end` in spans that runs of the flow brought, failed to bring, or did not try.
 
         By default from where the newest runs begin until now.
         """
-        asked = {name: on_the_wire(moment) for name, moment in {"from": start, "to": end}.items() if moment is not None}
+        asked = {name: on_the_wire(moment) for name, moment in given(**{"from": start, "to": end}).items()}
         return (yield from self._ask("GET", self._one(id, "/windows"), params=asked))["items"]
 
     @call
-    def enable(self, id: Id) -> Steps[Made]:
+    def enable(self, id: Id) -> Steps[shapes.Made]:
         """Let a flow take runs again."""
         return (yield from self._act(id, "enable"))
 
     @call
-    def disable(self, id: Id) -> Steps[Made]:
+    def disable(self, id: Id) -> Steps[shapes.Made]:
         """Have a flow take no runs."""
         return (yield from self._act(id, "disable"))
 
 
-class Webhooks(Collection[D, Webhook]):
+class Webhooks(Collection[D, shapes.Webhook]):
     """Who is told how runs begin and end."""
 
     _path, _noun = f"{FLOW_SERVICE}/webhooks", "webhook"
 
     @call
-    def create(self, body: Mapping[str, Any], *, draft: bool = False) -> Steps[MadeWebhook]:
+    def create(self, body: Mapping[str, Any], *, draft: bool = False) -> Steps[shapes.MadeWebhook]:
         """Register a receiver; the answer has its secret, where none was sent. It is shown only now."""
         return (yield from self._create(body, draft=draft))
 
     @pages
-    def deliveries(self, id: Id, *filters: str, limit: int | None = None) -> Steps[Page[Delivery]]:
+    def deliveries(self, id: Id, *filters: str, limit: int | None = None) -> Steps[Page[shapes.Delivery]]:
         """What a webhook was or will be sent, newest first."""
         return (yield from self._by_link(self._one(id, "/deliveries"), {"property": filters}, limit))
 

@@ -3,20 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from headgate.client.asking import D, Group, call, operations, pages
-from headgate.client.errors import Invalid, NotFound
-from headgate.client.shapes import (
-    Batch,
-    Changes,
-    Dataset,
-    Id,
-    Json,
-    MappingSet,
-    Rows,
-    Sandbox,
-    Snapshot,
-    TableSchema,
-)
+from headgate.client import shapes
+from headgate.client.asking import D, Group, call, only, operations, pages
+from headgate.client.shapes import Changes, Id, Json
 from headgate.client.steps import Page, Steps
 from headgate.model.addresses import CATALOG, CONVERSION, EXPORT, HEADGATE, IMPORT, REGISTRY, SANDBOXES
 
@@ -32,17 +21,17 @@ class Datasets(Group[D]):
     _path = f"{CATALOG}/dataSets"
 
     @pages
-    def list(self, /, *, limit: int | None = None, **members: str) -> Steps[Page[Dataset]]:
+    def list(self, /, *, limit: int | None = None, **members: str) -> Steps[Page[shapes.Dataset]]:
         """Those whose members are as given (`name="orders"`), newest first, at most `limit`."""
         return (yield from self._by_offset(_with_ids, members, limit))
 
     @call
-    def get(self, id: Id) -> Steps[Dataset]:
+    def get(self, id: Id) -> Steps[shapes.Dataset]:
         """The one with this id. Raises NotFound."""
         return (yield from self._get(id))
 
     @call
-    def find(self, name_or_id: str) -> Steps[Dataset]:
+    def find(self, name_or_id: str) -> Steps[shapes.Dataset]:
         """The one with this id or, if only one has it, this name. Raises NotFound, Invalid."""
         return (yield from self._get((yield from self._named(name_or_id))))
 
@@ -52,7 +41,7 @@ class Datasets(Group[D]):
         return (yield from self._create({"name": name, **members}))
 
     @call
-    def update(self, id: Id, changes: Changes) -> Steps[Dataset]:
+    def update(self, id: Id, changes: Changes) -> Steps[shapes.Dataset]:
         """Change one: a mapping is merged into it, anything else is JSON Patch; all of it."""
         yield from self._ask("PATCH", self._one(id), body=changes)
         return (yield from self._get(id))
@@ -68,21 +57,21 @@ class Datasets(Group[D]):
         return (yield from self._ask("GET", self._one(id, "/preview", of=f"{EXPORT}/datasets")))["data"]
 
     @call
-    def rows(self, id: Id, *, limit: int = 100) -> Steps[Rows]:
+    def rows(self, id: Id, *, limit: int = 100) -> Steps[shapes.Rows]:
         """Its first rows, at most 1,000, as a query answers them."""
         return (yield from self._ask("GET", self._one(id, "/preview", of=_TABLES), params={"limit": limit}))
 
     @call
-    def schema(self, id: Id) -> Steps[TableSchema]:
+    def schema(self, id: Id) -> Steps[shapes.TableSchema]:
         """The columns of its table, how that is partitioned, and the name by which queries call it."""
         return (yield from self._ask("GET", self._one(id, "/schema", of=_TABLES)))
 
     @pages
-    def snapshots(self, id: Id, *, limit: int | None = None) -> Steps[Page[Snapshot]]:
+    def snapshots(self, id: Id, *, limit: int | None = None) -> Steps[Page[shapes.Snapshot]]:
         """The states of its table that can still be read, newest first, with the runs that made them."""
         return (yield from self._by_link(self._one(id, "/snapshots", of=_TABLES), {}, limit))
 
-    def _get(self, id: Id) -> Steps[Dataset]:
+    def _get(self, id: Id) -> Steps[shapes.Dataset]:
         return _with_ids((yield from self._ask("GET", self._one(id))))[0]
 
     def _create(self, body: Mapping[str, Any]) -> Steps[str]:
@@ -90,16 +79,13 @@ class Datasets(Group[D]):
 
     def _named(self, name_or_id: str, *, make: bool = False) -> Steps[str]:
         """The id of the dataset with this id or name; of a new one, if so asked, when there is none."""
+        found: list[str] = []
         for member in ("id", "name"):
-            found = list((yield from self._ask("GET", self._path, params={member: name_or_id, "limit": _FEW})))
-            if len(found) == 1:
-                return found[0]
-            if found:
-                ids = ", ".join(found)
-                raise Invalid(f"Several datasets are called {name_or_id!r}; name one by its id: {ids}.", status=400)
-        if not make:
-            raise NotFound(f"There is no dataset {name_or_id!r} in this sandbox.", status=404)
-        return (yield from self._create({"name": name_or_id}))
+            if not found:
+                found = [*(yield from self._ask("GET", self._path, params={member: name_or_id, "limit": _FEW}))]
+        if make and not found:
+            return (yield from self._create({"name": name_or_id}))
+        return only(found, "dataset", name_or_id)
 
 
 class Batches(Group[D]):
@@ -108,12 +94,12 @@ class Batches(Group[D]):
     _path = f"{CATALOG}/batches"
 
     @pages
-    def list(self, /, *, limit: int | None = None, **members: str) -> Steps[Page[Batch]]:
+    def list(self, /, *, limit: int | None = None, **members: str) -> Steps[Page[shapes.Batch]]:
         """Those whose members are as given (`dataSet="…"`, `status="success"`), newest first, at most `limit`."""
         return (yield from self._by_offset(_with_ids, members, limit))
 
     @call
-    def get(self, id: Id) -> Steps[Batch]:
+    def get(self, id: Id) -> Steps[shapes.Batch]:
         """The one with this id. Raises NotFound."""
         return _with_ids((yield from self._ask("GET", self._one(id))))[0]
 
@@ -160,22 +146,22 @@ class MappingSets(Group[D]):
     _path = f"{CONVERSION}/mappingSets"
 
     @pages
-    def list(self, /, *, limit: int | None = None, **params: str) -> Steps[Page[MappingSet]]:
+    def list(self, /, *, limit: int | None = None, **params: str) -> Steps[Page[shapes.MappingSet]]:
         """All of them, newest first, at most `limit`; `params` are the API's own (`name`, `orderBy`)."""
         return (yield from self._by_offset(lambda answer: answer["data"], params, limit))
 
     @call
-    def get(self, id: Id, *, version: int | None = None) -> Steps[MappingSet]:
+    def get(self, id: Id, *, version: int | None = None) -> Steps[shapes.MappingSet]:
         """The one with this id, in its newest version or the one asked for. Raises NotFound."""
         return (yield from self._ask("GET", self._one(id), params={"version": version}))
 
     @call
-    def create(self, body: Mapping[str, Any]) -> Steps[MappingSet]:
+    def create(self, body: Mapping[str, Any]) -> Steps[shapes.MappingSet]:
         """Make one; with its id and version."""
         return (yield from self._ask("POST", self._path, body=body))
 
     @call
-    def update(self, id: Id, body: Mapping[str, Any]) -> Steps[MappingSet]:
+    def update(self, id: Id, body: Mapping[str, Any]) -> Steps[shapes.MappingSet]:
         """Make the next version of one; flows keep the version they have."""
         return (yield from self._ask("PUT", self._one(id), body=body))
 
@@ -191,32 +177,32 @@ class Sandboxes(Group[D]):
     _path = f"{SANDBOXES}/sandboxes"
 
     @pages
-    def list(self, *, limit: int | None = None) -> Steps[Page[Sandbox]]:
+    def list(self, *, limit: int | None = None) -> Steps[Page[shapes.Sandbox]]:
         """Those in which the caller has a role, in any state."""
         return (yield from self._by_offset(lambda answer: answer["sandboxes"], {}, limit, counter="offset"))
 
     @call
-    def get(self, name: str) -> Steps[Sandbox]:
+    def get(self, name: str) -> Steps[shapes.Sandbox]:
         """The one of this name. Raises NotFound."""
         return (yield from self._ask("GET", self._one(name)))
 
     @call
-    def create(self, name: str, *, title: str, type: str = "development") -> Steps[Sandbox]:
+    def create(self, name: str, *, title: str, type: str = "development") -> Steps[shapes.Sandbox]:
         """Make one, of type `development` or `production`; it can be used at once."""
         return (yield from self._ask("POST", self._path, body={"name": name, "title": title, "type": type}))
 
     @call
-    def update(self, name: str, *, title: str) -> Steps[Sandbox]:
+    def update(self, name: str, *, title: str) -> Steps[shapes.Sandbox]:
         """Give one another title."""
         return (yield from self._ask("PATCH", self._one(name), body={"title": title}))
 
     @call
-    def reset(self, name: str) -> Steps[Sandbox]:
+    def reset(self, name: str) -> Steps[shapes.Sandbox]:
         """Remove all that one holds, its tables too."""
         return (yield from self._ask("PUT", self._one(name), body={"action": "reset"}))
 
     @call
-    def delete(self, name: str) -> Steps[Sandbox]:
+    def delete(self, name: str) -> Steps[shapes.Sandbox]:
         """Close one for good."""
         return (yield from self._ask("DELETE", self._one(name)))
 

@@ -11,20 +11,11 @@ from typing import Any, Literal, NamedTuple, cast
 
 import httpx
 
+from headgate.client import shapes
 from headgate.client.asking import D, Group, answered, call, given, pages
 from headgate.client.errors import NotFound, RunFailed, Unavailable, WaitTimedOut
 from headgate.client.groups import Flows
-from headgate.client.shapes import (
-    Id,
-    Metrics,
-    Moment,
-    RunDetails,
-    RunEstimate,
-    RunObject,
-    RunProblem,
-    RunState,
-    Window,
-)
+from headgate.client.shapes import Id, Moment, Window
 from headgate.client.steps import Line, Page, Pause, Steps, Stream
 from headgate.client.times import in_milliseconds, on_the_wire
 from headgate.model.addresses import FLOW_SERVICE
@@ -58,17 +49,17 @@ class _Watch:
 class _OfRuns(Group[D]):
     _path = f"{FLOW_SERVICE}/runs"
 
-    def _read(self, id: Id) -> Steps[RunObject]:
+    def _read(self, id: Id) -> Steps[shapes.RunObject]:
         return (yield from self._ask("GET", self._one(id)))["items"][0]
 
-    def _act(self, id: Id, op: str) -> Steps[RunObject]:
+    def _act(self, id: Id, op: str) -> Steps[shapes.RunObject]:
         return (yield from self._ask("POST", self._one(id, "/action"), params={"op": op}))
 
 
 class Run(_OfRuns[D]):
     """A run, as it was last read: `data` is the whole run object. Its methods read it anew, and give it."""
 
-    def __init__(self, driver: D, data: RunObject) -> None:
+    def __init__(self, driver: D, data: shapes.RunObject) -> None:
         super().__init__(driver)
         self.data = data
 
@@ -86,7 +77,7 @@ class Run(_OfRuns[D]):
         return self.data["flowId"]
 
     @property
-    def state(self) -> RunState:
+    def state(self) -> shapes.RunState:
         """`scheduled`, `queued`, `inProgress`, `success`, `failed` or `cancelled`."""
         return self.metrics["statusSummary"]["status"]
 
@@ -96,7 +87,7 @@ class Run(_OfRuns[D]):
         return self.state in _FINAL
 
     @property
-    def metrics(self) -> Metrics:
+    def metrics(self) -> shapes.Metrics:
         """What it did so far."""
         return self.data["metrics"]
 
@@ -107,7 +98,7 @@ class Run(_OfRuns[D]):
         return records.get("outputRecordCount", records.get("inputRecordCount", 0))
 
     @property
-    def errors(self) -> Sequence[RunProblem]:
+    def errors(self) -> Sequence[shapes.RunProblem]:
         """Why it failed, or what it left out."""
         return self.metrics["statusSummary"].get("errors", [])
 
@@ -189,7 +180,7 @@ class Run(_OfRuns[D]):
         return (yield from self._next_event(_Watch(after)))
 
     @call
-    def details(self) -> Steps[RunDetails]:
+    def details(self) -> Steps[shapes.RunDetails]:
         """What is known of it besides: attempts, splits, snapshot and log."""
         return (yield from self._ask("GET", self._one(self.id, "/details")))
 
@@ -248,10 +239,10 @@ class Run(_OfRuns[D]):
 
     def _keep_up(self, event: RunEvent) -> None:
         if event.name == "run":
-            self.data = cast(RunObject, event.data)
+            self.data = cast(shapes.RunObject, event.data)
         elif event.name == "progress":
             changed = {name: event.data[name] for name in ("updatedAt", "etag", "metrics", "activities")}
-            self.data = cast(RunObject, {**self.data, **changed})
+            self.data = cast(shapes.RunObject, {**self.data, **changed})
 
 
 class Runs(_OfRuns[D]):
@@ -273,20 +264,16 @@ class Runs(_OfRuns[D]):
         first run. `start_time` lies in the future for a run that is to begin later. A key of your own makes starting
         the same run twice, in whatever process, start it once; without one each call has its own. Raises BadTime.
         """
-        body: dict[str, Any] = {"flowId": (yield from self._flow_id(flow))}
-        if params := _params(window, delta_column, start_time):
-            body["params"] = params
+        body = yield from self._asked(flow, window, delta_column, start_time)
         headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
         return Run(self._driver, (yield from self._ask("POST", self._path, body=body, headers=headers)))
 
     @call
     def estimate(
         self, flow: Id, *, window: Window | None = None, delta_column: str | None = None
-    ) -> Steps[RunEstimate]:
+    ) -> Steps[shapes.RunEstimate]:
         """What a run would do: its window, rows or files, what was brought of it before. Nothing is stored."""
-        body: dict[str, Any] = {"flowId": (yield from self._flow_id(flow))}
-        if params := _params(window, delta_column, None):
-            body["params"] = params
+        body = yield from self._asked(flow, window, delta_column, None)
         return (yield from self._ask("POST", f"{self._path}:estimate", body=body))
 
     @call
@@ -323,16 +310,17 @@ class Runs(_OfRuns[D]):
             return flow["id"]
         return (yield from Flows(self._driver)._find(flow))["id"]
 
-
-def _params(window: Window | None, delta_column: str | None, start_time: Moment | None) -> dict[str, Any]:
-    """A run's `params`. Raises BadTime."""
-    now = datetime.now(UTC)
-    params: dict[str, Any] = {}
-    if window is not None:
-        start, end = (on_the_wire(moment, now=now) for moment in window)
-        params = {"windowStartTime": start, "windowEndTime": end}
-    if delta_column is not None:
-        params["deltaColumn"] = {"name": delta_column}
-    if start_time is not None:
-        params["startTime"] = on_the_wire(start_time, now=now)
-    return params
+    def _asked(
+        self, flow: Id, window: Window | None, delta_column: str | None, start_time: Moment | None
+    ) -> Steps[dict[str, Any]]:
+        """The body that asks for a run. Raises NotFound, BadTime."""
+        times = {}
+        if window is not None:
+            times = {"windowStartTime": window[0], "windowEndTime": window[1]}
+        if start_time is not None:
+            times["startTime"] = start_time
+        now = datetime.now(UTC)
+        params: dict[str, Any] = {name: on_the_wire(moment, now=now) for name, moment in times.items()}
+        if delta_column is not None:
+            params["deltaColumn"] = {"name": delta_column}
+        return {"flowId": (yield from self._flow_id(flow)), "params": params}
