@@ -68,7 +68,10 @@ class Asking:
         told = self._auth.base(self)
         if told is not None:
             return moved(told.rstrip("/"), self.values)
-        return address_of(str(self._manifest.base.filled(Filling(self.values))), self.values)
+        bases = self._manifest.bases
+        known = {name for name, value in self.values.items() if value not in (None, "")}
+        base = next((base for base in bases if base.places <= known), bases[-1])
+        return address_of(str(base.filled(Filling(self.values))), self.values)
 
     def made(self, request: Request, filling: Filling) -> Ask:
         """The request that `filling` makes of a manifest's."""
@@ -85,6 +88,9 @@ class Asking:
 
     def linked(self, ask: Ask, address: str) -> Ask:
         """The request for an address that an answer to `ask` gives as its next page. Raises SourceError."""
+        below = urlsplit(str(self.values.get("serviceUrl") or "")).path.rstrip("/")
+        if address.startswith("/") and not address.startswith(("//", f"{below}/")):
+            address = below + address
         whole = urljoin(ask.url, address)
         if _place(whole) != _place(ask.url):
             raise SourceError(

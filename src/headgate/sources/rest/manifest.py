@@ -35,7 +35,7 @@ __all__ = [
     "stream_of",
 ]
 
-_ASKING = ("window", "window.start", "window.end", "columns")
+_ASKING = ("window", "window.start", "window.end", "last", "columns")
 _TIMES = ("timestamptz", "timestamp", "date")
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
@@ -192,7 +192,7 @@ class Manifest:
     name: str
     spec: Mapping[str, Any] | None
     verified: str
-    base: Template
+    bases: Sequence[Template]
     auth: Mapping[str, Auth]
     headers: Mapping[str, Any]
     check: Request | None
@@ -240,7 +240,8 @@ def _manifest(
     document: Mapping[str, Any], own: Mapping[str, Any] | None, names: frozenset[str], at: list[str]
 ) -> Manifest:
     at[:] = ["base"]
-    base = Template.of(document["base"], names)
+    said = document["base"]
+    bases = [Template.of(base, names) for base in ([said] if isinstance(said, str) else said)]
     at[:] = ["auth"]
     said = document["auth"]
     ways = {"": said} if "kind" in said else said
@@ -260,7 +261,7 @@ def _manifest(
         own["name"] if own is not None else document["spec"],
         own,
         document["verified"],
-        base,
+        bases,
         auth,
         headers,
         check,

@@ -1,5 +1,6 @@
 """How the next page is asked for: one class for each kind of a manifest's `paging`."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from headgate.sources.rest.ask import Ask
 from headgate.sources.rest.asking import Asking
 from headgate.sources.rest.manifest import Paging
 from headgate.sources.rest.paths import Path
+from headgate.sources.rest.templates import LAST
 
 __all__ = ["Page", "Turning", "turning"]
 
@@ -140,7 +142,16 @@ class _Link(Turning):
 
 
 class _LastId(Turning):
+    """Pages after the last record of the one before; its id is a parameter, or stands in a text for `{last}`."""
+
     _last: Any = None
+    _open: Ask | None = None
+
+    def first(self, ask: Ask) -> Ask:
+        if "text" not in self._about:
+            return ask
+        self._open = ask
+        return _completed(ask, self._about.get("first", ""))
 
     def _next(self, ask: Ask, page: Page) -> Ask | None:
         found = self._about["field"].first(page.last)
@@ -152,9 +163,34 @@ class _LastId(Turning):
         if found == self._last:
             raise _repeated(self._asking.title, found)
         self._last = found
+        if self._open is not None:
+            if _ID.fullmatch(str(found)) is None:
+                raise SourceError(f"{self._asking.title}: {str(found)[:80]!r} is no id that a page can begin after.")
+            return _completed(self._open, self._about["text"].replace("{id}", str(found)))
         following = ask.copy()
         _placed(following, self._about["parameter"], found)
         return following
+
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+
+
+def _completed(ask: Ask, text: str) -> Ask:
+    """`ask` with `text` for its `{last}`."""
+    made = ask.copy()
+    made.query, made.form, made.body = (_put(part, text) for part in (ask.query, ask.form, ask.body))
+    return made
+
+
+def _put(value: Any, text: str) -> Any:
+    match value:
+        case str():
+            return value.replace(LAST, text)
+        case dict():
+            return {name: _put(part, text) for name, part in value.items()}
+        case list():
+            return [_put(part, text) for part in value]
+    return value
 
 
 _KINDS: Mapping[str, type[Turning]] = {

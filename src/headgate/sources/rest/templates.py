@@ -7,13 +7,16 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
-__all__ = ["LEFT_OUT", "Filling", "Span", "Template", "compiled", "filled", "grain_of", "mentions"]
+__all__ = ["LAST", "LEFT_OUT", "Filling", "Span", "Template", "compiled", "filled", "grain_of", "mentions"]
 
 LEFT_OUT: Any = object()
 """What stands for a member whose whole value is a parameter that was not given."""
+
+LAST = "\ue000"
+"""What `{last}` becomes, until paging puts in its place what follows the last record."""
 
 _PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _GRAINS = {
@@ -72,6 +75,11 @@ class Filling:
     text: str = ""
 
 
+def _host(text: str) -> str:
+    """The host, and port, of an address, or of a host that is given without what makes it one."""
+    return urlsplit(text if "://" in text else f"//{text}").netloc
+
+
 _Filter = Callable[[Any, Span | None], Any]
 _FILTERS: Mapping[str, _Filter] = {
     "iso": lambda at, _: at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -82,6 +90,7 @@ _FILTERS: Mapping[str, _Filter] = {
     "date_before": lambda at, span: f"{(span.last if span is not None and at == span.end else at):%Y-%m-%d}",
     "minus_1": lambda at, span: at - span.grain if span is not None else at,
     "int": lambda value, _: int(value),
+    "host": lambda value, _: _host(str(value)),
     "quoted": lambda value, _: quote(str(value), safe=""),
 }
 
@@ -93,8 +102,8 @@ class _Place:
 
     def value(self, filling: Filling) -> Any:
         found: Any
-        if self.name == "window":
-            found = filling.text
+        if self.name in ("window", "last"):
+            found = filling.text if self.name == "window" else LAST
         elif self.name in ("window.start", "window.end"):
             if filling.span is None:
                 raise LookupError(self.name)
