@@ -111,3 +111,14 @@ def test_the_wizard_works_without_scripts(browser: Browser, visitor: Visitor) ->
         page.get_by_label("Name of total in the dataset").fill("price")
         page.get_by_role("button", name="Preview").click()
         expect(page.get_by_role("columnheader", name="price")).to_be_visible()
+
+
+def test_another_way_to_authenticate_keeps_what_was_typed(sight: Sight) -> None:
+    page = sight.open(f"/sources/{POSTGRESQL}")
+    page.get_by_label("Name", exact=True).fill("Half typed")
+    way = page.get_by_role("radio", name="Basic Authentication")
+    sight.by_keyboard(page.get_by_role("radio", checked=True)).press("ArrowLeft")
+    expect(way).to_be_checked()
+    expect(way).to_be_focused()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Half typed")
+    expect(page.get_by_label("Server", exact=True)).to_be_visible()

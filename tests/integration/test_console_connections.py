@@ -38,6 +38,8 @@ def test_the_list_is_filtered_by_source_and_creator(visitor: Visitor, shop: str)
     of_sqlite = visitor.get(f"/connections?source={SQLITE}", hx_request="true").text
     assert "Shop database" in of_sqlite
     assert "Drop folder" not in of_sqlite
+    named = visitor.page("/connections?name=FOLD")
+    assert ("Drop folder</a>" in named, "Shop database</a>" in named) == (True, False)
     assert "No connection matches" in visitor.page("/connections?creator=somebody")
 
 

@@ -62,7 +62,7 @@ def test_flows_are_listed_and_filtered(visitor: Visitor, orders: str) -> None:
     listed = visitor.page("/flows")
     assert "Orders &lt;daily&gt;" in listed
     assert f'href="/flows/{orders}"' in listed
-    for query, there in (("name=Returns", other), ("state=enabled&by=local%40headgate", orders)):
+    for query, there in (("name=Returns", other), ("name=turn", other), ("state=enabled&by=local%40headgate", orders)):
         assert f'href="/flows/{there}"' in visitor.page(f"/flows?{query}")
     assert f'href="/flows/{orders}"' not in visitor.page("/flows?name=Returns")
     for query in ("name=nothing", "state=disabled", "until=2020-01-01", "by=nobody"):
@@ -96,7 +96,7 @@ def test_a_flow_that_runs_by_itself_is_not_run_by_hand(visitor: Visitor, face: F
     assert "every 1 day, from" in page
     assert "/runs/new?flow=" not in page
     told = visitor.page(f"/runs/new/estimate?flow={flow}&from=2024-03-05T00:00&to=2024-03-09T00:00")
-    assert "ad hoc runs need `once`" in told
+    assert "ad hoc runs need <code>once</code>" in told
 
 
 def test_a_flow_is_disabled_enabled_and_deleted(visitor: Visitor, face: Face) -> None:

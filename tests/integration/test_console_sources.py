@@ -50,7 +50,16 @@ def test_a_form_has_the_fields_of_the_chosen_way_to_authenticate(visitor: Visito
     assert re.search(r'name="p.password" type="password" value=""[^>]* required', html)
     assert re.search(r'name="p.port" type="number"[^>]*min="1"', html)
     assert '<option value="verify-full">' in html
-    assert "Connection String Based Authentication</a>" in html
+    other = "Connection String Based Authentication"
+    assert f'value="{other}">' in html
+    typed = {"name": "Typed", "shown": "Basic Authentication", "auth": other, "p.password": SECRET, "p.server": "db"}
+    turned = visitor.post(f"/sources/{POSTGRESQL}", typed)
+    assert f'value="{other}" checked>' in turned.text
+    assert 'value="Typed"' in turned.text
+    assert 'name="p.connectionString"' in turned.text
+    assert SECRET not in turned.text
+    back = visitor.post(f"/sources/{POSTGRESQL}", {**typed, "shown": other, "auth": "Basic Authentication"})
+    assert 'name="p.server" type="text" value="db"' in back.text
     assert "does not run here" in visitor.page("/sources/salesforce")
     assert "No account is needed" in visitor.page("/sources/landing-zone")
     assert visitor.get("/sources/nothing").status_code == 404

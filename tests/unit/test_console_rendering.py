@@ -1,6 +1,6 @@
 """What the console's own filters write."""
 
-from headgate.console.rendering import cells
+from headgate.console.rendering import cells, coded
 
 
 def test_each_cell_of_a_row_has_its_role_and_the_name_of_its_column() -> None:
@@ -10,3 +10,7 @@ def test_each_cell_of_a_row_has_its_role_and_the_name_of_its_column() -> None:
         '<td role="cell" data-label="B &#34;c&#34;" class="b">&lt;td></td></tr>'
         '<tr role="row"><td role="cell" data-label="A">2</td></tr>'
     )
+
+
+def test_what_stands_between_backticks_is_code() -> None:
+    assert coded("Send `a <b>`, not `c") == "Send <code>a &lt;b&gt;</code>, not `c"

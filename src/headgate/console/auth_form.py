@@ -129,7 +129,7 @@ def _field(name: str, about: Mapping[str, Any], *, required: bool, kept: bool) -
         form, help_ = "area", f"{help_} As JSON.".strip()
     elif "array" in types:
         form = "area"
-    elif "integer" in types or "number" in types:
+    elif types[0] in ("integer", "number"):
         form = "number"
     attributes = {"min": about.get("minimum"), "max": about.get("maximum")} if form == "number" else {}
     if form == "number" and "number" in types:
