@@ -1,6 +1,7 @@
 """What the service holds, by `headgate`: listed, shown, made, changed, removed."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -183,6 +184,8 @@ def test_any_address_can_be_called(headgate: Commands) -> None:
     queue = json.loads(headgate("api", "get", "/headgate/queue"))
     assert queue["waiting"] == 0
     assert json.loads(headgate("api", "GET", "/data/foundation/flowservice/flows?limit=1", "--param", "orderby=name"))
+    told = headgate.whole("api", "GET", "/headgate/queue", "-v").stderr
+    assert re.search(r"^GET http://\S+/headgate/queue 200 in \d+ ms, request id \w+$", told, re.MULTILINE)
     assert "begins with one slash" in headgate("api", "GET", "//elsewhere.example/", code=2)
     assert headgate("api", "GET", "/headgate/nothing", code=3)
 

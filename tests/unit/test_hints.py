@@ -8,7 +8,7 @@ import pytest
 from headgate.cli import commands
 from headgate.cli.addresses import source_of
 from headgate.cli.connections import create_source
-from headgate.cli.progress import following
+from headgate.cli.progress import Pace, following, long_words
 from headgate.cli.runs import start
 from headgate.cli.wording import did_you_mean, in_words
 from headgate.errors import InvalidRequest
@@ -78,3 +78,20 @@ def test_who_breaks_off_watching(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyboardInterrupt), following("log", quiet=False):
         raise KeyboardInterrupt
     assert "The run goes on" in capsys.readouterr().err
+
+
+def test_how_long_a_run_will_take_is_told_by_its_rows_or_its_splits() -> None:
+    by_rows = {"rows": 300, "rowsExpected": 1000, "rowsPerSecond": 10, "bytes": 2_000_000, "bytesPerSecond": 500_000}
+    going = {**by_rows, "splitsDone": 1, "splitsTotal": 4, "ended": False}
+    part, words = Pace().at(going, 0.0)
+    assert (part, words) == (
+        0.3,
+        "300 rows of about 1,000 · 2.0 MB · 10 rows/s · 0.5 MB/s · 1/4 splits · about 1 min 10 s left",
+    )
+    unknown = {**going, "rowsExpected": None, "rowsPerSecond": 0, "bytesPerSecond": 0}
+    pace = Pace()
+    assert pace.at(unknown, 0.0) == (0.25, "300 rows · 2.0 MB · 1/4 splits")
+    assert pace.at({**unknown, "splitsDone": 2}, 90.0) == (0.5, "300 rows · 2.0 MB · 2/4 splits · about 3 min 0 s left")
+    assert pace.at({**unknown, "ended": True}, 99.0)[0] == 1.0
+    assert Pace().at({**going, "rows": 2000}, 0.0)[0] == 0.99
+    assert [long_words(seconds) for seconds in (5, 700, 7300)] == ["5 s", "11 min", "2 h 1 min"]

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from headgate.cli.calling import Call, calling
 from headgate.cli.kinds import FLOWS, RUNS
 from headgate.cli.options import yes_option
 from headgate.cli.output import Column, moment
-from headgate.cli.progress import following, progress_option
+from headgate.cli.progress import following, long_words, progress_option
 from headgate.cli.runs import column_option, timeout_option, wait_option
 from headgate.model.runs import Json
 
@@ -24,6 +25,7 @@ __all__ = ["backfill"]
 _MILLISECONDS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _MOST = 10_000  # slices; what a service lets wait
 _SHOWN = 20
+_STILL = 10.0  # seconds between two lines about all runs
 
 
 class _Span(click.ParamType[int]):
@@ -157,15 +159,21 @@ def _preview(call: Call, slices: Sequence[_Slice]) -> None:
 
 
 def _await(call: Call, runs: Sequence[Any], timeout: float | None, progress: str | None) -> None:
-    """Follow the runs in order. One that fails does not stop the others."""
+    """Follow the runs in order, and say how far they all are. One that fails does not stop the others."""
     from headgate.client import RunFailed
 
-    for run in runs:
+    began, said = time.monotonic(), time.monotonic()
+    for number, run in enumerate(runs, start=1):
         with following(progress, quiet=call.quiet) as show:
             try:
                 run.wait(timeout=timeout, on_progress=lambda seen: show(seen.data))
             except RunFailed as error:
                 call.note(error.detail)
+        now = time.monotonic()
+        if now - said >= _STILL and number < len(runs):
+            said = now
+            left = (now - began) * (len(runs) - number) / number
+            call.note(f"{number:,} of {len(runs):,} runs have ended, about {long_words(left)} left")
 
 
 def _milliseconds(wire: str | int) -> int:

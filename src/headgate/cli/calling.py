@@ -5,7 +5,6 @@ what follows it) or by a section of the profiles' file, which only its owner may
 """
 
 import functools
-import logging
 import os
 import stat
 import sys
@@ -23,6 +22,8 @@ from headgate.errors import BadSetting
 from headgate.model.runs import Json
 
 if TYPE_CHECKING:
+    import httpx
+
     from headgate.client import Client
 
 __all__ = ["Call", "calling"]
@@ -42,7 +43,7 @@ _OPTIONS = (
     click.option("--sandbox", "-s", envvar="HEADGATE_SANDBOX", help="Sandbox.  [default: that of the credentials]"),
     output_option,
     click.option("--quiet", "-q", is_flag=True, help="Say nothing beside the answer."),
-    click.option("--verbose", "-v", is_flag=True, help="Say which requests are made."),
+    click.option("--verbose", "-v", is_flag=True, help="Say on stderr which requests are made, with their ids."),
 )
 
 
@@ -75,9 +76,7 @@ class Call:
         """
         from headgate.client import Client
 
-        if self.verbose:
-            _log_requests()
-        return Client.of(self.credentials(), **options)
+        return Client.of(self.credentials(), on_answer=_tell if self.verbose else None, **options)
 
     def credentials(self) -> Json:
         """What a client needs, as `headgate credentials --json` prints it."""
@@ -190,12 +189,9 @@ def _profile(name: str) -> Mapping[str, str]:
     return {key: str(value) for key, value in section.items()}
 
 
-def _log_requests() -> None:
-    """Have httpx say on stderr what it sends: methods, addresses and states, no header and no body."""
-    logger = logging.getLogger("httpx")
-    if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+def _tell(answer: "httpx.Response") -> None:
+    """Say on stderr what was asked and answered, and by which id the service's log has it: no header, no body."""
+    asked = answer.request
+    took = f" in {answer.elapsed.total_seconds() * 1000:.0f} ms" if answer.is_closed else ""
+    id_ = answer.headers.get("x-request-id", "none")
+    click.echo(f"{asked.method} {asked.url} {answer.status_code}{took}, request id {id_}", err=True)

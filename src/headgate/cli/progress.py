@@ -13,10 +13,13 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["bar", "following", "progress_option"]
+__all__ = ["Pace", "bar", "following", "long_words", "progress_option"]
 
 Run = Mapping[str, Any]
 
+_AT_LEAST = 2.0  # seconds that splits are watched before anything is said of the end
+_ALMOST = 0.99  # which a run that goes on is at most, since estimates are too low at times
+_COARSE = 10  # minutes, from where on seconds are not told
 _STILL = 10.0  # seconds between two lines of progress when nobody watches
 _LEFT = (
     "No longer watched. The run goes on where a service works on this data, else when the next one starts: "
@@ -72,7 +75,7 @@ class _Lines:
 
 @contextmanager
 def bar(console: "Console") -> Iterator[Callable[[Run], None]]:
-    """A bar on `console`, as long as the run has splits; call what it gives with every run object read."""
+    """A bar on `console`, by the run's rows or its splits; call what it gives with every run object read."""
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (
@@ -82,33 +85,75 @@ def bar(console: "Console") -> Iterator[Callable[[Run], None]]:
         TextColumn("{task.fields[detail]}"),
         TimeElapsedColumn(),
     )
-    began = time.monotonic()
+    pace = Pace()
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("run", total=None, state="scheduled", detail="")
 
         def advance(run: Run) -> None:
             so_far = _so_far(run)
-            done, total = so_far["splitsDone"], so_far["splitsTotal"]
+            done, detail = pace.at(so_far, time.monotonic())
             progress.update(
                 task,
-                total=1 if so_far["ended"] else total or None,
-                completed=1 if so_far["ended"] else done,
+                total=None if done is None else 1,
+                completed=done or 0,
                 state=so_far["state"],
-                detail=_detail(so_far, time.monotonic() - began),
+                detail=detail,
             )
 
         yield advance
 
 
-def _detail(so_far: dict[str, Any], seconds: float) -> str:
-    """Rows and bytes, how many a second, and the splits."""
-    rows, megabytes = so_far["rows"], so_far["bytes"] / 1e6
-    parts = [f"{rows:,} rows", f"{megabytes:,.1f} MB"]
-    if rows and seconds >= 1:
-        parts += [f"{rows / seconds:,.0f} rows/s", f"{megabytes / seconds:,.1f} MB/s"]
-    if so_far["splitsTotal"]:
-        parts.append(f"{so_far['splitsDone']}/{so_far['splitsTotal']} splits")
-    return " · ".join(parts)
+class Pace:
+    """How fast a run goes, and so how long it will take: by its rows where it is known about how many there are."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None
+
+    def at(self, so_far: Mapping[str, Any], now: float) -> tuple[float | None, str]:
+        """The part that is done, None where it cannot be told, and rows, bytes, speed and time left in words."""
+        rows, expected = so_far["rows"], so_far["rowsExpected"]
+        parts = [f"{so_far['bytes'] / 1e6:,.1f} MB"]
+        if rows or not so_far["bytes"]:  # rows are counted with the split that they are of
+            parts.insert(0, f"{rows:,} rows" + (f" of about {expected:,}" if expected else ""))
+        if so_far["rowsPerSecond"]:
+            parts.append(f"{so_far['rowsPerSecond']:,} rows/s")
+        if so_far["bytesPerSecond"]:
+            parts.append(f"{so_far['bytesPerSecond'] / 1e6:,.1f} MB/s")
+        if so_far["splitsTotal"]:
+            parts.append(f"{so_far['splitsDone']}/{so_far['splitsTotal']} splits")
+        if (left := self._left(so_far, now)) is not None and not so_far["ended"]:
+            parts.append(f"about {long_words(left)} left")
+        return _part(so_far), " · ".join(parts)
+
+    def _left(self, so_far: Mapping[str, Any], now: float) -> float | None:
+        """Seconds; None where they cannot be told. An estimate that was too low is not gone by."""
+        expected, rate = so_far["rowsExpected"], so_far["rowsPerSecond"]
+        if expected and rate and so_far["rows"] < expected:
+            return float((expected - so_far["rows"]) / rate)
+        done = so_far["splitsDone"]
+        if self._first is None:
+            self._first = now, done
+        began, before = self._first
+        if done == before or now - began < _AT_LEAST:
+            return None
+        return float((so_far["splitsTotal"] - done) * (now - began) / (done - before))
+
+
+def _part(so_far: Mapping[str, Any]) -> float | None:
+    if so_far["ended"]:
+        return 1.0
+    by_rows = so_far["rowsExpected"] and so_far["rows"]
+    done, total = ("rows", "rowsExpected") if by_rows else ("splitsDone", "splitsTotal")
+    return min(float(so_far[done] / so_far[total]), _ALMOST) if so_far[total] else None
+
+
+def long_words(seconds: float) -> str:
+    """A length of time for people, as coarse as it is long."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes >= _COARSE else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _so_far(run: Run) -> dict[str, Any]:
@@ -118,6 +163,9 @@ def _so_far(run: Run) -> dict[str, Any]:
         "run": run["id"],
         "state": metrics["statusSummary"]["status"],
         "rows": metrics.get("recordSummary", {}).get("inputRecordCount", 0),
+        "rowsPerSecond": under_way.get("recordsPerSecond", 0),
+        "bytesPerSecond": under_way.get("bytesPerSecond", 0),
+        "rowsExpected": under_way.get("estimatedRecordCount"),
         "bytes": under_way.get("stagedBytes", metrics.get("sizeSummary", {}).get("outputBytes", 0)),
         "splitsDone": under_way.get("splitsDone", 0),
         "splitsTotal": under_way.get("splitsTotal", 0),

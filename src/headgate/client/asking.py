@@ -186,6 +186,8 @@ def answered(
                 raise _unreached(request, error) from error
         else:
             answer = outcome.response if isinstance(outcome, Stream) else outcome
+            if driver.on_answer is not None:
+                driver.on_answer(answer)
             if answer.is_success:
                 return outcome
             failure = refusal(answer)

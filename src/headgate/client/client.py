@@ -22,7 +22,7 @@ from headgate.client.groups import (
 from headgate.client.lake import Batches, Datasets, MappingSets, Sandboxes, Schemas
 from headgate.client.organisation import Audit, Clients, Grants, People, Roles, Workers
 from headgate.client.runs import Runs
-from headgate.client.steps import Async, Steps, Sync
+from headgate.client.steps import Async, OnAnswer, Steps, Sync
 from headgate.errors import BadSetting
 from headgate.model.addresses import HEADGATE
 
@@ -47,12 +47,13 @@ class _Client(Group[D], Generic[D]):
         sandbox: str = "prod",
         timeout: float = 60.0,
         retries: int = 3,
+        on_answer: OnAnswer | None = None,
         transport: Any = None,
     ) -> None:
         """A caller with a `token`, or with the secret of the client `api_key`, which gets its tokens by itself.
 
         Nothing is sent yet. `timeout` is in seconds and holds for each request; `retries` is how often one that
-        may be is sent again. `transport` is httpx's, for tests.
+        may be is sent again; `on_answer` is called with every answer, refusals too. `transport` is httpx's, for tests.
         """
         if (token is None) is (client_secret is None):
             raise TypeError("Give either a token or a client_secret.")
@@ -63,7 +64,7 @@ class _Client(Group[D], Generic[D]):
         else:
             auth = _Tokens(httpx.URL(base_url).join("/ims/token/v3"), api_key, str(client_secret))
         options = {"base_url": base_url, "timeout": timeout, "headers": headers, "auth": auth, "transport": transport}
-        super().__init__(self._driver_class(retries=retries, **options))
+        super().__init__(self._driver_class(retries=retries, on_answer=on_answer, **options))
         driver = self._driver
         self.connections = Connections(driver)
         self.source_connections = SourceConnections(driver)

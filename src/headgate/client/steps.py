@@ -6,13 +6,13 @@ A method of the client is a generator: it yields what is to be done (an exchange
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import AsyncExitStack, ExitStack
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import httpx
 
-__all__ = ["Async", "Exchange", "Line", "Page", "Pause", "Steps", "Stream", "Sync"]
+__all__ = ["Async", "Exchange", "Line", "OnAnswer", "Page", "Pause", "Steps", "Stream", "Sync"]
 
 T = TypeVar("T")
 
@@ -43,6 +43,7 @@ class Line(NamedTuple):
     stream: Stream
 
 
+OnAnswer: TypeAlias = Callable[[httpx.Response], object]
 Step: TypeAlias = Exchange | Pause | Line
 Steps: TypeAlias = Generator[Step, Any, T]
 
@@ -57,9 +58,10 @@ class Page(NamedTuple, Generic[T]):
 class Sync:
     """Carries steps out, and waits meanwhile. A stream that they open is closed in the end, or by the next one."""
 
-    def __init__(self, *, retries: int, **options: Any) -> None:
+    def __init__(self, *, retries: int, on_answer: OnAnswer | None, **options: Any) -> None:
         self.http = httpx.Client(**options)
         self.retries = retries
+        self.on_answer = on_answer
 
     def carry_out(self, steps: Steps[T]) -> T:
         """What the steps return."""
@@ -105,9 +107,10 @@ class Sync:
 class Async:
     """Carries steps out, and awaits them."""
 
-    def __init__(self, *, retries: int, **options: Any) -> None:
+    def __init__(self, *, retries: int, on_answer: OnAnswer | None, **options: Any) -> None:
         self.http = httpx.AsyncClient(**options)
         self.retries = retries
+        self.on_answer = on_answer
 
     async def carry_out(self, steps: Steps[T]) -> T:
         """What the steps return."""
