@@ -10,6 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from headgate.cli.commands import cli
+from headgate.cli.in_process import in_process
+from headgate.client import NotFound
+from headgate.model.addresses import FLOW_SERVICE
+from headgate.service.local import settings_for
 from tests.acceptance.processes import Deployment
 from tests.emulators import s3_bucket
 from tests.mariadb import SECRET, Mariadb
@@ -53,6 +57,11 @@ def test_a_table_is_copied_once_and_again(headgate: Copying, tmp_path: Path) -> 
     headgate("copy", source, "orders", "--from", "2024-03-06", "--to", "2024-04-01", "--quiet")
     assert headgate.query("SELECT count(*) AS n FROM orders") == [{"n": 9}]
     assert again["flowId"] in first
+
+
+def test_a_copy_looks_at_its_run_since_its_service_gives_answers_whole(tmp_path: Path) -> None:
+    with in_process(settings_for(tmp_path / "lake")) as client, pytest.raises(NotFound, match="no streams"):
+        client.read(f"{FLOW_SERVICE}/runs/any/events", headers={"Accept": "text/event-stream"})
 
 
 def test_files_are_copied(headgate: Copying, tmp_path: Path) -> None:

@@ -43,7 +43,10 @@ def in_process(settings: Settings) -> Iterator[Client]:
 
 
 class _Transport(httpx.BaseTransport):
-    """Hands requests to an ASGI application whose event loop runs beside."""
+    """Hands requests to an ASGI application whose event loop runs beside.
+
+    An answer is given when it is whole; so there are no streams of events, and a run that is waited for is looked at.
+    """
 
     def __init__(self, app: object, portal: BlockingPortal) -> None:
         self._asgi = httpx.ASGITransport(app)  # type: ignore[arg-type]  # httpx's own name for the same
@@ -51,6 +54,8 @@ class _Transport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """The application's answer."""
+        if request.headers["Accept"] == "text/event-stream":
+            return httpx.Response(404, json={"errorMessage": "There are no streams within a process."}, request=request)
         return self._portal.call(self._answer, request)
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:
