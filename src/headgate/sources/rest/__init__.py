@@ -11,7 +11,7 @@ from typing import Any
 from headgate.errors import BadParameter
 from headgate.sources.batches import BatchSource
 from headgate.sources.context import Context
-from headgate.sources.rest.manifest import Auth, Manifest, built_in, shipped
+from headgate.sources.rest.manifest import Manifest, built_in, shipped
 from headgate.sources.rest.reader import RestReader
 
 __all__ = ["open_rest", "opened", "shipped"]
@@ -33,7 +33,9 @@ def opened(
 ) -> BatchSource:
     """The source that `manifest` describes, for the parameters of one connection."""
     way, schema = _way(ways, auth)
-    chosen = manifest.auth.get("") or manifest.auth.get(way) or Auth("none", {})
+    chosen = manifest.auth.get("") or manifest.auth.get(way)
+    if chosen is None:
+        raise BadParameter(f"{title} cannot be reached by {way!r}; choose {' or '.join(map(repr, manifest.auth))}.")
     about = schema.get("properties", {})
     secrets = [str(auth[name]) for name, said in about.items() if said.get("format") == "password" and auth.get(name)]
     defaults = {name: said["default"] for name, said in about.items() if "default" in said}

@@ -13,7 +13,10 @@ __all__ = ["Ask", "address_of", "moved"]
 
 @dataclass(slots=True)
 class Ask:
-    """A request, its templates filled. `own` says that it goes to the API itself, with its headers and secrets."""
+    """A request, its templates filled. `own` says that it goes to the API itself, with its headers and secrets.
+
+    `content` is a body as it is sent, in place of JSON or a form; an answer of a status in `answers` is no refusal.
+    """
 
     method: str
     url: str
@@ -22,6 +25,8 @@ class Ask:
     body: Any = None
     form: dict[str, Any] | None = None
     own: bool = True
+    content: bytes | None = None
+    answers: frozenset[int] = frozenset()
 
     def copy(self) -> "Ask":
         """Another one like it."""

@@ -154,7 +154,7 @@ class Asking:
             try:
                 response = self._send(asked)
                 status = response.status_code
-                if status < 300:
+                if status < 300 or status in asked.answers:
                     return read(response)
                 refusal = self._refusal(asked, response)
             except ERRORS as error:
@@ -188,6 +188,7 @@ class Asking:
                 headers={**_HEADERS, **sent.headers},
                 json=sent.body,
                 data=sent.form,
+                content=sent.content,
                 extensions={"timeout": _TIMEOUT},
             )
         )

@@ -5,6 +5,8 @@ import time
 import uuid
 from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -20,7 +22,7 @@ from headgate.sources.rest.templates import LEFT_OUT, Filling, filled
 if TYPE_CHECKING:
     from headgate.sources.rest.asking import Asking
 
-__all__ = ["Authenticator", "authenticator"]
+__all__ = ["Authenticator", "Token", "authenticator"]
 
 _EARLY = 30.0  # seconds before a token expires it is renewed
 _GRANTS = {
@@ -67,16 +69,31 @@ class Authenticator:
 
 def authenticator(auth: Auth, values: Mapping[str, Any]) -> Authenticator:
     """What a manifest's `auth` is for one connection's `values`."""
-    return _OAuth2(auth, values) if auth.kind == "oauth2" else Authenticator(auth, values)
+    match auth.kind:
+        case "oauth2":
+            return _OAuth2(auth, values)
+        case "hook":
+            return _Hooked(auth, values)
+    return Authenticator(auth, values)
 
 
-class _OAuth2(Authenticator):
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What lets in: the token, for how many seconds where that is told, and where the API is, where that is told."""
+
+    text: str
+    seconds: float | None = None
+    base: str | None = None
+
+
+class _Tokens(Authenticator):
     """A token that is fetched when it is needed, and again before it expires or when it is refused."""
+
+    _tells_base = False
 
     def __init__(self, auth: Auth, values: Mapping[str, Any]) -> None:
         super().__init__(auth, values)
         self._token: str | None = self._about.get("token") or None
-        self._refresh: str | None = self._about.get("refresh_token") or None
         self._until: float | None = None
         self._base: str | None = None
         self._seen: list[str] = []
@@ -95,7 +112,7 @@ class _OAuth2(Authenticator):
         return True
 
     def base(self, asking: "Asking") -> str | None:
-        if "base_path" not in self._about:
+        if not self._tells_base:
             return None
         if self._base is None:
             with self._lock:
@@ -115,7 +132,38 @@ class _OAuth2(Authenticator):
             return self._token
 
     def _fetch(self, asking: "Asking") -> None:
-        about = self._about
+        found = self._new(asking)
+        self._token, self._base = found.text, found.base
+        self._seen.append(found.text)
+        seconds = found.seconds
+        self._until = None if seconds is None else time.monotonic() + max(seconds - _EARLY, seconds / 2)
+
+    def _new(self, asking: "Asking") -> Token:
+        raise NotImplementedError
+
+
+class _Hooked(_Tokens):
+    """A token that a module of `hooks/` fetches: `token(asking)`."""
+
+    def __init__(self, auth: Auth, values: Mapping[str, Any]) -> None:
+        super().__init__(auth, values)
+        self._tells_base = bool(self._about.get("tells_base"))
+
+    def _new(self, asking: "Asking") -> Token:
+        found: Token = import_module(f"headgate.sources.rest.hooks.{self._about['hook']}").token(asking)
+        return found
+
+
+class _OAuth2(_Tokens):
+    """A token of OAuth 2."""
+
+    def __init__(self, auth: Auth, values: Mapping[str, Any]) -> None:
+        super().__init__(auth, values)
+        self._refresh: str | None = self._about.get("refresh_token") or None
+        self._tells_base = "base_path" in self._about
+
+    def _new(self, asking: "Asking") -> Token:
+        about, base = self._about, None
         answer = asking.answer(self._request(asking))
         try:
             document = orjson.loads(answer.content)
@@ -124,21 +172,19 @@ class _OAuth2(Authenticator):
         token = Path.of(about.get("token_path", "access_token")).first(document)
         if not isinstance(token, str) or not token:
             raise SourceAccessDenied(f"{asking.title} answered a request for a token without one.")
-        self._token = token
-        self._seen.append(token)
-        seconds = Path.of(about.get("expires_path", "expires_in")).first(document)
+        said = Path.of(about.get("expires_path", "expires_in")).first(document)
         try:
-            self._until = time.monotonic() + max(float(seconds) - _EARLY, float(seconds) / 2)
+            seconds = float(said)
         except (TypeError, ValueError):
-            self._until = None
+            seconds = None
         if isinstance(again := Path.of("refresh_token").first(document), str):
             self._refresh = again
             self._seen.append(again)
         if "base_path" in about:
-            found = Path.of(about["base_path"]).first(document)
-            if not isinstance(found, str):
+            base = Path.of(about["base_path"]).first(document)
+            if not isinstance(base, str):
                 raise SourceError(f"{asking.title} says not where its API is: the token has no {about['base_path']}.")
-            self._base = found
+        return Token(token, seconds, base)
 
     def _request(self, asking: "Asking") -> Ask:
         about, address = self._about, str(self._about["token_url"])

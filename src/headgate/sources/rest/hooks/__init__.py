@@ -1,7 +1,8 @@
-"""What no manifest can say: a module for each `discover` of a manifest.
+"""What no manifest can say: a module for each `discover` of a manifest, and for each `hook` of its `auth`.
 
-Such a module has `streams(asking)`, the names of what can be read, and `about(asking, name)`, a stream as a manifest
-describes one; both ask the API itself. Raise SourceObjectMissing for a name that is none.
+The first has `streams(asking)`, the names of what can be read, and `about(asking, name)`, a stream as a manifest
+describes one; both ask the API itself. Raise SourceObjectMissing for a name that is none. The second has
+`token(asking)`, which gives a Token; it is asked again before the token expires, and when it is refused.
 """
 
 from collections.abc import Mapping, Sequence
