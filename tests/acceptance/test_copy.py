@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from headgate.cli.commands import cli
 from headgate.cli.in_process import in_process
+from headgate.cli.written import KINDS
 from headgate.client import NotFound
 from headgate.model.addresses import FLOW_SERVICE
 from headgate.service.local import settings_for
@@ -23,10 +24,15 @@ class Copying:
     def __init__(self, folder: Path) -> None:
         self.data = str(folder / "lake")
 
-    def __call__(self, *arguments: str, code: int = 0, typed: str | None = None) -> str:
+    def __call__(self, *arguments: str, code: int = 0, typed: str | None = None, stderr: bool = False) -> str:
         done = CliRunner().invoke(cli, [*arguments, "--data", self.data], input=typed)
         assert done.exit_code == code, (done.output, done.exception)
-        return done.stdout if code == 0 else done.stderr
+        return done.stderr if code or stderr else done.stdout
+
+    def left(self) -> list[str]:
+        """The names of all that was made and is still there."""
+        with in_process(settings_for(Path(self.data))) as client:
+            return [item["name"] for kind in KINDS.values() for item in kind.all(client)]
 
     def query(self, sql: str) -> Any:
         return json.loads(self("query", sql, "-o", "json"))
@@ -62,6 +68,21 @@ def test_a_table_is_copied_once_and_again(headgate: Copying, tmp_path: Path) -> 
 def test_a_copy_looks_at_its_run_since_its_service_gives_answers_whole(tmp_path: Path) -> None:
     with in_process(settings_for(tmp_path / "lake")) as client, pytest.raises(NotFound, match="no streams"):
         client.read(f"{FLOW_SERVICE}/runs/any/events", headers={"Accept": "text/event-stream"})
+
+
+def test_a_copy_that_cannot_begin_leaves_nothing_behind(headgate: Copying, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "shop.db") as database:
+        database.execute("CREATE TABLE orders (id INTEGER, updated_at TIMESTAMP)")
+    database.close()
+    source = f"sqlite:///{tmp_path}/shop.db"
+    assert "no table or view 'ordres'" in headgate("copy", source, "ordres", "--delta-column", "updated_at", code=2)
+    window = ("--from", "2024-03-02", "--to", "2024-03-01")
+    refused = headgate("copy", source, "orders", "--delta-column", "updated_at", *window, code=2)
+    assert refused == "headgate: --to 2024-03-01T00:00:00Z is before --from 2024-03-02T00:00:00Z.\n"
+    assert headgate.left() == []
+    (tmp_path / "exports").mkdir()
+    nothing = headgate("copy", str(tmp_path / "exports"), "*.csv", "--into", "days", stderr=True)
+    assert "Warning: The path '*.csv' selects no file, whenever it was modified." in nothing
 
 
 def test_files_are_copied(headgate: Copying, tmp_path: Path) -> None:
@@ -128,8 +149,9 @@ def test_the_demo_has_a_flow_to_run(headgate: Copying, tmp_path: Path) -> None:
     headgate.data = str(deployment.data)
     with deployment.process("up", "--demo", "--port", "0") as process:
         assert process.stdout is not None
-        told = [process.stdout.readline() for _ in range(3)]
-        assert "headgate runs start 'demo orders'" in told[1]
+        told = [process.stdout.readline() for _ in range(4)]
+        assert f"is printed by: headgate console --data {deployment.data}\n" in told[0]
+        assert "headgate runs start 'demo orders'" in told[2]
         run = json.loads(
             headgate(
                 "runs",

@@ -129,6 +129,19 @@ def test_what_stands_beside_the_flow_service(headgate: Commands, tmp_path: Path)
     assert headgate.json("batches", "list") == []
 
 
+def test_what_was_made_is_looked_at(face: Face, headgate: Commands) -> None:
+    lost = face.folder / "lost.db"
+    made = headgate.whole("connections", "create", "lost", "--spec", "sqlite", "--param", f"path={lost}")
+    assert made.exit_code == 0
+    assert f"does not work: There is no file '{lost}'. Set it right by" in made.stderr
+    headgate("connections", "delete", "lost", "--yes")
+    first = headgate("datasets", "create", "Twice", "-o", "id").strip()
+    second = headgate.whole("datasets", "create", "Twice", "-o", "id")
+    assert f"Note: there is another dataset 'Twice': {first}." in second.stderr
+    for id_ in (first, second.stdout.strip()):
+        headgate("datasets", "delete", id_, "--yes")
+
+
 def test_documents_of_the_registry(headgate: Commands, tmp_path: Path) -> None:
     group = tmp_path / "group.yaml"
     group.write_text(

@@ -56,6 +56,18 @@ def test_a_run_is_told_of_before_while_and_after(face: Face, headgate: Commands)
     assert len(headgate.json("datasets", "preview", dataset["id"], "--limit", "3")) == 3
 
 
+def test_a_run_that_finds_nothing_says_why_that_may_be(face: Face, headgate: Commands) -> None:
+    face.flow(name="empty")
+    ahead = headgate.whole(
+        "runs", "start", "empty", "--from", "2100-01-01", "--to", "2100-01-02", "--delta-column", "id"
+    )
+    assert "Note: the window lies in the future, from 2100-01-01T00:00:00Z on" in ahead.stderr
+    with hushed(), working(face.settings):
+        command = ("runs", "start", "empty", "--from", "2020-01-01", "--to", "2020-01-02", "--wait")
+        assert "Note: nothing was found in [2020-01-01" in headgate.whole(*command).stderr
+        assert "nothing was found" not in headgate.whole(*command, "--quiet").stderr
+
+
 def test_what_is_refused_is_told_in_the_words_that_were_typed(face: Face, headgate: Commands) -> None:
     face.flow(name="ordered")
     reversed_ = headgate("runs", "start", "ordered", "--from", "2026-02-01", "--to", "2026-01-01", code=2)

@@ -122,6 +122,8 @@ def backfill(
         if wait:
             _await(call, runs, timeout, progress)
         call.show([dict(run.data) for run in runs], RUNS.columns)
+    if empty := sum(run.state == "success" and run.rows == 0 for run in runs):
+        call.note(f"Note: nothing was found by {empty:,} of {len(runs):,} runs.")
     if wait and any(run.state != "success" for run in runs):
         sys.exit(1)
 

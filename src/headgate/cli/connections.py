@@ -11,7 +11,7 @@ from headgate.cli.bodies import Specs, secret_names, see_references
 from headgate.cli.calling import Call, calling
 from headgate.cli.documents import file_option, pairs, put, read_object, set_option
 from headgate.cli.kinds import CONNECTIONS, DATASETS, SOURCES, TARGETS
-from headgate.cli.output import show_document, show_rows
+from headgate.cli.output import at, show_document, show_rows
 from headgate.cli.wording import Filling
 from headgate.model.runs import Json
 
@@ -37,6 +37,7 @@ _INSTEAD = (
     "Have the service read it by env:NAME or file:PATH, give it by --password-stdin, or put the body into a file (-f)."
 )
 _AUTH = "auth.params."
+_LOCAL = {"path", "folder"}  # parameters of files and folders of the service's machine
 _param_option = click.option(
     "--param",
     "params",
@@ -51,7 +52,22 @@ _draft_option = click.option("--draft", is_flag=True, help="Make a draft, which 
 
 def _make(call: Call, client: "Client", kind: Any, body: Json, *, draft: bool) -> None:
     made = client.request("POST", kind.path, body=body, **({"mode": "draft"} if draft else {}))
-    call.show_one(kind.get(client, made["id"]), kind.fields)
+    thing = kind.get(client, made["id"])
+    call.show_one(thing, kind.fields)
+    kind.see_double(call, client, thing)
+    if kind is CONNECTIONS and not draft and not _LOCAL.isdisjoint((at(thing, "auth.params") or {}).keys()):
+        _see_works(call, client, thing)
+
+
+def _see_works(call: Call, client: "Client", connection: Json) -> None:
+    """Say of a connection to a file or a folder, which is tried at once, that it does not work."""
+    tried = client.request("GET", CONNECTIONS.at(connection["id"], "/test"))
+    if not tried["result"]:
+        name = min(_LOCAL & connection["auth"]["params"].keys())
+        call.note(
+            f"Warning: the connection is made, and does not work: {tried.get('reason')} "
+            f"Set it right by: headgate connections update {connection['id']} --set {_AUTH}{name}=…"
+        )
 
 
 # -- connections -----------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +14,23 @@ from headgate.cli.kinds import CONNECTIONS, DATASETS, FLOWS, window_of
 from headgate.cli.options import data_option, output_option
 from headgate.cli.output import at, show_one
 from headgate.cli.progress import following, progress_option
-from headgate.cli.runs import FIELDS, FILLED_BY_COLUMN, FILLED_BY_FROM, timeout_option, to_option
+from headgate.cli.runs import (
+    FIELDS,
+    FILLED_BY_COLUMN,
+    FILLED_BY_FROM,
+    see_empty,
+    see_future,
+    timeout_option,
+    to_option,
+)
 from headgate.cli.wording import Filling
-from headgate.errors import InvalidRequest
+from headgate.cli.written import KINDS
+from headgate.errors import HeadgateError, InvalidRequest
 from headgate.model.addresses import HEADGATE
 from headgate.model.runs import Json
 
 if TYPE_CHECKING:
+    from headgate.cli.applying import Step
     from headgate.client import Client
 
 __all__ = ["copy"]
@@ -91,23 +103,58 @@ def copy(
     reads = found.reads(table, format_)
     title = into or _own_name(reads)
     settings = settings_for(data)
+    where = f" --data {shlex.quote(str(settings.data))}"
     roots = settings.file_roots or (Path.cwd(), settings.data)
     with in_process(settings.model_copy(update={"file_roots": (*roots, *found.folders)})) as client:
-        flow = _flow(client, found, reads, title, write_mode)
-        column = None if found.of_files or _known(flow) == delta_column else delta_column
-        if not found.of_files and column is None and _known(flow) is None:
-            raise InvalidRequest(_candidates(client, flow, reads))
-        run = client.runs.start(flow["id"], window=(start, end), delta_column=column)
+        with _undone_unless_started(client) as made:
+            flow = _flow(client, found, reads, title, write_mode, made)
+            column = None if found.of_files or _known(flow) == delta_column else delta_column
+            if not found.of_files and column is None and _known(flow) is None:
+                raise InvalidRequest(_candidates(client, flow, reads))
+            run = client.runs.start(flow["id"], window=(start, end), delta_column=column)
         if not quiet:
-            click.echo(f"run {run.id} over {window_of(run.data)} into {title}", err=True)
-        with following(progress, quiet=quiet) as show:
+            _say(f"run {run.id} over {window_of(run.data)} into {title}")
+            see_future(run.data, _say)
+        with _kept_in_mind(made, quiet=quiet), following(progress, quiet=quiet) as show:
             run.wait(timeout=timeout, on_progress=lambda seen: show(seen.data))
         name = client.request("GET", f"{HEADGATE}/datasets/{DATASETS.find(client, title)['id']}/schema")["table"]
     show_one(dict(run.data), output, FIELDS)
     if not quiet:
-        click.echo(
-            f"Ask it by: headgate query --data {shlex.quote(str(settings.data))} 'FROM {name} LIMIT 10'", err=True
-        )
+        see_empty(run.data, _say)
+    if not quiet and run.rows:
+        _say(f"Ask it by: headgate query{where} 'FROM {name} LIMIT 10'")
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+@contextmanager
+def _undone_unless_started(client: "Client") -> "Iterator[list[Step]]":
+    """Take away again what a copy made, when no run comes of it: the source cannot be read, or the window is wrong."""
+    made: list[Step] = []
+    try:
+        yield made
+    except HeadgateError:
+        for step in reversed(made):
+            kind = KINDS[step.kind]
+            client.request("DELETE", kind.at(kind.find(client, step.name)["id"]))
+        raise
+
+
+@contextmanager
+def _kept_in_mind(made: "list[Step]", *, quiet: bool) -> Iterator[None]:
+    """Tell whose copy has failed on its way what was made for it, which the same copy again goes on with."""
+    from headgate.client import RunFailed
+
+    try:
+        yield
+    except RunFailed:
+        if made and not quiet:
+            things = ", ".join(f"{step.kind} {step.name!r}" for step in reversed(made))
+            _say(f"Made for this copy, and there for the same copy again: {things}.")
+            _say("`headgate flows delete NAME`, and so on in that order, takes them away.")
+        raise
 
 
 def _secret(password: str | None, *, stdin: bool) -> str | None:
@@ -130,8 +177,11 @@ def _own_name(reads: Json) -> str:
     return name
 
 
-def _flow(client: "Client", source: Source, reads: Json, into: str, write_mode: str) -> Json:
-    """The flow of this copy, made unless an earlier one has. Its parts are known by what they stand for."""
+def _flow(client: "Client", source: Source, reads: Json, into: str, write_mode: str, made: "list[Step]") -> Json:
+    """The flow of this copy, made unless an earlier one has. Its parts are known by what they stand for.
+
+    What is made of it is added to `made` at once.
+    """
     from headgate.cli.applying import apply_document
 
     what = reads["params"].get("tableName") or reads["params"]["path"]
@@ -145,8 +195,9 @@ def _flow(client: "Client", source: Source, reads: Json, into: str, write_mode: 
         "targets": {name: {"dataset": into, "params": {"writeMode": write_mode}}},
         "flows": {name: {"source": name, "target": name}},
     }
-    for _ in apply_document(client, document, secrets=source.secrets, renew_secrets=bool(source.secrets)):
-        pass
+    for step in apply_document(client, document, secrets=source.secrets, renew_secrets=bool(source.secrets)):
+        if step.action == "create":
+            made.append(step)
     return FLOWS.find(client, name)
 
 

@@ -49,7 +49,9 @@ def create(
     put(body, sets)
     with call.client() as client:
         [made] = client.request("POST", DATASETS.path, body=body)
-        call.show_one(DATASETS.get(client, made.rsplit("/", 1)[1]), DATASETS.fields)
+        dataset = DATASETS.get(client, made.rsplit("/", 1)[1])
+        call.show_one(dataset, DATASETS.fields)
+        DATASETS.see_double(call, client, dataset)
 
 
 @datasets.command()

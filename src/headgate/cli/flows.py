@@ -98,7 +98,9 @@ def create(
             body["name"] = name
         put(body, sets)
         made = client.request("POST", FLOWS.path, body=body, **({"mode": "draft"} if draft else {}))
-        call.show_one(FLOWS.get(client, made["id"]), FLOWS.fields)
+        flow = FLOWS.get(client, made["id"])
+        call.show_one(flow, FLOWS.fields)
+        FLOWS.see_double(call, client, flow)
 
 
 @flows.command()

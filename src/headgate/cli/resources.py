@@ -137,6 +137,17 @@ class Resources:
         hint = did_you_mean(text, names) or f"`headgate {self.plural.replace(' ', '-')} list` shows those there are."
         raise NotFound(f"There is no {self.word} {text!r} in this sandbox. {hint}", status=404)
 
+    def see_double(self, call: Call, client: "Client", made: Json) -> None:
+        """Say of what was made which others have its name, by which it cannot be called now."""
+        name = made.get(self.named)
+        found = self.all(client, limit=_FEW, filters=[self._called(str(name))]) if name else ()
+        others = [str(item[self.id]) for item in found if item[self.id] != made[self.id]]
+        if others:
+            call.note(
+                f"Note: there is another {self.word} {name!r}: {', '.join(others)}. Name each by its id, or give this "
+                f"one another name: headgate {self.plural.replace(' ', '-')} update {made[self.id]} --name …"
+            )
+
     def argument(self, name: str = "which") -> Callable[[Any], Any]:
         """The argument of a command that names one; shells complete it."""
         metavar = self.word.upper().replace(" ", "_")

@@ -1,6 +1,7 @@
 """`headgate runs`: estimate, start, list, show, logs, events, wait, cancel, retry."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -106,6 +107,7 @@ def start(
             FLOWS.find(client, flow)["id"], window=window, delta_column=delta_column, idempotency_key=key
         )
         call.note(f"run {run.id} over {window_of(run.data)}")
+        see_future(run.data, call.note)
         if wait:
             with following(progress, quiet=call.quiet) as show_run:
                 run.wait(timeout=timeout, on_progress=lambda seen: show_run(seen.data))
@@ -265,12 +267,40 @@ def retry(call: Call, run_id: str, wait: bool, timeout: float | None, progress: 
 
 def _print(call: Call, run: "RunObject") -> None:
     call.show_one(dict(run), FIELDS)
+    see_empty(run, call.note)
     if call.output != "table":
         return
     for change in run["metrics"].get("schemaChanges", []):
         click.echo(f"columns   {_change(change)}")
     for error in run["metrics"]["statusSummary"].get("errors", []):
         click.echo(f"error     {error['code']}: {error['message']}")
+
+
+def see_future(run: "RunObject", say: Callable[[str], None]) -> None:
+    """Say of a window that has not begun that nothing can be in it yet."""
+    from headgate.client.times import in_milliseconds
+
+    start = run["params"].get("windowStartTime")
+    if start is not None and in_milliseconds(int(start)) > time.time() * 1000:
+        say(f"Note: the window lies in the future, from {moment(start)} on; it is {moment(int(time.time()))} now.")
+
+
+def see_empty(run: "RunObject", say: Callable[[str], None]) -> None:
+    """Say of a run that found nothing why that may be, and what the reading had to note."""
+    notes = [
+        note
+        for each in run.get("activities", ())
+        for note in each["statusSummary"].get("extensions", {}).get("notes", ())
+    ]
+    for note in notes:
+        say(f"Warning: {note}")
+    metrics = run["metrics"]
+    found = metrics.get("recordSummary", {}).get("inputRecordCount")
+    if metrics["statusSummary"]["status"] == "success" and found == 0 and not notes:
+        say(
+            f"Note: nothing was found in {window_of(run)}. Its start is included, its end is not; rows count by their "
+            "delta column, files by when they were last modified."
+        )
 
 
 def _change(change: Json) -> str:

@@ -1,6 +1,7 @@
 """`headgate serve` and `headgate worker`."""
 
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -52,12 +53,15 @@ def serving(
 
 
 def announce(data: Path | None, address: str) -> None:
-    """Say where a service answers; on a terminal, by a link that signs in too."""
+    """Say where a service answers, and how to sign in to its console; on a terminal, by a link that does so."""
     click.echo(f"Headgate answers at {address}")
     if sys.stdout.isatty():  # a log must not hold what signs somebody in
         from headgate.service.administration import sign_in_link
 
         click.echo(f"Its console, signed in once and within ten minutes: {sign_in_link(data)}")
+    else:
+        where = "" if data is None else f" --data {shlex.quote(str(data))}"
+        click.echo(f"A link that signs in to its console is printed by: headgate console{where}")
 
 
 def _console(service: "Service") -> "ASGIApp":
