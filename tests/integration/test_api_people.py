@@ -92,6 +92,7 @@ def test_a_sign_in_code_for_a_person(face: Face) -> None:
     assert token(face, **given, code=answer.json()["code"]).status_code == 400
     refused(face.post(f"{AT}/clients/{client['id']}/code", {"user": client["id"]}), 400, "CONNECTOR-1312-400")
     refused(face.post(f"{AT}/clients/none/code", {"user": ALICE}), 404, "FLOW-1439-404")
+    refused(face.post(f"{AT}/clients/{client['id']}/code", {"user": "nobody@example.com"}), 404, "FLOW-1439-404")
 
 
 def test_a_role_and_who_has_it(face: Face) -> None:

@@ -363,12 +363,11 @@ def test_an_organisation_is_administered(client: Any, face: Face, monkeypatch: p
     rotated = client.clients.rotate(made, overlap=60)
     holds(shapes.Rotated, rotated)
     assert (rotated["clientSecret"] != made["clientSecret"], rotated["overlapSeconds"]) == (True, 60)
+    grant = client.grants.create("ada", name)
+    holds(shapes.Grant, grant)
     code = client.clients.code(made, user="ada")
     holds(shapes.SignInCode, code)
     assert code["user"] == "ada"
-
-    grant = client.grants.create("ada", name)
-    holds(shapes.Grant, grant)
     assert (grant["kind"], grant["sandbox"]) == ("user", None)
     people = {person["id"]: person for person in client.people.list()}
     holds(shapes.Person, people["ada"])

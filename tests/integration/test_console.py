@@ -2,11 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
+from starlette.requests import Request
+from starlette.responses import Response
 
+from headgate.console.session import Cookies
 from headgate.model.orgs import Client, Grant, Org
 from headgate.service.sealing import Seal
 from tests.integration.face import BASE
@@ -73,6 +78,17 @@ def test_who_is_not_signed_in_is_sent_to_sign_in_and_back(stranger: Visitor) -> 
     assert "HttpOnly" in cookie
     assert "SameSite=lax" in cookie
     assert "Secure" not in cookie  # over plain HTTP on this machine
+
+
+def test_cookies_under_https_are_of_this_host_alone() -> None:
+    service: Any = SimpleNamespace(sessions=SimpleNamespace(close=lambda *_: "sealed"), identity=SimpleNamespace())
+    request = Request({"type": "http", "scheme": "https", "server": ("hg", 443), "path": "/", "headers": []})
+    response = Response()
+    Cookies(service, request).keep(response, "session", {}, seconds=60)
+    name, _, about = response.headers["set-cookie"].partition("=")
+    assert name == "__Host-headgate_session"
+    assert {"Secure", "HttpOnly", "Path=/"} <= set(about.split("; "))
+    assert "Domain" not in about
 
 
 @pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example/", "/\\evil.example", "evil", "/\t/evil"])

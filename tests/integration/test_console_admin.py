@@ -157,6 +157,9 @@ def test_a_secret_is_shown_once(visitor: Visitor) -> None:
     assert visitor.http.post("/ims/token/v3", data=asked).status_code == 200
     rotated = visitor.post(f"/people/clients/{id_}/rotate")
     assert re.findall(r'client secret"><code>([^<]+)<', rotated.text)[0] != secret
+    nobody = visitor.post("/people/codes", {"user": "dora@example.com", "client": id_})
+    assert "has a role in this organisation" in nobody.text
+    visitor.face.store.tenants.grant(visitor.face.credentials.org_id, Grant("dora@example.com", "user", "viewer", None))
     code = visitor.post("/people/codes", {"user": "dora@example.com", "client": id_})
     assert re.search(r'sign-in code"><code>[^<]+<', code.text)
     assert visitor.post(f"/people/clients/{id_}/remove").status_code == 303

@@ -16,6 +16,7 @@ from headgate.store import News, Seen
 from tests.integration.face import BASE, NOBODY, Face, refused, second_org
 from tests.integration.sse import Told, told
 from tests.integration.test_api_runs import DELTA, finish
+from tests.integration.test_roles import may, person
 
 
 @contextmanager
@@ -136,3 +137,15 @@ def test_all_that_is_watched_is_looked_up_at_once(face: Face, monkeypatch: pytes
     # All eight were told of their run's end by looks at all four runs, which are not eight times as many.
     assert set(runs) in looks
     assert not any(len(look) == 1 for look in looks[3:-3])
+
+
+def test_whoever_may_not_any_more_is_told_no_more(face: Face, run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_events, "_AGAIN", 0.05)
+    monkeypatch.setattr(run_events, "_QUIET", 0.05)
+    grant = may(face, "viewer")
+    with watching(person(face), run) as answer:
+        events = told(answer)
+        assert [next(events).name, next(events).name] == ["log", "run"]
+        face.store.tenants.revoke(face.credentials.org_id, grant)
+        assert list(events) == []  # and no `done`: the run waits still
+    refused(person(face).get(f"/runs/{run}/events"), 403, "FLOW-2121-403")

@@ -1,7 +1,8 @@
 """Watching a run: server-sent events, as long as it goes on."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
@@ -30,10 +31,10 @@ _STREAM: dict[int | str, Schema] = {
 class EventStream(StreamingResponse):
     """The events of a watch, which is closed when they end or the client is gone."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, still_may: Callable[[], bool]) -> None:
         self._watch = watch
         headers = {"X-Accel-Buffering": "no"}  # proxies pass each event on at once
-        super().__init__(_written(watch), media_type="text/event-stream", headers=headers)
+        super().__init__(_written(watch, still_may), media_type="text/event-stream", headers=headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send them."""
@@ -64,12 +65,12 @@ def watch_run(
     if watch.told_end:
         watch.close()
         return Response(status_code=204)
-    return EventStream(watch)
+    return EventStream(watch, partial(service.still_may, request.headers, Permission.VIEW_SOURCES))
 
 
-async def _written(watch: Watch) -> AsyncIterator[str]:
+async def _written(watch: Watch, still_may: Callable[[], bool]) -> AsyncIterator[str]:
     yield "retry: 1000\n\n"
-    async for event in watch.events():
+    async for event in watch.events(still_may):
         yield ": nothing new\n\n" if event is None else _text(event)
 
 

@@ -118,6 +118,12 @@ class Visit:
         caller = self.org_caller if in_org else self.sandbox_caller
         return permission in caller.permissions
 
+    def still_may(self) -> bool:
+        """Whether the session goes on and its owner may still see this page: for what is open for long."""
+        if self._guard is None or self.cookies.session() is None:
+            return False
+        return self.service.still_may(self.session.headers, self._guard.needs)
+
     def may_see(self, path: str) -> bool:
         """Whether there is a page at `path`, and the caller may see it."""
         guard = self.guards.get(path)

@@ -117,7 +117,8 @@ class Cookies:
                 response.delete_cookie(cookie, path="/", secure=self._secure, httponly=True, samesite="lax")
 
     def _stem(self, name: str) -> str:
-        return f"headgate_{name}{self._suffix}"
+        host = "__Host-" if self._secure else ""  # browsers take such a name from this host alone, and by https
+        return f"{host}headgate_{name}{self._suffix}"
 
 
 def is_secure(service: Service, request: Request) -> bool:

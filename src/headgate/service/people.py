@@ -78,13 +78,17 @@ class People:
     def code(self, caller: Caller, client_id: str, body: Mapping[str, Any]) -> Json:
         """A sign-in code for the person `user`, good once and through this client: `{"code","user","expiresIn"}`.
 
+        The person must have a role here, and none that the caller has not; its token is good in this organisation only.
         Raises as `add_client()`.
         """
         _known(body, "user")
         user = _required(body, "user")
         if user == client_id:
             raise BadParameter(f"user is {shown(user)}, which is the client; name a person.", parameter="user")
-        self._see_own(caller, self._grants(caller, "user", user), user)
+        held = self._grants(caller, "user", user)
+        if not held:  # whoever holds the code's token would have what the person is given later
+            raise NotFound(f"Nobody called {shown(user)} has a role in this organisation; give them one first.")
+        self._see_own(caller, held, user)
         code = self._administration(caller).code_of_person(user, client_id)
         return {"code": code, "user": user, "expiresIn": CODE_SECONDS}
 

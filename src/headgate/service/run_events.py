@@ -8,7 +8,7 @@ import asyncio
 import re
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -25,6 +25,7 @@ __all__ = ["Event", "RunEvents", "Watch"]
 
 _TICK = 0.5  # seconds between two looks at what is watched
 _QUIET = 15.0  # seconds without an event after which a watcher is told that there is none
+_AGAIN = 15.0  # seconds between two looks whether who watches still may
 _LONGEST = 600.0  # seconds, after which who watches must show again that it may
 _ID = re.compile(r"(?P<line>-1|[0-9]{1,18})[.](?P<etag>[0-9a-f-]{1,60})(?P<done>[.]done)?")
 
@@ -72,18 +73,23 @@ class Watch:
         if self._run is not None or self._lines:
             self.news.set()
 
-    async def events(self) -> AsyncIterator[Event | None]:
+    async def events(self, still_may: Callable[[], bool]) -> AsyncIterator[Event | None]:
         """What happens, until the run has ended; None when nothing has for a while.
 
-        Ends earlier when the service stops or after some minutes: who wants to go on begins again where it was.
+        Ends earlier when the service stops or after some minutes: who wants to go on begins again where it was. Ends
+        too, within half a minute, once `still_may()`, which may block, says that the caller may not watch any more.
         """
         if self._ended is not None:
             if not self.told_end:
                 yield self._done(self._ended)
             return
-        end = time.monotonic() + _LONGEST
+        begun = looked = time.monotonic()
         self._owner.follow(self)
-        while not self._closed and (left := end - time.monotonic()) > 0:
+        while not self._closed and (left := begun + _LONGEST - time.monotonic()) > 0:
+            if time.monotonic() - looked >= _AGAIN:
+                if not await asyncio.to_thread(still_may):
+                    return
+                looked = time.monotonic()
             try:
                 await asyncio.wait_for(self.news.wait(), min(_QUIET, left))
             except TimeoutError:

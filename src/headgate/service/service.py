@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from headgate.auth import Gate, Issuers, Tokens
 from headgate.config import Settings
+from headgate.errors import HeadgateError
 from headgate.model.permissions import Permission
 from headgate.model.scope import Caller, Principal
 from headgate.service.audit import AuditLog
@@ -89,6 +90,13 @@ class Service:
         caller = self._gate.admit(headers, request_id=request_id, whole_org=whole_org)
         self._limits.request(caller)
         return caller
+
+    def still_may(self, headers: Mapping[str, str], permission: Permission) -> bool:
+        """Whether headers that let a caller in go on to, with a permission; True where it cannot be told just now."""
+        try:
+            return permission in self._gate.admit(headers).permissions
+        except HeadgateError as error:
+            return error.retryable
 
     def identify(self, headers: Mapping[str, str], *, request_id: str = "") -> Principal:
         """The principal whose token headers bring, wherever it may go. Raises GatewayError, Unavailable."""

@@ -128,7 +128,7 @@ class _Stream(StreamingResponse):
 
 async def _parts(visit: Visit, watch: Watch) -> AsyncIterator[str]:
     yield "retry: 1000\n\n"
-    async for event in watch.events():
+    async for event in watch.events(visit.still_may):
         if event is None:
             yield ": nothing new\n\n"
         elif event.name == "log":
