@@ -213,6 +213,14 @@ def test_a_wait_follows_events_and_outlives_a_restart_of_the_service(
         line.does(waited, read("queued"), read("queued"), httpx.Response(200, text=""), *away)
 
 
+def test_what_a_progress_callback_raises_ends_the_wait(line: Line) -> None:
+    def stopped(_run: object) -> None:
+        raise headgate.Unavailable("The caller's own.")
+
+    with pytest.raises(headgate.Unavailable, match="own"):
+        line.does(lambda client: client.runs.get("r").wait(on_progress=stopped), read("queued"), read("queued"))
+
+
 def test_a_wait_looks_where_there_are_no_events(line: Line) -> None:
     for status in (404, 429):
         answers = [read("queued"), read("queued"), busy(status), read("queued"), read("inProgress"), read("success")]

@@ -136,25 +136,26 @@ class Run(_OfRuns[D]):
                     yield from self._hear(watch)
                 if watch.stream is None:  # not yet, or it broke off, perhaps because it is held back on the way
                     self.data = yield from self._read(self.id)
-                reached = time.monotonic()
-                if on_progress is not None and self.data != told:
-                    told = self.data
-                    on_progress(self)
-                if self.ended:
-                    break
-                left = end - time.monotonic()
-                if timeout is not None and left < pause:
-                    raise WaitTimedOut(self.data, timeout)
-                if not followed or left < _BEAT:
-                    watch.stream = None
-                    yield Pause(pause)
-                    pause = min(pause * 1.5, _LONGEST)
-                elif watch.stream is None:
-                    followed = yield from self._follow(watch)
             except Unavailable:
                 if time.monotonic() > min(end, reached + _AWAY):
                     raise
                 yield Pause(_LONGEST)
+                continue
+            reached = time.monotonic()
+            if on_progress is not None and self.data != told:
+                told = self.data
+                on_progress(self)
+            if self.ended:
+                break
+            left = end - time.monotonic()
+            if timeout is not None and left < pause:
+                raise WaitTimedOut(self.data, timeout)
+            if not followed or left < _BEAT:
+                watch.stream = None
+                yield Pause(pause)
+                pause = min(pause * 1.5, _LONGEST)
+            elif watch.stream is None:
+                followed = yield from self._follow(watch)
         if self.state in ("failed", "cancelled"):
             raise RunFailed(self.data)
         return self
@@ -195,13 +196,14 @@ class Run(_OfRuns[D]):
                 return Page([event], None if event.name == "done" else self._next_event(watch))
 
     def _follow(self, watch: _Watch) -> Steps[bool]:
-        """Open the stream of its events; False when the service has none, or no more of them for this principal."""
+        """Open the stream of its events if it can; False when the service has none, or no more for this principal."""
         try:
             watch.stream = yield from self._opened(watch, tries=0)
         except (NotFound, Unavailable) as error:
-            if error.status not in (404, 429):
-                raise
-        return watch.stream is not None
+            if error.status in (404, 429):
+                return False
+            yield Pause(_LONGEST)
+        return True
 
     def _opened(self, watch: _Watch, *, tries: int | None = None) -> Steps[Stream]:
         headers = {"Accept": "text/event-stream", **given(**{"Last-Event-ID": watch.last})}
