@@ -178,6 +178,11 @@ class Settings(BaseSettings):
         "stands for the organisation's id. Default: the working directory and the data folder while there is one "
         "organisation, none when there are several.",
     )
+    manifests: Path | None = Field(
+        default=None,
+        description="Folder of manifests, YAML files that each describe an API that can be read. They are looked at "
+        "when the service and its workers start. Default: none.",
+    )
     landing_zone: str = Field(
         default="",
         description="Where the Data Landing Zone of every sandbox lies: a folder, or s3://BUCKET/PREFIX. Default: "

@@ -244,10 +244,36 @@ def _row(*cells: str) -> str:
     return f"| {' | '.join(' '.join(cell.split()).replace('|', '&#124;') for cell in cells)} |"
 
 
+def _manifest(name: str = "") -> Iterator[str]:
+    """The members of a manifest, or of one part of it by its name in the schema."""
+    schema = json.loads((FOLDER.parents[1] / "src/headgate/sources/rest/manifest.schema.json").read_text())
+    part = schema["$defs"][name] if name else schema
+    shapes = [shape for shape in part.get("oneOf", part.get("anyOf", ())) if "properties" in shape] or [part]
+    told = [(shape["properties"].get("kind", {}).get("const"), shape) for shape in shapes]
+    yield from ("| member | what it says |", "|---|---|")
+    for kind, shape in told:
+        if kind is not None:
+            yield _row(f"`kind: {kind}`", _of_schema(f"{name} {kind}", shape))
+        for member, about in shape["properties"].items():
+            if member == "kind":
+                continue
+            needed = " *(needed)*" if member in shape.get("required", ()) else ""
+            indent = "&emsp;" if kind is not None else ""
+            yield _row(f"{indent}`{member}`{needed}", _of_schema(f"{name} {member}", about))
+
+
+def _of_schema(what: str, about: dict[str, Any]) -> str:
+    if not about.get("description"):
+        raise Undocumented(f"{what} has no description in manifest.schema.json; `make reference` needs one.")
+    words = ", ".join(f"`{word}`" for word in about.get("enum", ()))
+    return f"{about['description']}{f' One of {words}.' if words else ''}"
+
+
 MAKERS: dict[str, Callable[..., Iterable[str]]] = {
     "client": _client,
     "commands": _commands,
     "errors": _errors,
+    "manifest": _manifest,
     "permissions": _permissions,
     "routes": _routes,
     "settings": _settings,

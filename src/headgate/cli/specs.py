@@ -1,5 +1,7 @@
 """`headgate specs` and `headgate flow-specs`: what can be connected to, and what kinds of flows there are."""
 
+from pathlib import Path
+
 import click
 
 from headgate.cli.bodies import Specs, secret_names
@@ -39,6 +41,23 @@ def list_(call: Call, category: str | None, everything: bool, search: str) -> No
         ]
     found.sort(key=lambda spec: (str(at(spec, "attributes.category")), spec["name"]))
     call.show(found, CONNECTION_SPECS.columns)
+
+
+@specs.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def check(file: Path) -> None:
+    """See whether FILE is a manifest of an API that can be read, and what it offers. Nothing is reached."""
+    from headgate.sources.rest.manifest import BadManifest
+    from headgate.sources.rest.own import checked
+
+    try:
+        manifest = checked(file)
+    except BadManifest as error:
+        raise click.ClickException(f"{file}: {error}") from None
+    click.echo(f"{file} describes {manifest.name}, {manifest.verified}.")
+    for stream in manifest.streams.values():
+        windows = ", ".join(f"{one.column} ({one.sides}, by {one.grain})" for one in stream.windows) or "none"
+        click.echo(f"  {stream.name}: {len(stream.columns)} columns, windows the API filters by: {windows}")
 
 
 @specs.command()

@@ -17,6 +17,7 @@ from headgate.engine.lease import HandedBack
 from headgate.engine.upkeep import Upkeep
 from headgate.errors import HeadgateError
 from headgate.model.resources import now_ms
+from headgate.sources import take_manifests
 from headgate.store import Claim, Store
 from headgate.targets import Lake
 from headgate.telemetry import emit
@@ -40,6 +41,7 @@ class Worker:
     """
 
     def __init__(self, store: Store, lake: Lake, settings: Settings, *, resumed: bool = False) -> None:
+        take_manifests(settings.manifests)
         self.name = f"worker-{secrets.token_hex(4)}"
         self._store = store
         self._lake = lake

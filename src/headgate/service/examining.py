@@ -14,6 +14,7 @@ from typing import Literal
 
 from headgate.config import Settings
 from headgate.errors import HeadgateError
+from headgate.sources import plugged, take_manifests
 from headgate.store import open_store, revisions
 
 __all__ = ["Finding", "examined"]
@@ -36,12 +37,13 @@ class Finding:
 
 
 def examined(settings: Settings) -> Iterator[Finding]:
-    """Look at Python, the data folder, the metadata, the keys, the worker, the engine and the drivers."""
+    """Look at Python, the data folder, the metadata, the keys, the worker, the engine, the drivers and the sources."""
     yield _python()
     yield from _folders(settings)
     yield from _metadata(settings)
     yield _engine()
     yield _extras()
+    yield from _sources(settings)
 
 
 def _python() -> Finding:
@@ -162,3 +164,15 @@ def _installed(name: str) -> bool:
     except metadata.PackageNotFoundError:
         return False
     return True
+
+
+def _sources(settings: Settings) -> Iterator[Finding]:
+    """The sources that do not come with Headgate: plug-ins, and own manifests."""
+    if settings.manifests is not None and not settings.manifests.is_dir():
+        yield Finding("manifests", "problem", f"{settings.manifests} is no folder", "See HEADGATE_MANIFESTS.")
+    take_manifests(settings.manifests)
+    found = plugged()
+    for sentence in found.broken:
+        yield Finding("sources", "problem", sentence, "Mend it, and start the service and its workers anew.")
+    if found.specs:
+        yield Finding("sources", "ok", f"besides Headgate's own: {', '.join(spec.name for spec in found.specs)}")

@@ -34,7 +34,7 @@ from headgate.service.tables import Tables
 from headgate.service.webhooks import Webhooks
 from headgate.service.windows import Windows
 from headgate.service.workers import Workers
-from headgate.sources import connection_specs, flow_specs
+from headgate.sources import connection_specs, flow_specs, take_manifests
 from headgate.store import Store
 from headgate.targets import Lake
 
@@ -45,6 +45,7 @@ class Service:
     """All that a face of Headgate needs. `wake` is called after a run was stored, to start a worker on it."""
 
     def __init__(self, settings: Settings, store: Store, wake: Callable[[], None]) -> None:
+        take_manifests(settings.manifests)
         listings = Listings(settings.keys, strict=settings.strict)
         tokens = Tokens(settings.keys, settings.public_url)
         issuers = Issuers(tokens, settings.issuers)

@@ -19,7 +19,7 @@ from headgate.sources.interface import (
 )
 from headgate.sources.references import is_reference
 from headgate.sources.registry import landing_upload, open_source, sweep_copies, sweep_landing_zones
-from headgate.sources.specs import ConnectionSpec, FlowSpec, connection_specs, flow_specs
+from headgate.sources.specs import ConnectionSpec, FlowSpec, connection_specs, flow_specs, plugged, take_manifests
 
 __all__ = [
     "LONGEST_SHOWN",
@@ -39,6 +39,8 @@ __all__ = [
     "is_reference",
     "landing_upload",
     "open_source",
+    "plugged",
     "sweep_copies",
     "sweep_landing_zones",
+    "take_manifests",
 ]

@@ -1,11 +1,13 @@
-"""Sources that other distributions bring, by entry points of the group `headgate.sources`.
+"""Sources that do not come with Headgate: of other distributions, by entry points of the group `headgate.sources`, and
+manifests that an operator wrote.
 
-Each names a `SourcePlugin`: a connection spec in the form of those in `catalog/connections`, and what opens its source.
-One that cannot be loaded is told of, in the log and to whoever asks for a spec that is not there; the others work.
+Each entry point names a `SourcePlugin`: a connection spec in the form of those in `catalog/connections`, and what opens
+its source. One that cannot be loaded is told of, in the log and to whoever asks for a spec that is not there; the
+others work.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -14,10 +16,11 @@ from uuid import UUID
 from headgate.sources.context import Factory
 from headgate.telemetry import emit
 
-__all__ = ["GROUP", "SourcePlugin", "load"]
+__all__ = ["GROUP", "Offer", "SourcePlugin", "installed", "load"]
 
 GROUP = "headgate.sources"
 _KINDS = ("table", "file")
+_VERIFIED = ("server", "interface", "vendor", "openapi", "documented")
 _NEEDED = {"id": str, "name": str, "title": str, "description": str, "category": str, "kind": str, "auth": list}
 _OF_AUTH = {"name": str, "type": str, "properties": dict, "required": list}
 
@@ -37,25 +40,41 @@ class SourcePlugin:
     open: Factory
 
 
-def load(accept: Callable[[SourcePlugin], str | None]) -> tuple[list[SourcePlugin], list[str]]:
-    """Every plug-in that is well made and that `accept` has nothing against; and of each other one, why it is not used.
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Something that may be a source: what kind of thing it is, what it is called, where it is, and what loads it."""
+
+    kind: str
+    name: str
+    where: str
+    load: Callable[[], object]
+
+
+def installed() -> Iterable[Offer]:
+    """What the distributions that are installed bring."""
+    for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
+        yield Offer("plug-in", entry.name, entry.value, entry.load)
+
+
+def load(offers: Iterable[Offer], accept: Callable[[SourcePlugin], str | None]) -> tuple[list[SourcePlugin], list[str]]:
+    """Each of the offers that is well made and that `accept` has nothing against; of the others, why they are not used.
 
     `accept` gives a reason, or raises.
     """
     found: list[SourcePlugin] = []
     broken: list[str] = []
-    for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
+    for offer in offers:
         reason: str | None
         try:
-            plugin: Any = entry.load()
+            plugin: Any = offer.load()
             reason = _fault(plugin) or accept(plugin)
         except Exception as error:  # noqa: BLE001 - somebody else's code; what it breaks is its own source
             plugin, reason = None, f"{type(error).__name__}: {error}"
         if reason is None:
             found.append(plugin)
             continue
-        emit("source.plugin_refused", level="error", plugin=entry.name, reason=reason[:1000])
-        broken.append(f"The plug-in {entry.name!r} ({entry.value}) is not used: {reason}.")
+        emit("source.plugin_refused", level="error", plugin=offer.name, reason=reason[:1000])
+        broken.append(f"The {offer.kind} {offer.name!r} ({offer.where}) is not used: {reason}.")
     return found, broken
 
 
@@ -72,8 +91,8 @@ def _fault(plugin: object) -> str | None:
         return f"spec.kind is {plugin.spec['kind']!r}; it must be {' or '.join(_KINDS)}"
     if not _is_uuid(plugin.spec["id"]) or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", plugin.spec["name"]):
         return "spec.id must be a UUID in small letters, and spec.name of small letters, digits and hyphens"
-    if plugin.spec.get("verified", "interface") not in ("server", "interface"):
-        return "spec.verified must be server or interface"
+    if plugin.spec.get("verified", "interface") not in _VERIFIED:
+        return f"spec.verified must be {', '.join(_VERIFIED[:-1])} or {_VERIFIED[-1]}"
     for auth in plugin.spec["auth"]:
         if not isinstance(auth, Mapping):
             return "spec.auth must be a list of objects"

@@ -9,13 +9,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any, Literal
 
 from headgate.sources import plugins
 from headgate.sources.context import Factory
 from headgate.sources.plugins import SourcePlugin
 
-__all__ = ["AuthSpec", "ConnectionSpec", "FlowSpec", "Plugged", "connection_specs", "flow_specs", "plugged"]
+__all__ = [
+    "AuthSpec",
+    "ConnectionSpec",
+    "FlowSpec",
+    "Plugged",
+    "connection_specs",
+    "flow_specs",
+    "plugged",
+    "take_manifests",
+]
 
 _PROVIDER_ID = "0ed90a81-07f4-4586-8190-b40eccef1c5a"
 _PERMISSIONS = {
@@ -228,11 +238,24 @@ class FlowSpec:
 
 @dataclass(frozen=True, slots=True)
 class Plugged:
-    """What other distributions bring: specs, what opens each by its id, and why others of them are not used."""
+    """What plug-ins and own manifests bring: specs, what opens each by its id, and why others are not used."""
 
     specs: tuple[ConnectionSpec, ...]
     factories: Mapping[str, Factory]
     broken: tuple[str, ...]
+
+
+def take_manifests(folder: Path | None) -> None:
+    """Have the catalogue hold what the manifests in `folder` describe, from now on and in all of this process."""
+    global _manifests
+    if folder == _manifests:
+        return
+    _manifests = folder
+    for known in (plugged, connection_specs, flow_specs):
+        known.cache_clear()
+
+
+_manifests: Path | None = None
 
 
 @cache
@@ -243,7 +266,7 @@ def connection_specs() -> tuple[ConnectionSpec, ...]:
 
 @cache
 def plugged() -> Plugged:
-    """What the plug-ins bring that can be used."""
+    """What the plug-ins and own manifests bring that can be used."""
     kinds = _load("kinds.json")
     taken = {word for spec in _catalogue() for word in (spec.id, spec.name)}
     specs: list[ConnectionSpec] = []
@@ -257,7 +280,12 @@ def plugged() -> Plugged:
         specs.append(made)
         return None
 
-    found, broken = plugins.load(accept)
+    offers = [*plugins.installed()]
+    if _manifests is not None:
+        from headgate.sources.rest.own import offers as written
+
+        offers += written(_manifests)
+    found, broken = plugins.load(offers, accept)
     return Plugged(tuple(specs), {plugin.spec["id"]: plugin.open for plugin in found}, tuple(broken))
 
 
