@@ -122,6 +122,8 @@ def test_the_dialog_has_a_window_from_the_start_and_says_what_it_would_do(visito
     assert "8 rows counted" in words
     assert "Rows whose updated_at is 2024-03-05T00:00:00Z or later, and before 2024-03-09T00:00:00Z." in words
     assert "goes from 2024-03-01 12:00:00 to 2024-03-28 12:00:00" in words
+    [all_] = re.findall(r'href="(/runs/new[^"]+)">Take everything the source has', told)
+    assert unescape(all_) == f"/runs/new?flow={orders}&from=2024-03-01T12%3A00&to=2024-03-28T12%3A00%3A01"
     assert "1 earlier run brought 22 records" in words
     assert "8 rows" not in visitor.page(f"/runs/new?flow={orders}&from=2024-03-05T00:00&to=2024-03-09T00:00")
     plain = visitor.page(f"/runs/new?flow={orders}&from=2024-03-05T00:00&to=2024-03-09T00:00&estimate=1")

@@ -126,7 +126,7 @@ def test_a_step_says_what_is_lacking_and_going_back_loses_nothing(visitor: Visit
     start = f"/wizard?connection={shop}&object=orders"
     address = on(visitor, f"{start}&step=target", "mapping", name="Kept", mode="upsert", key="nothing", percent="x")
     html = visitor.page(address)
-    assert "There is no column &#39;nothing&#39;." in html
+    assert "The column &#39;nothing&#39; is not there" in html
     assert "A number above 0 and up to 100." in html
     assert 'value="Kept"' in html
     back = on(visitor, address, "data", name="Kept, too")

@@ -35,7 +35,8 @@ class Draft:
     """What has been chosen. Everything is as a form has it: a text, empty for what was not said.
 
     `object` is the table, or the file that the preview shows; `reads` says of files whether it is the file, its folder
-    or what matches `pattern`. `drop` are the columns that are left out, `renamed` the other names of those that stay.
+    or what matches `pattern`. `key` are the source's columns that tell rows apart, `drop` those that are
+    left out, `renamed` the other names of those that stay.
     """
 
     connection: str = ""
@@ -52,7 +53,7 @@ class Draft:
     dataset_name: str = ""
     name: str = ""
     mode: str = WriteMode.REPLACE_WINDOW.value
-    key: str = ""
+    key: tuple[str, ...] = ()
     partition: str = ""
     percent: str = ""
     drop: tuple[str, ...] = ()
@@ -66,12 +67,13 @@ class Draft:
     @classmethod
     def of(cls, pairs: Pairs) -> "Draft":
         """The draft that an address or a form holds. Of what is not known, nothing is taken."""
-        texts = {one.name for one in fields(cls)} - {"drop", "renamed"}
+        texts = {one.name for one in fields(cls)} - {"drop", "key", "renamed"}
         given: dict[str, Any] = {name: value.strip() for name, value in pairs if name in texts and value.strip()}
         drop = tuple(dict.fromkeys(value for name, value in pairs if name == "drop"))
+        key = tuple(dict.fromkeys(value for name, value in pairs if name == "key" and value))
         renamed = {name.removeprefix(_RENAMED): value.strip() for name, value in pairs if name.startswith(_RENAMED)}
         kept = {old: new for old, new in renamed.items() if new and new != old and old not in drop}
-        return cls(**given, drop=drop, renamed=tuple(kept.items()))
+        return cls(**given, key=key, drop=drop, renamed=tuple(kept.items()))
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -79,8 +81,8 @@ class Draft:
         default, found = Draft(), []
         for one in fields(self):
             value = getattr(self, one.name)
-            if one.name == "drop":
-                found += [("drop", column) for column in value]
+            if one.name in ("drop", "key"):
+                found += [(one.name, column) for column in value]
             elif one.name == "renamed":
                 found += [(_RENAMED + old, new) for old, new in value]
             elif value != getattr(default, one.name):
@@ -147,8 +149,9 @@ class Draft:
 
     @property
     def keys(self) -> list[str]:
-        """The columns of the primary key."""
-        return [name.strip() for name in self.key.split(",") if name.strip()]
+        """The columns of the primary key, as the dataset calls them."""
+        new = dict(self.renamed)
+        return [new.get(name, name) for name in self.key]
 
     @property
     def mapped(self) -> bool:

@@ -1,10 +1,11 @@
 """Moments as forms and addresses write them, always in UTC, and the windows that people mean by a word."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from headgate.errors import BadTime
 
-__all__ = ["PRESETS", "moment", "preset", "written"]
+__all__ = ["PRESETS", "moment", "preset", "read_instant", "written"]
 
 PRESETS = {
     "hour": "Last hour",
@@ -12,6 +13,7 @@ PRESETS = {
     "week": "Last 7 days",
     "since": "Since the last success",
 }
+_EPOCHS = {"epoch_s": 1, "epoch_ms": 1000, "epoch_us": 1_000_000}  # in a second
 _FORMS = ("%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%d")
 
 
@@ -25,6 +27,20 @@ def moment(text: str, name: str) -> int:
         return round(found.timestamp() * 1000)
     shown = f"{text[:40]!r} is no time" if text else "There is no time"
     raise BadTime(f"{shown}; write it as 2024-03-01T12:30, in UTC.", parameter=f"params.{name}")
+
+
+def read_instant(value: object, date_format: str = "", timezone: str = "") -> int:
+    """Milliseconds since the epoch of a delta column's value, as a survey tells it. Raises ValueError where it is open.
+
+    A time without a zone is one of `timezone`, else of UTC; a number is a time only where `date_format` says of what.
+    """
+    if isinstance(value, int) and date_format in _EPOCHS:
+        return value * 1000 // _EPOCHS[date_format]
+    if not isinstance(value, str) or date_format:
+        raise ValueError(f"{value!r} is no time by itself.")
+    found = datetime.fromisoformat(value)
+    zoned = found if found.tzinfo else found.replace(tzinfo=ZoneInfo(timezone) if timezone else UTC)
+    return int(zoned.timestamp() * 1000)
 
 
 def written(milliseconds: int) -> str:

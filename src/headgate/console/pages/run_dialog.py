@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from headgate.console.moments import PRESETS, moment, preset, written
+from headgate.console.moments import PRESETS, moment, preset, read_instant, written
 from headgate.console.page import Pages, Visit
 from headgate.console.pages.flows import flow_names
 from headgate.errors import HeadgateError, InvalidRequest
@@ -32,7 +33,7 @@ def estimate(visit: Visit) -> Response:
     """What the run in the dialog would do."""
     given = dict(visit.request.query_params.items())
     found, error = _estimate(visit, given)
-    return visit.page("runs/estimate.html", found=found, wrong=error, **_column(given, found))
+    return visit.page("runs/estimate.html", found=found, wrong=error, all=_all(given, found), **_column(given, found))
 
 
 @pages.post("/runs/new", needs=Permission.RUN_ON_DEMAND)
@@ -71,6 +72,7 @@ def _dialog(visit: Visit, given: dict[str, str], error: HeadgateError | None = N
         field=_field_of(error),
         found=found,
         wrong=wrong,
+        all=_all(given, found),
         **_column(given, found),
         delta=_delta_of(flow),
         key=f"{visit.request_id}-console",
@@ -105,6 +107,20 @@ def _presets(calendar: Json) -> dict[str, tuple[int, int]]:
     if since["windowStartTime"] > 0:
         found["since"] = (_ms(since["windowStartTime"]), _ms(since["windowEndTime"]))
     return found | {name: preset(name, present) for name in ("yesterday", "hour", "week")}
+
+
+def _all(given: Mapping[str, str], found: Json | None) -> str:
+    """The address of the dialog for all that the source has, up to just after the last; empty where it is not known."""
+    told = found or {}
+    column = told.get("deltaColumn") or {"least": told.get("oldest"), "greatest": told.get("newest")}
+    about = column.get("dateFormat", ""), column.get("timezone", "")
+    try:
+        least, greatest = (read_instant(column.get(name), *about) for name in ("least", "greatest"))
+    except ValueError:
+        return ""
+    ends = {"from": written(least // 1000 * 1000), "to": written(greatest // 1000 * 1000 + 1000)}
+    delta = {"delta": given["delta"]} if given.get("delta") else {}
+    return f"/runs/new?{urlencode({'flow': given.get('flow', ''), **ends, **delta})}"
 
 
 def _gaps(calendar: Json) -> list[Json]:

@@ -152,12 +152,11 @@ class _Wizard:
         if draft.mode not in list(WriteMode):
             wrong["mode"] = "Choose one of them."
         if draft.mode == WriteMode.UPSERT:
-            known = [new for _, new in draft.columns(self.shown.names)]
-            unknown = [name for name in draft.keys if name not in known and known]
-            if not draft.keys:
-                wrong["key"] = "Name the columns that tell rows apart."
-            elif unknown:
-                wrong["key"] = f"There is no column {unknown[0]!r}. There are: {', '.join(known[:30])}."
+            known = [old for old, _ in draft.columns(self.shown.names)]
+            if not draft.key:
+                wrong["key"] = "Choose the columns that tell rows apart."
+            elif unknown := [name for name in draft.key if name not in known]:
+                wrong["key"] = f"The column {unknown[0]!r} is not there, or not kept. Choose among the others."
         if draft.percent and not _is_percent(draft.percent):
             wrong["percent"] = "A number above 0 and up to 100."
         return wrong
