@@ -35,6 +35,8 @@ def test_what_is_done_elsewhere_over_http(tmp_path: Path, monkeypatch: pytest.Mo
         assert {"name": "trial", "title": "trial", "type": "development", "state": "active"} in read(
             "sandboxes", "list"
         )
+        headgate("sandboxes", "rename", "trial", "Try out")
+        assert "Try out" in {one["title"] for one in read("sandboxes", "list")}
         headgate("sandboxes", "reset", "trial", "--yes")
         headgate("sandboxes", "delete", "trial", "--yes")
         made = read("clients", "add", "etl", "--role", "admin")
@@ -43,8 +45,11 @@ def test_what_is_done_elsewhere_over_http(tmp_path: Path, monkeypatch: pytest.Mo
         assert {"role": "reader", "permissions": ["view-sources"]} in read("roles", "list")
         headgate("roles", "grant", "reader", "--user", "bob@example.com", "--sandbox", "dev")
         assert "reader in dev" in headgate("people")
+        assert headgate("login", "--code", "--user", "bob@example.com", "--client", made["clientId"]).startswith("hgc_")
         headgate("roles", "revoke", "reader", "--user", "bob@example.com", "--sandbox", "dev")
         assert "has no role" in headgate("roles", "revoke", "reader", "--user", "bob@example.com", code=2)
+        headgate("roles", "remove", "reader")
+        assert "No role 'reader'" in headgate("roles", "remove", "reader", code=3)
         headgate("clients", "remove", made["clientId"])
         assert made["clientId"] not in {one["clientId"] for one in read("clients", "list")}
         assert "on the machine of the service" in headgate("orgs", "add", "Other", code=2)

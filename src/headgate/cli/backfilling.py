@@ -117,7 +117,8 @@ def backfill(
         _preview(call, slices)
         call.confirm(f"Start {len(slices):,} runs of {found['name']}?", yes=yes)
         runs = [
-            client.runs.start(found["id"], window=(each.start, each.end), delta_column=delta_column) for each in slices
+            client.runs.start({"id": found["id"]}, window=(each.start, each.end), delta_column=delta_column)
+            for each in slices
         ]
         if wait:
             _await(call, runs, timeout, progress)

@@ -111,7 +111,7 @@ def copy(
             column = None if found.of_files or _known(flow) == delta_column else delta_column
             if not found.of_files and column is None and _known(flow) is None:
                 raise InvalidRequest(_candidates(client, flow, reads))
-            run = client.runs.start(flow["id"], window=(start, end), delta_column=column)
+            run = client.runs.start({"id": flow["id"]}, window=(start, end), delta_column=column)
         if not quiet:
             _say(f"run {run.id} over {window_of(run.data)} into {title}")
             see_future(run.data, _say)

@@ -104,7 +104,7 @@ def start(
             _estimate(call, client, flow, window, delta_column)
             return
         run = client.runs.start(
-            FLOWS.find(client, flow)["id"], window=window, delta_column=delta_column, idempotency_key=key
+            {"id": FLOWS.find(client, flow)["id"]}, window=window, delta_column=delta_column, idempotency_key=key
         )
         call.note(f"run {run.id} over {window_of(run.data)}")
         see_future(run.data, call.note)
