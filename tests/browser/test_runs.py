@@ -45,7 +45,8 @@ def test_a_flow_its_dialog_and_its_runs_are_well_in_every_look(sight: Sight, fac
     runs = face.get("/runs").json()["items"]
     flow = next(item["id"] for item in face.get("/flows").json()["items"] if item["name"] == "Orders, daily")
     states = {run["metrics"]["statusSummary"]["status"]: run["id"] for run in runs}
-    sight.judge(f"/flows/{flow}")
+    sight.open(f"/flows/{flow}").get_by_text("Change the schedule").click()
+    sight.judge()
     sight.open(f"/runs/new?flow={flow}&from=2024-03-05T00:00&to=2024-03-09T00:00")
     expect(sight.page.locator("#estimate")).to_contain_text("8 rows counted")
     expect(sight.page.locator("#from-local")).to_have_text("Mar 5, 2024, 1:00 AM in Europe/Berlin")

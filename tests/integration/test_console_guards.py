@@ -31,6 +31,7 @@ API = {
     "/sources/{spec}": "POST /data/foundation/flowservice/connections",
     "/wizard": "POST /data/foundation/flowservice/flows",
     "/wizard/finish": "POST /data/foundation/flowservice/flows",
+    "/flows/{id}/schedule": "PATCH /data/foundation/flowservice/flows/{id}",
     "/flows/{id}/enable": "POST /data/foundation/flowservice/flows/{id}/action",
     "/flows/{id}/disable": "POST /data/foundation/flowservice/flows/{id}/action",
     "/flows/{id}/delete": "DELETE /data/foundation/flowservice/flows/{id}",

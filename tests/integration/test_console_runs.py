@@ -99,6 +99,40 @@ def test_a_flow_that_runs_by_itself_is_not_run_by_hand(visitor: Visitor, face: F
     assert "ad hoc runs need <code>once</code>" in told
 
 
+def test_a_schedule_is_changed_on_the_flow_s_page(visitor: Visitor, face: Face) -> None:
+    copy = {"name": "Copy", "params": {"deltaColumn": DELTA}}
+    daily = {"startTime": 4_000_000_000, "frequency": "day", "interval": 1, "backfill": True}
+    flow = face.flow(name="Changing", scheduleParams=daily, transformations=[copy])
+    assert "First run (UTC)" in visitor.page(f"/flows/{flow}")
+    form = {"frequency": "minute", "interval": "20", "start": "2096-10-02T08:00"}
+    for wrong, field in (
+        ({"interval": "5"}, "interval"),
+        ({"frequency": "year"}, "frequency"),
+        ({"start": "x"}, "start"),
+    ):
+        answer = visitor.post(f"/flows/{flow}/schedule", form | wrong)
+        assert answer.status_code == 400
+        assert f'id="f-{field}-error"' in answer.text
+    assert visitor.post(f"/flows/{flow}/schedule", form).status_code == 303
+    held = face.get(f"/flows/{flow}").json()["items"][0]["scheduleParams"]
+    assert held == {"frequency": "minute", "interval": 20, "startTime": 4_000_003_200}
+    begun = {**daily, "startTime": 1_700_000_000}
+    passed = face.flow(name="Begun", scheduleParams=begun, transformations=[copy])
+    assert "which has passed and stays" in visitor.page(f"/flows/{passed}")
+    weekly = {"frequency": "week", "interval": "2", "fixed": "true"}
+    assert visitor.post(f"/flows/{passed}/schedule", {**weekly, "etag": '"other"'}).status_code == 412
+    assert visitor.post(f"/flows/{passed}/schedule", weekly).status_code == 303
+    assert face.get(f"/flows/{passed}").json()["items"][0]["scheduleParams"] == {
+        **begun,
+        "frequency": "week",
+        "interval": 2,
+    }
+    by_hand = face.flow(name="By hand")
+    refused = visitor.post(f"/flows/{by_hand}/schedule", {"frequency": "day", "interval": "1"})
+    assert refused.status_code == 400
+    assert "delta column" in refused.text
+
+
 def test_a_flow_is_disabled_enabled_and_deleted(visitor: Visitor, face: Face) -> None:
     flow = face.flow(name="Short-lived")
     for op, state in (("disable", "disabled"), ("enable", "enabled")):

@@ -7,8 +7,9 @@ from starlette.responses import Response
 from headgate.console.catalogue import called, kinds
 from headgate.console.moments import moment, written
 from headgate.console.page import Pages, Visit
+from headgate.console.scheduling import field_of, plan_of, schedule_of
 from headgate.console.timeline import calendar_bars
-from headgate.errors import BadTime, NotFound
+from headgate.errors import BadTime, HeadgateError, InvalidRequest, NotFound
 from headgate.model.permissions import Permission
 from headgate.model.runs import Json
 from headgate.model.windows import parse_instant
@@ -49,18 +50,40 @@ def flows(visit: Visit) -> Response:
 @pages.get("/flows/{id}", needs=Permission.VIEW_SOURCES)
 def flow(visit: Visit) -> Response:
     """A flow: what it reads and writes, its last runs, and which windows it has brought."""
+    return _shown(visit)
+
+
+@pages.post("/flows/{id}/schedule", needs=Permission.MANAGE_SOURCES)
+def reschedule(visit: Visit) -> Response:
+    """Have a flow run at other times; what does not fit is said beside its field."""
+    id_ = visit.of("id")
+    item = visit.service.flows.get(visit.caller, id_)
+    try:
+        change = {"op": "add", "path": "/scheduleParams", "value": schedule_of(visit.form, item["scheduleParams"])}
+        visit.service.flows.patch(visit.caller, id_, [change], etag=visit.form.get("etag") or None)
+    except InvalidRequest as error:
+        return _shown(visit, error)
+    return visit.go(f"/flows/{id_}", said="The schedule is changed.")
+
+
+def _shown(visit: Visit, error: HeadgateError | None = None) -> Response:
+    """The page of a flow; with an error, of the form of its schedule."""
     id_ = visit.of("id")
     item = visit.service.flows.get(visit.caller, id_)
     runs = visit.service.runs.listing_of_flow(visit.caller, id_, [("limit", "10")])["items"]
     span, wrong = [], ""
     try:
         span = [(name, str(moment(visit.asked(name), name))) for name in ("from", "to") if visit.asked(name)]
-    except BadTime as error:
-        wrong = error.detail
+    except BadTime as unread:
+        wrong = unread.detail
     windows = visit.service.windows.calendar(visit.caller, id_, span)
     return visit.page(
         "flows/flow.html",
-        part="calendar",
+        part="" if error is not None else "calendar",
+        status=error.status if error is not None else 200,
+        error=error,
+        at_fault=field_of(error),
+        plan=plan_of(item, visit.form if error is not None else None),
         flow=item,
         runs=runs,
         source=_resource(visit, item, "source"),
