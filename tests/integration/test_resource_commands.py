@@ -199,6 +199,7 @@ def test_any_address_can_be_called(headgate: Commands) -> None:
     assert json.loads(headgate("api", "GET", "/data/foundation/flowservice/flows?limit=1", "--param", "orderby=name"))
     told = headgate.whole("api", "GET", "/headgate/queue", "-v").stderr
     assert re.search(r"^GET http://\S+/headgate/queue 200 in \d+ ms, request id \w+$", told, re.MULTILINE)
+    assert "no webhook 'bel' in this sandbox" in headgate("webhooks", "remove", "bel", code=3)
     assert "begins with one slash" in headgate("api", "GET", "//elsewhere.example/", code=2)
     assert headgate("api", "GET", "/headgate/nothing", code=3)
 

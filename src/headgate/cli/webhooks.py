@@ -1,7 +1,6 @@
 """`headgate webhooks`: who is told of runs, and what they were told."""
 
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import click
 
@@ -73,23 +72,25 @@ _WEBHOOKS.add_patch(webhooks)
 
 
 @webhooks.command()
-@click.argument("webhook_id", type=click.UUID)
+@_WEBHOOKS.argument("webhook")
 @calling
-def remove(call: Call, webhook_id: UUID) -> None:
+def remove(call: Call, webhook: str) -> None:
     """Remove a webhook; what it was not sent yet is not sent any more."""
     with call.client() as client:
-        client.request("DELETE", _WEBHOOKS.at(str(webhook_id)))
-    click.echo(f"The webhook {webhook_id} is gone.")
+        id_ = _WEBHOOKS.find(client, webhook)["id"]
+        client.request("DELETE", _WEBHOOKS.at(id_))
+    click.echo(f"The webhook {id_} is gone.")
 
 
 @webhooks.command()
-@click.argument("webhook_id", type=click.UUID)
+@_WEBHOOKS.argument("webhook")
 @limit_option
 @calling
-def deliveries(call: Call, webhook_id: UUID, limit: int) -> None:
+def deliveries(call: Call, webhook: str, limit: int) -> None:
     """Show what a webhook was and will be sent, newest first."""
     with call.client() as client:
-        found = _WEBHOOKS.paged.read(client, _WEBHOOKS.at(str(webhook_id), "/deliveries"), {}, limit)
+        id_ = _WEBHOOKS.find(client, webhook)["id"]
+        found = _WEBHOOKS.paged.read(client, _WEBHOOKS.at(id_, "/deliveries"), {}, limit)
         call.show(found, _DELIVERY, id_="eventId")
 
 
