@@ -75,6 +75,8 @@ lock: setup ## Renew the hashed locks
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-deps --group demo -o requirements/demo.txt $(UPGRADE)
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-deps --group bench -o requirements/bench.txt $(UPGRADE)
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --group docs -o requirements/docs.txt $(UPGRADE)
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --group singer -o requirements/singer.txt $(UPGRADE)
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --group airbyte -o requirements/airbyte.txt $(UPGRADE)
 
 clean: ## Remove the environment and the demo's data
 	rm -rf $(VENV) site .cache headgate-demo .pytest_cache .mypy_cache .ruff_cache

@@ -233,6 +233,11 @@ class Settings(BaseSettings):
         description="Names of installed ODBC drivers that connections may use, by commas. List none that reads files. "
         "Default: none.",
     )
+    connectors: Path | None = Field(
+        default=None,
+        description="File, or folder of files (.yaml, .json), that registers the Singer taps and Airbyte connectors "
+        "which connections may name: programs, which run with this service's rights. Default: none.",
+    )
     audit_days: int = Field(
         default=0,
         ge=0,
@@ -418,8 +423,7 @@ class Settings(BaseSettings):
         if self.metadata.startswith("sqlite"):
             database = Path(self.metadata.partition("///")[2].partition("?")[0]).resolve()
             own += [database.with_name(database.name + end) for end in ("", "-wal", "-shm", "-journal")]
-        if self.secret_files is not None:
-            own.append(self.secret_files.expanduser().resolve())
+        own += [path.expanduser().resolve() for path in (self.secret_files, self.connectors) if path is not None]
         return tuple(own)
 
     @property

@@ -108,3 +108,19 @@ def test_shells_complete_commands_and_names(face: Face) -> None:
     assert "nightly orders" in completed("headgate runs start night", "3")
     assert "nightly" not in completed("headgate runs start daily", "3")
     assert headgate("flows", "show", "nightly orders")
+
+
+def test_registered_connectors_that_cannot_be_run_are_told(tmp_path: Path) -> None:
+    place = tmp_path / "connectors.yaml"
+
+    def doctor(text: str) -> dict[str, Any]:
+        place.write_text(text)
+        place.chmod(0o644)
+        arguments = ["doctor", "--data", str(tmp_path / "none"), "-o", "json"]
+        done = CliRunner().invoke(cli, arguments, env={"HEADGATE_CONNECTORS": str(place)})
+        return next(each for each in json.loads(done.stdout) if each["check"] == "connectors")
+
+    assert doctor("a: {protocol: singer, command: [/bin/sh]}")["found"] == "registered: a"
+    absent = doctor("a: {protocol: singer, command: [/nowhere/tap]}")
+    assert (absent["state"], "/nowhere/tap" in absent["found"]) == ("problem", True)
+    assert "absolute path" in doctor("a: {protocol: singer, command: [tap]}")["found"]

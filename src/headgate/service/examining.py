@@ -1,5 +1,6 @@
 """What an operator wants to know of an installation that does not do what it should. Nothing is changed."""
 
+import os
 import platform
 import re
 import shutil
@@ -44,6 +45,7 @@ def examined(settings: Settings) -> Iterator[Finding]:
     yield _engine()
     yield _extras()
     yield from _sources(settings)
+    yield from _connectors(settings)
 
 
 def _python() -> Finding:
@@ -156,6 +158,25 @@ def _extras() -> Finding:
         f"installed: {', '.join(there) or 'none'}",
         f"Where needed: pip install 'headgate[NAME]', NAME being {', '.join(absent)}." if absent else "",
     )
+
+
+def _connectors(settings: Settings) -> Iterator[Finding]:
+    """Whether the registered taps and connectors can be run."""
+    if settings.connectors is None:
+        return
+    from headgate.sources.child import registered
+
+    try:
+        found = registered(settings.connectors)
+    except HeadgateError as error:
+        yield Finding("connectors", "problem", error.detail, "See docs/how-to/connectors.md.")
+        return
+    absent = [each for each in found.values() if not os.access(each.command[0], os.X_OK)]
+    for each in absent:
+        text = f"{each.name}: {each.command[0]} is no program that may be run here"
+        yield Finding("connectors", "problem", text, "Install it, or correct its command.")
+    if not absent:
+        yield Finding("connectors", "ok", f"registered: {', '.join(sorted(found)) or 'none'}")
 
 
 def _installed(name: str) -> bool:

@@ -55,13 +55,13 @@ def nested_types(types: Mapping[str, LakeType]) -> dict[str, Any]:
 
 def travelling(written: Any) -> Travelling:
     """What makes texts of the values of a type that `nested_types()` has written."""
-    spell = _spelling(_read(written))
+    spell, encode = _spelling(_read(written)), json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
     def text(value: Any) -> str | None:
         if value is None:
             return None
         try:
-            return json.dumps(spell(value), ensure_ascii=False)
+            return encode(spell(value))
         except _Misfit:
             return MISFIT + (spelled(value) or "")
 
@@ -75,6 +75,8 @@ def spelled(value: Any) -> str | None:
             return value
         case bool():
             return "true" if value else "false"
+        case int() | float():  # before what is rare
+            return str(value)
         case Decimal():
             return format(value, "f")
         case datetime():
@@ -95,8 +97,10 @@ def _spelling(type_: LakeType) -> Callable[[Any], Any]:
     fits = _fits(type_)
 
     def leaf(value: Any) -> str | None:
-        text = spelled(value)
-        if text is not None and not fits(text):
+        if value is None:
+            return None
+        text = value if isinstance(value, str) else spelled(value)
+        if text is None or not fits(text):
             raise _Misfit
         return text
 
@@ -118,7 +122,7 @@ def _struct(members: Sequence[tuple[str, Callable[[Any], Any]]]) -> Callable[[An
     def values(value: Any) -> dict[str, Any] | None:
         if value is None:
             return None
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict | Mapping):
             raise _Misfit
         return {name: member(value.get(name)) for name, member in members}  # the engine wants every one
 
@@ -133,7 +137,7 @@ def _fits(type_: LakeType) -> Callable[[str], bool]:
         return lambda text: text.lower() in ("true", "false", "1", "0")
     if kind in _LARGEST:
         whole, largest = re.compile(r"[+-]?[0-9]{1,40}", re.ASCII), _LARGEST[kind]
-        return lambda text: bool(whole.fullmatch(text)) and -largest <= int(text) < largest
+        return lambda text: whole.fullmatch(text) is not None and -largest <= int(text) < largest
     if kind == "double":
         return lambda text: bool(_DOUBLE.fullmatch(text)) and (isfinite(float(text)) or "n" in text.lower())
     if kind == "decimal":

@@ -40,6 +40,8 @@ _FACTORIES: Mapping[str, str] = {
     "ibm-db2": "headgate.sources.sql.odbc:open_db2",
     "apache-hive": "headgate.sources.sql.odbc:open_hive",
     "phoenix": "headgate.sources.sql.odbc:open_phoenix",
+    "singer": "headgate.sources.child:open_singer",
+    "airbyte": "headgate.sources.child:open_airbyte",
     "local-files": "headgate.sources.files:open_local_files",
     "landing-zone": "headgate.sources.files.landing_zone:open_landing_zone",
     "ftp": "headgate.sources.files:open_ftp",
