@@ -1,15 +1,21 @@
 """The console's wizard: from a source to a flow, step by step, without scripts."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from html import unescape
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
 from headgate.model.orgs import Grant
 from headgate.model.permissions import Permission
+from tests.emulators import absent
 from tests.integration.face import LOCAL_FILES, SQLITE
 from tests.integration.visitor import Visitor, visiting
 
@@ -173,3 +179,35 @@ def test_who_may_make_no_dataset_is_refused_before_anything_is_made(visitor: Vis
     assert refused.status_code == 403
     assert "manage-datasets" in refused.text
     assert face.get("/sourceConnections").json()["items"] == before
+
+
+@pytest.mark.parametrize("way", ["curl", "CLI"])
+def test_the_recipes_for_a_shell_make_the_same(visitor: Visitor, shop: str, way: str) -> None:
+    if way == "curl" and not (shutil.which("curl") and shutil.which("jq")):
+        absent("There is no curl or no jq here; apt-get install curl jq.")
+    name = f'By {way}: Jan\'s "$HOME" `id` \\ é'
+    query = {
+        "step": "review",
+        "connection": shop,
+        "object": "orders",
+        "name": name,
+        "dataset_name": name,
+        "drop": "total",
+    }
+    html = visitor.page(f"/wizard?{urlencode({**query, 'mode': 'upsert', 'key': 'id'})}")
+    recipe = re.search(rf'aria-label="{way}"><code>(.*?)</code>', html, re.DOTALL)
+    assert recipe is not None
+    token, key = visitor.face.credentials.access_token, visitor.face.credentials.client_id
+    settings = {"HEADGATE_URL": visitor.base, "HEADGATE_TOKEN": token, "HEADGATE_API_KEY": key}
+    settings |= {"HEADGATE_ORG": visitor.face.credentials.org_id, "HEADGATE_SANDBOX": "prod"}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    known = {**os.environ, **settings, "PATH": path, "TOKEN": token, "API_KEY": key}
+    script = unescape(recipe[1]) + '\necho "$FLOW"\n'
+    ran = subprocess.run(["bash", "-eu"], input=script, env=known, capture_output=True, text=True, timeout=60)
+    flow = visitor.face.get(f"/flows/{ran.stdout.strip()}").json()["items"][0]
+    assert flow["name"] == name, ran.stderr
+    [target] = visitor.face.get(f"/targetConnections/{flow['targetConnectionIds'][0]}").json()["items"]
+    assert target["params"]["primaryKey"] == ["id"]
+    dataset = target["params"]["dataSetId"]
+    assert visitor.face.get(f"/data/foundation/catalog/dataSets/{dataset}").json()[dataset]["name"] == name
+    assert [one["name"] for one in flow["transformations"]] == ["Mapping"]

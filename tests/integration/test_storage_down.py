@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from headgate.store import database
 from tests.conftest import on_postgresql
 from tests.integration.face import refused, serving
+from tests.integration.visitor import Visitor
 
 
 def unavailable(answer: httpx.Response) -> None:
@@ -18,6 +19,22 @@ def unavailable(answer: httpx.Response) -> None:
     assert says == "The metadata database does not answer; nothing was stored. Try again in a moment."
     assert answer.headers["retry-after"] == "1"
     assert len(answer.headers["x-request-id"]) == 32
+
+
+def pages_say_so(visitor: Visitor) -> None:
+    """The console has a page for it, whole or in part, that tells nothing of what lies behind."""
+    for headers in ({}, {"hx_request": "true"}):
+        answer = visitor.get("/flows", **headers)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert answer.headers["content-type"].startswith("text/html")
+        assert ("<h1>" in answer.text) == (not headers)
+        assert "socket" not in answer.text
+    page = visitor.get("/flows").text
+    assert "The metadata database does not answer" in page
+    assert "Try again in 1 s." in page
+    assert visitor.post("/flows/none/disable").status_code == 503
+    assert visitor.get("/sign-in").status_code == 200
+    assert visitor.http.post("/sign-in", data={"code": "hgc_x"}, headers={"origin": visitor.base}).status_code == 503
 
 
 def test_sqlite_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,8 +54,10 @@ def test_sqlite_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_postgresql_stopped_and_started_again(tmp_path: Path, server: Any) -> None:
-    with serving(tmp_path, on_postgresql(server.get_uri())) as face:
+    with serving(tmp_path, on_postgresql(server.get_uri()), console=True) as face:
         flow = face.flow()
+        visitor = Visitor(face).sign_in()
+        assert "<h1>Flows</h1>" in visitor.page("/flows")
         assert face.run(flow, deltaColumn={"name": "updated_at"}).status_code == 201
         server.stop()
         for answer in (
@@ -50,7 +69,10 @@ def test_postgresql_stopped_and_started_again(tmp_path: Path, server: Any) -> No
             unavailable(answer)
             assert "socket" not in answer.text
         assert face.http.get("/health/live").status_code == 200
+        pages_say_so(visitor)
         server.ensure_postgres_running()
         assert face.get("/flows").status_code == 200
         assert len(face.get("/runs").json()["items"]) == 1
         assert face.run(flow).status_code == 201
+        assert "<h1>Flows</h1>" in visitor.page("/flows")  # nobody was signed out
+        visitor.close()
