@@ -115,7 +115,7 @@ class _Making:
         for at, value in enumerate(values):
             try:
                 found.append(None if value is None or (value == "" and type_.kind != "string") else one(value))
-            except (*_FAULTS, InvalidOperation):
+            except (*_FAULTS, InvalidOperation, KeyError):
                 self._refuse(owners[at], value, type_)
                 found.append(None)
         return pa.array(found, wanted)
@@ -155,9 +155,11 @@ def _whole(type_: LakeType, values: list[Any], wanted: pa.DataType, read: Read) 
         case "int" | "long":
             return _of(pa.array(values), (pa.int64(),)).cast(wanted)
         case "float" | "double":
+            if any(type(value) is Decimal for value in values):  # a body with long numbers keeps the digits of all
+                values = [float(value) if type(value) is Decimal else value for value in values]
             return _of(pa.array(values), (pa.int64(), pa.float64())).cast(wanted, safe=type_.kind == "double")
         case "decimal":
-            return _of(pa.array(values), (pa.int64(), pa.string())).cast(wanted)
+            return _of(pa.array(values), (pa.int64(), pa.string()), decimals=True).cast(wanted)
     if read.how.startswith("strptime:"):
         coded = pa.array(values, pa.string()).dictionary_encode()
         one = _one(type_, read)
@@ -175,8 +177,9 @@ def _whole(type_: LakeType, values: list[Any], wanted: pa.DataType, read: Read) 
     return pc.assume_timezone(texts.cast(pa.timestamp("us")), read.zone or "UTC").cast(wanted)
 
 
-def _of(array: pa.Array, types: tuple[pa.DataType, ...]) -> pa.Array:
-    if array.type not in types and not pa.types.is_null(array.type):
+def _of(array: pa.Array, types: tuple[pa.DataType, ...], *, decimals: bool = False) -> pa.Array:
+    fits = array.type in types or pa.types.is_null(array.type) or (decimals and pa.types.is_decimal128(array.type))
+    if not fits:
         raise ValueError(array.type)
     return array
 
