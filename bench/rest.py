@@ -136,7 +136,7 @@ def main() -> None:
             begun = time.perf_counter()
             run = deployment.run(flow, "2026-03-01T00:00", "2026-04-01T00:00", "at")
             seconds.append(time.perf_counter() - begun)
-            assert run.state == "success", run.report
+            assert run.state == "success", run
         deployment.close()
     server.terminate()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

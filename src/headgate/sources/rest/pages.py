@@ -21,8 +21,8 @@ class Pages:
 
     def __init__(self, asking: Asking, stream: Stream, filter_: WindowFilter | None, columns: Sequence[str]) -> None:
         self._asking, self._stream, self._filter = asking, stream, filter_
-        needed = dict.fromkeys([*columns, *stream.key, *((filter_.column,) if filter_ is not None else ())])
-        members = (stream.reads[name].path.steps[0] for name in needed)
+        needed = {*columns, *stream.key, *((filter_.column,) if filter_ is not None else ())}
+        members = (stream.reads[column.name].path.steps[0] for column in stream.columns if column.name in needed)
         self._columns = ",".join(dict.fromkeys(str(member) for member in members))
 
     def read(self, values: Mapping[str, Any], span: Span | None) -> Iterator[list[Any]]:
