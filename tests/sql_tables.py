@@ -79,7 +79,10 @@ def _rejecting(source: Source, reading: Reading, split: Split, folder: Path) -> 
     with dataplane.opened() as connection:
         source.prepare(connection, reading, split)
         with listening(connection, folder / f"{split.id}.csv") as rejects:
-            table = connection.execute(split.relation).to_arrow_table()
+            try:
+                table = connection.execute(split.relation).to_arrow_table()
+            except duckdb.Error as error:
+                raise source.translate(error) from None
     return list(zip(*(values.to_pylist() for values in table.columns), strict=True)), rejects
 
 

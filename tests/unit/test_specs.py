@@ -80,6 +80,7 @@ OUR_OWN = {
     "http-files",
     "local-file-upload",
     "local-files",
+    "marketo",
     "merkury-identity-resolution",
     "odbc",
     "pathfactory",

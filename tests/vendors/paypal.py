@@ -14,7 +14,7 @@ CLIENT, SECRET = "AYpaypalClient", "EKpaypalSecret5b1d"
 START, END = "2026-01-10T00:00:00", "2026-02-19T00:00:00"  # longer than a search may be
 PATH = "/v1/reporting/transactions"
 DESCRIPTION = Description("paypal")
-LARGEST = [10_000]
+LIMITS = {"largest": 10_000}
 TOKENS: set[str] = set()
 
 TIMES: dict[str, datetime | None] = {
@@ -81,7 +81,7 @@ def _transactions(request: Request, _: bytes) -> Any:
     if not timedelta() <= end - start <= timedelta(days=31):
         raise _error(400, "INVALID_REQUEST", "Date range is greater than 31 days", "end_date")
     found = [transaction for time, transaction in TRANSACTIONS if time is not None and start <= time <= end]
-    if len(found) > LARGEST[0]:
+    if len(found) > LIMITS["largest"]:
         raise _error(400, "RESULTSET_TOO_LARGE", "Result set size is greater than the maximum limit.")
     size, page = int(query.get("page_size", "100")), int(query.get("page", "1"))
     answer = {

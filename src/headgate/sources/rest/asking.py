@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
+import orjson
 
 from headgate import __version__
 from headgate.errors import SourceAccessDenied, SourceError, SourceObjectMissing, SourceUnreachable
@@ -18,10 +19,12 @@ from headgate.sources.rest.ask import Ask, address_of, moved
 from headgate.sources.rest.auth import Authenticator
 from headgate.sources.rest.budget import Budget
 from headgate.sources.rest.manifest import Manifest, Request
+from headgate.sources.rest.paths import Path
+from headgate.sources.rest.records import document
 from headgate.sources.rest.templates import Filling, filled
 from headgate.sources.rest.transport import ERRORS, Transport
 
-__all__ = ["LARGEST", "Answer", "Asking"]
+__all__ = ["LARGEST", "Answer", "Asking", "TooMany"]
 
 T = TypeVar("T")
 LARGEST = 256 << 20
@@ -32,6 +35,10 @@ _HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": f
 _LONGEST_WAIT = 600.0
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
+
+
+class TooMany(SourceError):
+    """The window holds more than the vendor gives at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +161,10 @@ class Asking:
             try:
                 response = self._send(asked)
                 status = response.status_code
-                if status < 300 or status in asked.answers:
+                inside = self._inside(response) if status < 300 else None
+                if inside is None and (status < 300 or status in asked.answers):
                     return read(response)
-                refusal = self._refusal(asked, response)
+                refusal = self._refusal(asked, response, inside)
             except ERRORS as error:
                 self._check()
                 if attempt >= limits.attempts:
@@ -166,9 +174,9 @@ class Asking:
                 continue
             if status in _REDIRECTS and asked.method == "GET" and redirected < _MOST_REDIRECTS:
                 asked, redirected = self.linked(asked, response.headers.get("location", "")), redirected + 1
-            elif status == 401 and asked.own and not renewed and self._auth.renew(self):
+            elif (status == 401 or inside == "renew") and asked.own and not renewed and self._auth.renew(self):
                 renewed = True
-            elif status in limits.retry and attempt < limits.attempts:
+            elif (status in limits.retry or inside == "again") and attempt < limits.attempts:
                 self.wait(self._pause(response, attempt))
                 attempt += 1
             else:
@@ -209,8 +217,19 @@ class Asking:
             response.close()
         return Answer(response.status_code, response.headers, b"".join(parts))
 
-    def _refusal(self, ask: Ask, response: httpx.Response) -> SourceError:
+    def _inside(self, response: httpx.Response) -> Literal["error", "again", "renew"] | None:
+        """What an answer says of an error, with a status that says none."""
+        errors = self._manifest.errors
+        if errors is None or "json" not in response.headers.get("content-type", ""):
+            return None
+        code = errors.code.first(document(response.read(), self.title))
+        if code is None:
+            return None
+        return "renew" if str(code) in errors.renew else "again" if str(code) in errors.again else "error"
+
+    def _refusal(self, ask: Ask, response: httpx.Response, inside: str | None) -> SourceError:
         """The error that an answer stands for."""
+        limits = self._manifest.limits
         said = b""
         for part in response.iter_bytes():
             said += part
@@ -221,14 +240,16 @@ class Asking:
         words = "an HTML page" if words[:100].lower().startswith(("<!doctype html", "<html")) else words[:300]
         where = f"{ask.method} {urlsplit(ask.url).path}"
         text = f"{self.title} answered {response.status_code} to {where}{f': {words}' if words else ''}."
+        if limits.too_many is not None and _says(said, *limits.too_many):
+            return TooMany(text)
         match response.status_code:
             case 401 | 403:
                 return SourceAccessDenied(text)
             case 404:
                 return SourceObjectMissing(text)
-            case status if status in self._manifest.limits.retry:
+            case status if status in limits.retry or inside == "again":
                 return SourceUnreachable(text)
-        return SourceError(text)
+        return SourceAccessDenied(text) if inside == "renew" else SourceError(text)
 
     def _pause(self, response: httpx.Response, attempt: int) -> float:
         """The seconds to wait before asking again. Raises SourceUnreachable when they are too many."""
@@ -250,6 +271,13 @@ class Asking:
 def _place(address: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(address)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _says(body: bytes, path: Path, wanted: str) -> bool:
+    try:
+        return bool(path.first(orjson.loads(body)) == wanted)
+    except orjson.JSONDecodeError:
+        return False
 
 
 def _backoff(attempt: int) -> float:

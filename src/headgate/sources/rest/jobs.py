@@ -22,6 +22,8 @@ def finished(asking: Asking, job: Job, create: Ask, values: Mapping[str, Any]) -
         if (id_ := job.id.first(told)) is None:
             raise SourceError(f"{asking.title} began a job and gave no {job.id.text!r} by which to ask for it.")
         filled["job.id"] = str(id_)
+    if job.start is not None:
+        asking.answer(asking.made(job.start, Filling(filled)))
     poll, until = job.poll, time.monotonic() + job.poll.at_most
 
     def made(request: Request) -> Ask:

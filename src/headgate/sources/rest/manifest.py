@@ -19,6 +19,7 @@ from headgate.sources.rest.types import lake_type
 __all__ = [
     "Auth",
     "BadManifest",
+    "Errors",
     "Format",
     "Job",
     "Limits",
@@ -79,6 +80,17 @@ class Limits:
     attempts: int = 6
     retry: frozenset[int] = frozenset({429, 500, 502, 503, 504})
     retry_after: str = "Retry-After"
+    too_many: tuple[Path, str] | None = None
+    """What stands where in an error that means that a window holds more than the vendor gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Where an answer with the status 200 tells of an error, and which codes are asked again or renew a token."""
+
+    code: Path
+    again: frozenset[str] = frozenset()
+    renew: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +101,7 @@ class Format:
     delimiter: str = ","
     encoding: str = "utf-8-sig"
     skip: int = 0
+    null: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +164,7 @@ class Job:
 
     create: Request
     id: Path | None
+    start: Request | None
     poll: Poll
     download: Request | None
     address: Path | None
@@ -197,6 +211,7 @@ class Manifest:
     headers: Mapping[str, Any]
     check: Request | None
     limits: Limits
+    errors: Errors | None
     streams: Mapping[str, Stream]
     discover: str | None
     names: frozenset[str]
@@ -253,6 +268,8 @@ def _manifest(
     limits = dict(document.get("limits", {}))
     if "retry" in limits:
         limits["retry"] = frozenset(limits["retry"])
+    if "too_many" in limits:
+        limits["too_many"] = Path.of(limits["too_many"]["path"]), limits["too_many"]["equals"]
     streams = {}
     for name, about in document.get("streams", {}).items():
         at[:] = ["streams", name]
@@ -266,6 +283,7 @@ def _manifest(
         headers,
         check,
         Limits(**limits),
+        _errors(document["errors"]) if "errors" in document else None,
         streams,
         document.get("discover"),
         names,
@@ -355,6 +373,10 @@ def _window(column: str, said: Mapping[str, Any], names: frozenset[str]) -> Wind
     )
 
 
+def _errors(said: Mapping[str, Any]) -> Errors:
+    return Errors(Path.of(said["code"]), frozenset(said.get("again", ())), frozenset(said.get("renew", ())))
+
+
 def _request(said: Mapping[str, Any], names: frozenset[str]) -> Request:
     return Request(
         said.get("method", "GET"),
@@ -372,6 +394,7 @@ def _job(said: Mapping[str, Any], names: frozenset[str]) -> Job:
     return Job(
         _request(said["create"], names),
         Path.of(said["id"]) if "id" in said else None,
+        _request(said["start"], after) if "start" in said else None,
         Poll(
             _request(poll["request"], after),
             Path.of(poll["state"]),

@@ -16,7 +16,7 @@ from headgate.model.windows import Window
 from headgate.outbound import Outbound
 from headgate.sources.batches import REFUSED, StreamReader
 from headgate.sources.rest.ahead import ahead
-from headgate.sources.rest.asking import Asking
+from headgate.sources.rest.asking import Asking, TooMany
 from headgate.sources.rest.auth import authenticator
 from headgate.sources.rest.budget import budget_of
 from headgate.sources.rest.hooks import discovery
@@ -123,19 +123,40 @@ class RestReader(StreamReader):
                 int(start.timestamp() * 1000), int((datetime.now(UTC) + timedelta(days=1)).timestamp() * 1000)
             )
             filter_ = about.windows[0] if about.windows else None
+        wanted = [column for column in about.columns if column.name in columns]
+        wanted.sort(key=lambda column: column.name != delta)  # its reasons count before all others'
+        once = Once([about.reads[name].path for name in about.key])
+        todo: list[Window | None] = [part]
+        while todo:
+            part, begun = todo.pop(0), False
+            cut = part if window is not None and part != window else None
+            try:
+                for records in self._records(about, filter_, [column.name for column in wanted], values, part):
+                    begun, batch = True, batch_of(once.of(records), wanted, about.reads, REFUSED)
+                    yield batch if cut is None or delta is None else _within(batch, delta, cut)
+            except TooMany:
+                if begun or part is None or window is None or delta is None or filter_ is None:
+                    raise
+                halves = slices(part, filter_, timedelta(), 2, self._zone(filter_, values))
+                if len(halves) < 2:
+                    raise
+                todo[:0] = halves
+
+    def _records(
+        self,
+        about: Stream,
+        filter_: WindowFilter | None,
+        columns: Sequence[str],
+        values: Mapping[str, Any],
+        part: Window | None,
+    ) -> Iterator[list[Any]]:
+        """The records of one part of a window, a page made while the one before it is used."""
         span = None
         if part is not None:
             grain = filter_.grain if filter_ is not None else "ms"
             span = Span.around(part.start_ms, part.end_ms, grain, self._zone(filter_, values))
-        wanted = [column for column in about.columns if column.name in columns]
-        wanted.sort(key=lambda column: column.name != delta)  # its reasons count before all others'
-        cut = part if window is not None and part != window else None
-        once = Once([about.reads[name].path for name in about.key])
         with self._asking() as asking:
-            pages = Pages(asking, about, filter_, [column.name for column in wanted]).read(values, span)
-            for records in ahead(pages, asking.stop):
-                batch = batch_of(once.of(records), wanted, about.reads, REFUSED)
-                yield batch if cut is None or delta is None else _within(batch, delta, cut)
+            yield from ahead(Pages(asking, about, filter_, columns).read(values, span), asking.stop)
 
     def stop(self) -> None:
         for asking in tuple(self._open):

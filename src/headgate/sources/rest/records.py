@@ -136,6 +136,9 @@ def _csv(format_: Format, parts: Iterable[bytes]) -> Iterator[Any]:
             if names is None or len(row) != len(names):
                 yield Unreadable(format_.delimiter.join(row)[:4000], f"it has {len(row)} values")
             else:
-                yield {name: value if value != "" else None for name, value in zip(names, row, strict=True)}
+                yield {
+                    name: value if value not in ("", format_.null) else None
+                    for name, value in zip(names, row, strict=True)
+                }
     except (csv.Error, UnicodeError) as error:
         raise UnreadableRecord(f"The CSV that came cannot be read: {error}.") from None

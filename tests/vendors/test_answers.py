@@ -1,0 +1,89 @@
+"""What vendors answer that is neither records nor a plain refusal, and what is made of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headgate.config import Settings
+from headgate.errors import SourceAccessDenied, SourceError
+from headgate.model.scope import Tenancy
+from headgate.sources import Selection, Source, open_source
+from headgate.sources.rest.asking import Asking
+from headgate.sources.rest.budget import Budget
+from tests.sql_tables import read, read_counting
+from tests.vendors import marketo, paypal
+from tests.vendors.fake import Fake, Vendor, served
+
+
+@pytest.fixture(scope="module")
+def fakes() -> Iterator[dict[str, Fake]]:
+    with served([marketo.VENDOR, paypal.VENDOR]) as fakes:
+        yield {fake.vendor.spec: fake for fake in fakes.values()}
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have requests not wait for the seconds that the vendors want between them."""
+    monkeypatch.setattr(Budget, "take", lambda *_: None)
+
+
+def opened(fake: Fake, folder: Path) -> Source:
+    fake.forget()
+    params = {**fake.vendor.auth, "serviceUrl": fake.address}
+    return open_source(fake.vendor.catalogue.id, params, Settings(data=folder), Tenancy("ORG", shared=False))
+
+
+def ids(source: Source, vendor: Vendor) -> list[object]:
+    selection = Selection(vendor.params)
+    place = [column.name for column in source.describe(selection).columns].index(vendor.key)
+    assert vendor.delta is not None
+    return sorted(row[place] for row in read(source, selection, vendor.span, vendor.delta))
+
+
+def test_a_window_with_too_many_records_is_asked_for_by_halves(
+    fakes: dict[str, Fake], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake, vendor = fakes["paypal"], paypal.VENDOR
+    source = opened(fake, tmp_path)
+    monkeypatch.setitem(paypal.LIMITS, "largest", 300)
+    rows, refused = read_counting(source, Selection(vendor.params), tmp_path, vendor.span, str(vendor.delta))
+    assert (len(rows), refused) == (len(vendor.expected), 1)
+    assert {row[0] for row in rows} == vendor.expected
+    monkeypatch.setitem(paypal.LIMITS, "largest", 0)
+    with pytest.raises(SourceError, match="RESULTSET_TOO_LARGE"):
+        read_counting(source, Selection(vendor.params), tmp_path, vendor.span, str(vendor.delta))
+
+
+def test_a_job_is_waited_for_through_errors_with_the_status_of_success(
+    fakes: dict[str, Fake], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake, waited = fakes["marketo"], []
+    source = opened(fake, tmp_path)
+    marketo.QUEUED[0] = 2
+    monkeypatch.setattr(Asking, "wait", lambda _, seconds: waited.append(seconds))
+    expired = b'{"success": false, "errors": [{"code": "602", "message": "Access token expired"}]}'
+    limited = b'{"success": false, "errors": [{"code": "606", "message": "Max rate limit exceeded"}]}'
+    fake.fail(200, on=4, body=expired)
+    fake.fail(200, on=5, body=limited)
+    assert ids(source, marketo.VENDOR) == sorted(marketo.VENDOR.expected)
+    assert waited.count(60.0) == 4  # two jobs, each twice
+    assert len([seen for seen in fake.seen if seen.path == "/identity/oauth/token"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b'{"success": false, "errors": [{"code": "1003", "message": "Bad"}]}', SourceError),
+        (b'{"success": true, "result": [{"status": "Failed"}]}', SourceError),
+        (b'{"success": false, "errors": [{"code": "601", "message": "Invalid"}]}', SourceAccessDenied),
+    ],
+)
+def test_a_job_that_fails_says_so(fakes: dict[str, Fake], tmp_path: Path, body: bytes, error: type[Exception]) -> None:
+    fake = fakes["marketo"]
+    source = opened(fake, tmp_path)
+    for _ in range(6):
+        fake.fail(200, body=body, path="/bulk/v1/leads/export/4d8ee1cc-0/status.json")
+    with pytest.raises(error, match=r"Bad|Failed|Invalid") as raised:
+        ids(source, marketo.VENDOR)
+    assert marketo.SECRET not in str(raised.value)
