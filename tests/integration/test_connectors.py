@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import textwrap
 import threading
 import time
 from contextlib import suppress
+from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -31,7 +33,7 @@ from headgate.errors import (
 )
 from headgate.model.scope import Tenancy
 from headgate.model.windows import DeltaColumn
-from headgate.sources import open_source, sweep_copies
+from headgate.sources import child, open_source, sweep_copies
 from headgate.sources.child import process
 from tests.connectors.programs import SPECS, left, opened, registered
 from tests.integration.face import serving
@@ -133,6 +135,30 @@ def test_the_digits_of_a_decimal_are_those_that_were_written(tmp_path: Path) -> 
     ]
 
 
+def test_times_without_a_zone_are_in_the_one_that_is_registered(tmp_path: Path) -> None:
+    inner = {"type": "object", "properties": {"t": {"type": "string", "format": "date-time"}}}
+    at = {"type": "string", "format": "date-time"}
+    schema = {"properties": {"at": at, "who": inner, "many": {"type": "array", "items": inner}, "id": {}}}
+    bare = "2024-01-01T12:00:00.5"
+    records = [
+        {"at": bare, "who": {"t": bare}, "many": [{"t": bare}, {}, None], "id": bare},
+        {"at": "2024-01-01T11:00:00Z", "who": None, "many": "none", "id": 1},
+    ]
+    config = {"records": records, "schema": schema}
+    half = datetime(2024, 1, 1, 10, 0, 0, 500000, UTC)
+    columns = [{"name": name} for name in ("at", "who", "many", "id")]
+    source = opened(tmp_path, config, "airbyte", timezone="+02:00")
+    rows, rejects = read_rejecting(source, selection("events", columns=columns), tmp_path, SPAN)
+    assert rows == [(half, {"t": half}, [{"t": half}, {"t": None}, None], bare)]
+    assert [reject.column for reject in rejects.kept] == ["many"]
+    config["records"] = records[:1]
+    assert (
+        len(read(opened(tmp_path, config, timezone="UTC"), EVENTS, window("2024-01-01T12:00", "2024-01-01T13:00"))) == 1
+    )
+    with pytest.raises(UnholdableValue, match="not a timestamptz"):
+        read(opened(tmp_path, config), EVENTS, SPAN)
+
+
 @pytest.mark.parametrize(
     ("given", "delta", "cursors", "told"),
     [
@@ -218,6 +244,17 @@ def test_what_an_operator_has_registered_is_what_is_run(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path, connectors=tmp_path / "connectors.yaml")
     with pytest.raises(BadParameter, match="'made' is not registered here for airbyte"):
         open_source(SPECS["airbyte"], {"connector": "made"}, settings, Tenancy("org", shared=False))
+
+
+def test_the_registrations_of_the_documents_can_be_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "connectors.md").read_text()
+    for at, text in enumerate(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)):
+        (tmp_path / f"{at}.yaml").write_text(text)
+        (tmp_path / f"{at}.yaml").chmod(0o644)
+    found = child.registered(tmp_path)
+    assert {name: found[name].protocol for name in found} == {"exports": "singer", "shop": "airbyte"}
+    assert all(f"`{field.name}`" in page for field in fields(found["shop"]) if field.name != "name")
+    assert all(id_ in page for id_ in SPECS.values())
 
 
 @pytest.mark.parametrize(
@@ -445,10 +482,10 @@ def test_a_program_is_asked_once_for_its_streams(tmp_path: Path, monkeypatch: py
 
 def _below(pid: int) -> list[psutil.Process]:
     """A supervisor below a process, and everything below that."""
-    for child in psutil.Process(pid).children():
+    for each in psutil.Process(pid).children():
         with suppress(psutil.Error):
-            if "supervisor.py" in " ".join(child.cmdline()):
-                return [child, *child.children(recursive=True)]
+            if "supervisor.py" in " ".join(each.cmdline()):
+                return [each, *each.children(recursive=True)]
     return []
 
 

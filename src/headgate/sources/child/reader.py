@@ -14,19 +14,21 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from headgate.errors import SourceError, SourceObjectMissing
+from headgate.errors import SourceError, SourceObjectMissing, SourceUnreachable
 from headgate.model.lake import Column, LakeType
 from headgate.model.windows import Window
 from headgate.sources.batches import StreamReader
 from headgate.sources.child.process import Job, Program
 from headgate.sources.child.registration import Connector
+from headgate.sources.child.zones import zoned
 
 __all__ = ["ProgramReader", "Read", "Stream", "before"]
 
 _FRESH = 60.0  # seconds for which a program is not asked again which streams it has
 _FEW, _MANY, _BYTES, _SOON = 200, 10_000, 4 << 20, 0.25  # records, records, bytes and seconds that make a batch
 _LONGEST_CATALOG = 64 << 20
-_PATIENCE = 30.0  # seconds for a connection to be tested
+_PATIENCE = 30.0  # seconds for a connection to be tested, and for a place to be free
+_AT_ONCE = 32  # programs of one process
 _DAY = len("2024-01-01")
 _DIGITS = 100  # of a number that is written out
 
@@ -100,6 +102,20 @@ class _Discovered:
 _discovered = _Discovered()
 
 
+_places = threading.BoundedSemaphore(_AT_ONCE)
+
+
+@contextmanager
+def _place(title: str) -> Iterator[None]:
+    """One of the places for programs of this process, which whoever explores could else fill."""
+    if not _places.acquire(timeout=_PATIENCE):
+        raise SourceUnreachable(f"{title} was not started: {_AT_ONCE} programs run here already.")
+    try:
+        yield
+    finally:
+        _places.release()
+
+
 class ProgramReader(StreamReader):
     """Reads the streams of one registered program, with one connection's configuration.
 
@@ -157,6 +173,8 @@ class ProgramReader(StreamReader):
         asked = self._stream(stream)
         reading = self.reading(asked, window, delta, columns)
         decode = json.JSONDecoder(parse_float=_Exact if _exact(asked.columns, columns) else None).decode
+        offset = self._connector.timezone
+        made = zoned(asked.columns, "Z" if offset == "UTC" else offset) if offset is not None else None
         with self._program(reading.job) as program:
             records: list[Mapping[str, Any]] = []
             size, most, since = 0, _FEW, time.monotonic()
@@ -164,7 +182,7 @@ class ProgramReader(StreamReader):
                 for line in lines:
                     message = self.parsed(line, decode, program)
                     if message is not None and (record := reading.take(message)) is not None:
-                        records.append(record)
+                        records.append(record if made is None else made(record))
                         size += len(line)
                         if len(records) >= most or size >= _BYTES:
                             yield records
@@ -223,7 +241,7 @@ class ProgramReader(StreamReader):
 
     @contextmanager
     def _program(self, job: Job) -> Iterator[Program]:
-        with Program(self._connector, job, self._scratch, self._secrets) as program:
+        with _place(self.title), Program(self._connector, job, self._scratch, self._secrets) as program:
             with self._lock:
                 self._running.add(program)
             try:

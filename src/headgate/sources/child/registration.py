@@ -38,6 +38,7 @@ _SCHEMA = {
             "environment": {"type": "array", "items": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}},
             "start": {"type": ["string", "null"]},
             "end": {"type": ["string", "null"]},
+            "timezone": {"type": "string", "pattern": "^(UTC|[+-][0-9]{2}:[0-9]{2})$"},
             "memory": {"type": "integer", "minimum": 16_000_000},
             "disk": {"type": "integer", "minimum": 1_000_000},
             "silence": {"type": "number", "exclusiveMinimum": 0},
@@ -58,7 +59,8 @@ class Connector:
     that no connection changes, `parameters` those that connections may give: None for any while there is one
     organisation, and none when there are several. `organisations` are the ids of those that may use it, None for all.
     `environment` names variables of the service's environment that it gets. `start` and `end` are the members of its
-    configuration that say which times are asked for. `memory` is in bytes, `disk` the bytes of any file it writes,
+    configuration that say which times are asked for; `timezone` is UTC, or the offset, of times that come without one.
+    `memory` is in bytes, `disk` the bytes of any file it writes,
     `silence` the seconds that it may write nothing while it reads, `discovery` those it has to tell its streams.
     """
 
@@ -73,6 +75,7 @@ class Connector:
     environment: tuple[str, ...] = ()
     start: str | None = "start_date"
     end: str | None = None
+    timezone: str | None = None
     memory: int = 4_000_000_000
     disk: int = 1_000_000_000
     silence: float = 900.0
