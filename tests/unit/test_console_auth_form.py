@@ -13,6 +13,7 @@ _AUTH = {
             "grant": {"oneOf": [{"const": "refresh_token", "title": "Refresh token"}, {"const": "password"}]},
             "either": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
             "rate": {"type": "number"},
+            "sslMode": {},
         },
     },
 }
@@ -29,7 +30,9 @@ def test_parameters_of_every_shape_have_a_field_and_come_back_as_they_were() -> 
         "scopes": "area",
         "either": "text",
         "rate": "number",
+        "sslMode": "text",
     }
+    assert fields["sslMode"].label == "SSL mode"
     assert fields["extra"].help == "More members. As JSON."
     params = {"grant": "password", "extra": {"a": [1]}, "pairs": [{"b": 2}], "scopes": ["c", "d"], "rate": 1.5}
     shown = AuthForm(_AUTH, params).values({})

@@ -16,6 +16,7 @@ _STEM = "p."  # what the names of these fields begin with
 _WHERE = "auth.params."
 _KEYS = re.compile(r"privatekey|serviceaccountkey", re.IGNORECASE)
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
+_SHORT = {word.lower(): word for word in ("API", "AWS", "DSN", "SAS", "SQL", "SSH", "SSL", "TLS", "URI", "URL")}
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 
 
@@ -165,9 +166,10 @@ def _as_json(about: Mapping[str, Any]) -> bool:
 
 
 def _spoken(name: str) -> str:
-    """`hostKeyFingerprint` as a person writes it: Host key fingerprint."""
+    """`hostKeyFingerprint` as a person writes it: Host key fingerprint; `sslMode`: SSL mode."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ")
-    return " ".join(word if word.isupper() else word.lower() for word in words.split()).capitalize()
+    spoken = [word if word.isupper() else _SHORT.get(word.lower(), word.lower()) for word in words.split()]
+    return " ".join([spoken[0][:1].upper() + spoken[0][1:], *spoken[1:]])
 
 
 def _written(value: Any) -> str:
