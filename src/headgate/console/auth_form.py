@@ -168,8 +168,8 @@ def _as_json(about: Mapping[str, Any]) -> bool:
 def _spoken(name: str) -> str:
     """`hostKeyFingerprint` as a person writes it: Host key fingerprint; `sslMode`: SSL mode."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ")
-    spoken = [word if word.isupper() else _SHORT.get(word.lower(), word.lower()) for word in words.split()]
-    return " ".join([spoken[0][:1].upper() + spoken[0][1:], *spoken[1:]])
+    spoken = " ".join(word if word.isupper() else _SHORT.get(word.lower(), word.lower()) for word in words.split())
+    return spoken[:1].upper() + spoken[1:]
 
 
 def _written(value: Any) -> str:
