@@ -35,9 +35,11 @@ def working(settings: Settings, *, resumed: bool = False) -> Iterator[Worker]:
             worker.start()
             announcer.start()
             try:
-                yield worker
+                with store.wakeup.heard(worker.wake):
+                    yield worker
             finally:
                 worker.stop()
+                store.wakeup.tell()  # others may take what it gave back
                 announcer.stop()
     finally:
         store.close()

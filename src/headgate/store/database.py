@@ -25,6 +25,7 @@ from headgate.store.taken_files import TakenFiles
 from headgate.store.tenants import Tenants
 from headgate.store.transactions import Transactions
 from headgate.store.vault import Vault
+from headgate.store.wakeup import Wakeup
 from headgate.store.workers import Workers
 
 __all__ = ["Store", "open_store", "revisions"]
@@ -55,6 +56,7 @@ class Store:
         self.tenants = Tenants(self._transactions)
         self.audit = Audit(self._transactions)
         self.workers = Workers(self._transactions)
+        self.wakeup = Wakeup(engine)
         self.ended_sessions = EndedSessions(self._transactions)
         self.sandboxes = Sandboxes(self._transactions)
         self.secrets = SecretsAdmin(self._transactions, self._vault, keyring)
@@ -80,6 +82,7 @@ class Store:
 
     def close(self) -> None:
         """Close every connection."""
+        self.wakeup.close()
         self._engine.dispose()
 
 
