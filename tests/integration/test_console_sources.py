@@ -41,8 +41,8 @@ def test_the_catalogue_counts_searches_and_says_what_does_not_run(visitor: Visit
     assert "No source matches" in visitor.page("/sources?q=nothing+like+it")
     part = visitor.get("/sources?category=crm", hx_request="true").text
     assert "<html" not in part
-    assert "Salesforce" in part
-    assert "Set up Salesforce" not in part
+    assert "SugarCRM" in part
+    assert "Set up SugarCRM" not in part
 
 
 def test_a_form_has_the_fields_of_the_chosen_way_to_authenticate(visitor: Visitor) -> None:
@@ -60,7 +60,7 @@ def test_a_form_has_the_fields_of_the_chosen_way_to_authenticate(visitor: Visito
     assert SECRET not in turned.text
     back = visitor.post(f"/sources/{POSTGRESQL}", {**typed, "shown": other, "auth": "Basic Authentication"})
     assert 'name="p.server" type="text" value="db"' in back.text
-    assert "does not run here" in visitor.page("/sources/salesforce")
+    assert "does not run here" in visitor.page("/sources/sugar-crm")
     assert "No account is needed" in visitor.page("/sources/landing-zone")
     assert visitor.get("/sources/nothing").status_code == 404
 

@@ -294,7 +294,7 @@ def test_the_schedule_spec_says_which_schedules_are_legal(schedule: dict[str, An
     ("spec_id", "says"),
     [
         (DATALAKE, "Data lake is a target"),
-        ("cfc0fee1-7dc0-40ef-b73e-d8b134c436f5", "Salesforce is listed in the catalogue"),
+        ("ba5126ec-c9ac-11eb-b8bc-0242ac130003", "Oracle Service Cloud is listed in the catalogue"),
         ("nonsense", "No connection spec has the id 'nonsense'"),
     ],
 )

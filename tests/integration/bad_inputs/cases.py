@@ -11,7 +11,6 @@ import httpx
 from tests.integration.bad_inputs.bodies import SCHEDULE
 from tests.integration.face import Face, Json
 
-ODATA = "8e6b41a8-d998-4545-ad7d-c6a9fff406c3"
 CASSANDRA = "a8f4d393-1a6b-43f3-931f-91a16ed857f4"
 
 
@@ -122,14 +121,6 @@ def made_world(face: Face, other: Face) -> World:
     ring = face.made("/connections", {**listed, "auth": {"specName": "Basic Authentication", "params": known}})
     ids["listed source"] = face.made(
         "/sourceConnections", {**listed, "baseConnectionId": ring, "params": {"tableName": "x"}}
-    )
-    rest = {"name": "rest", "connectionSpec": {"id": ODATA}}
-    [odata] = face.get(f"/connectionSpecs/{ODATA}").json()["items"]
-    auth_spec = odata["authSpec"][0]
-    params = dict.fromkeys(auth_spec["spec"]["required"], "x")
-    account = face.made("/connections", {**rest, "auth": {"specName": auth_spec["name"], "params": params}})
-    ids["listed rest"] = face.made(
-        "/sourceConnections", {**rest, "baseConnectionId": account, "params": {"tableName": "x"}}
     )
     ids["port"] = str(face.http.base_url.port)
     delta = {"deltaColumn": {"name": "updated_at"}}

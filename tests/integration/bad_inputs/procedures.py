@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -99,6 +100,45 @@ def redirecting_webhook(folder: Path) -> list[httpx.Response]:
         answer = face.post("/webhooks", {"name": "w", "url": receiver.address})
     assert len(receiver.asked) == 1
     return [answer]
+
+
+def redirected_odata(world: World) -> list[httpx.Response]:
+    """A service sends whoever asks for its description to the metadata address; nobody goes there."""
+    return [_explored(world, 302, b"", Location="http://169.254.169.254/latest/$metadata")]
+
+
+def odata_bomb(world: World) -> list[httpx.Response]:
+    """A service's description whose entities would grow without an end."""
+    entities = b'<!ENTITY a "aaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">'
+    return [_explored(world, 200, b"<!DOCTYPE x [" + entities + b"]><Edmx Version='4.0'>&b;</Edmx>")]
+
+
+def _explored(world: World, status: int, content: bytes, **headers: str) -> httpx.Response:
+    """What is told of the tables of an OData service that answers everything so."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(content))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
+            """Nothing is written."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            params = {"url": f"http://127.0.0.1:{server.server_address[1]}"}
+            auth = {"specName": "Anonymous Authentication", "params": params}
+            spec = {"id": "8e6b41a8-d998-4545-ad7d-c6a9fff406c3"}
+            made = world.face.made("/connections", {"name": "odata", "connectionSpec": spec, "auth": auth})
+            return world.face.get(f"/connections/{made}/explore", objectType="root")
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def two_changes(world: World) -> list[httpx.Response]:

@@ -64,7 +64,6 @@ def just_expired(face: Face) -> str:
 NO_PARAMS: tuple[Any, ...] = ({}, [], "x", None)
 EXPLORE = "/connections/{connection}/explore?objectType=table&object=orders&preview=true"
 READ = "failed CONNECTOR-2001-400"
-REST = flow(sourceConnectionIds=["{listed rest}"])
 UTF_16 = {"properties": {"encoding": "UTF-16"}}
 OPENPGP = bytes.fromhex("8c0d040903025047a6acf302fa78ffd2")  # what `gpg --symmetric` begins with
 # A frame whose header asks for the window 2^31, and no block.
@@ -186,8 +185,7 @@ TABLE: list[Request | Files | Procedure | Deployment] = [
         *(postgresql(server=host) for host in ("localhost", "127.1", "0", "::1", "[::1]")),
     ),
     Deployment(33, "name that answers publicly, then privately", procedures.rebinding, "201 -, 400 FLOW-EXT-HOST-400"),
-    # No REST source can run yet, so nothing of theirs is fetched that could lead elsewhere.
-    Request(34, "REST source, which could be redirected", "POST /flows", "400 CONNECTOR-1385-400", REST),
+    Procedure(34, "REST source that is sent elsewhere", procedures.redirected_odata, "400 *"),
     *every(
         35,
         "scheme",
@@ -310,7 +308,7 @@ TABLE: list[Request | Files | Procedure | Deployment] = [
             ("PUT", f"flowSpecs/{TABLES}", "400 BadRequestError"),
         )
     ),
-    Request(49, "OData document with a bomb", "POST /flows", "400 CONNECTOR-1385-400", REST),
+    Procedure(49, "OData document with a bomb", procedures.odata_bomb, "400 *"),
     Request(50, "PATCH without If-Match", "PATCH /flows/{flow}", "400 FLOW-1403-400", patch("replace", "/name", "n")),
     Request(
         50, "stale", "PATCH /flows/{flow}", "412 FLOW-1404-412", patch("replace", "/name", "n"), {"if-match": '"x"'}

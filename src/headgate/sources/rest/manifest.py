@@ -160,7 +160,10 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A report that is asked for, waited for and fetched; its id is `{job.id}`."""
+    """A report that is asked for, waited for and fetched; its id is `{job.id}`.
+
+    Of a stream that can also be asked for at once, the job is chosen by what `when` becomes.
+    """
 
     create: Request
     id: Path | None
@@ -170,6 +173,7 @@ class Job:
     address: Path | None
     format: Format
     paging: Paging
+    when: Template | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +218,9 @@ class Manifest:
     errors: Errors | None
     streams: Mapping[str, Stream]
     discover: str | None
+    parameters: Mapping[str, Parameter]
+    """What may be said of a stream that is discovered."""
+
     names: frozenset[str]
     """The parameters of a connection that templates may name."""
 
@@ -286,6 +293,7 @@ def _manifest(
         _errors(document["errors"]) if "errors" in document else None,
         streams,
         document.get("discover"),
+        _parameters(document),
         names,
     )
 
@@ -297,10 +305,7 @@ def stream_of(name: str, about: Mapping[str, Any], names: frozenset[str], at: li
     """
     at = [] if at is None else at
     here = list(at)
-    parameters = {
-        key: Parameter(value.get("required", False), value.get("default"), tuple(value.get("alias", ())))
-        for key, value in about.get("parameters", {}).items()
-    }
+    parameters = _parameters(about)
     known = names | parameters.keys()
     asking = known | set(_ASKING)
     at[:] = [*here, "columns"]
@@ -341,6 +346,13 @@ def stream_of(name: str, about: Mapping[str, Any], names: frozenset[str], at: li
         Path.of(error) if error else None,
         about.get("after"),
     )
+
+
+def _parameters(about: Mapping[str, Any]) -> dict[str, Parameter]:
+    return {
+        key: Parameter(value.get("required", False), value.get("default"), tuple(value.get("alias", ())))
+        for key, value in about.get("parameters", {}).items()
+    }
 
 
 def _columns(about: Mapping[str, Any], at: list[str]) -> tuple[tuple[Column, ...], dict[str, Read]]:
@@ -407,6 +419,7 @@ def _job(said: Mapping[str, Any], names: frozenset[str]) -> Job:
         Path.of(download["address"]) if "address" in download else None,
         _format(download.get("format", "json")),
         _paging(download.get("paging", {"kind": "none"})),
+        Template.of(said["when"], names) if "when" in said else None,
     )
 
 

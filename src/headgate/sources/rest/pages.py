@@ -8,7 +8,7 @@ from headgate.errors import SourceError
 from headgate.sources.rest.ask import Ask
 from headgate.sources.rest.asking import Asking
 from headgate.sources.rest.jobs import finished
-from headgate.sources.rest.manifest import Format, Paging, Request, Stream, WindowFilter
+from headgate.sources.rest.manifest import Format, Job, Paging, Request, Stream, WindowFilter
 from headgate.sources.rest.paging import Page, turning
 from headgate.sources.rest.records import document, rows, under
 from headgate.sources.rest.templates import Filling, Span, filled
@@ -28,9 +28,10 @@ class Pages:
     def read(self, values: Mapping[str, Any], span: Span | None) -> Iterator[list[Any]]:
         """The records, a page or some thousand at a time. Raises SourceError."""
         stream, values = self._stream, {**values, "columns": self._columns}
-        if stream.request is not None:
+        job = stream.job
+        if stream.request is not None and not (job is not None and _chosen(job, values)):
             yield from self._turned(self._made(stream.request, values, span), stream.format, stream.paging)
-        elif (job := stream.job) is not None:
+        elif job is not None:
             ask = finished(self._asking, job, self._made(job.create, values, span), values)
             yield from self._turned(ask, job.format, job.paging)
 
@@ -83,6 +84,10 @@ class Pages:
         said = path.first(found) if path is not None else None
         if said:
             raise SourceError(f"{self._asking.title} answered with an error: {str(said)[:300]}.")
+
+
+def _chosen(job: Job, values: Mapping[str, Any]) -> bool:
+    return job.when is not None and str(job.when.filled(Filling(values))).lower() in ("true", "1", "yes")
 
 
 def _merged(whole: Any, part: Any) -> Any:

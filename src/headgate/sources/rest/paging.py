@@ -116,7 +116,7 @@ class _Cursor(Turning):
 
     def _next(self, ask: Ask, page: Page) -> Ask | None:
         found = self._at("from", page)
-        if found in (None, "", False):
+        if found in (None, "", "null", False):  # Salesforce writes the word into a header
             return None
         if found == self._last:
             raise _repeated(self._asking.title, found)

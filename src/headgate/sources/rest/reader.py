@@ -78,9 +78,9 @@ class RestReader(StreamReader):
         if not isinstance(name, str) or not name:
             raise ParameterMissing("params.tableName, or params.resourcePath, is missing. Exploring gives the names.")
         plain, _, query = name.partition("?")
-        stream = self._manifest.streams.get(plain)  # one that is discovered has no parameters
+        stream = self._manifest.streams.get(plain)
         given = dict(parse_qsl(query))
-        for key, about in stream.parameters.items() if stream is not None else ():
+        for key, about in (self._manifest if stream is None else stream).parameters.items():
             found = next((params[word] for word in (key, *about.alias) if params.get(word) not in (None, "")), None)
             if found is not None:
                 given[key] = str(found)

@@ -1,19 +1,34 @@
-"""Salesforce: which objects an organisation has, and what their records hold, from its own describe calls."""
+"""Salesforce: which objects an organisation has, and what their records hold, from its own describe calls.
+
+And a session for a user's name, password and security token, by the login() of the SOAP API.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
-from headgate.errors import SourceError, SourceObjectMissing
-from headgate.sources.rest.ask import Ask
+from headgate.errors import SourceAccessDenied, SourceError, SourceObjectMissing
+from headgate.sources.rest.ask import Ask, moved
 from headgate.sources.rest.asking import Asking
+from headgate.sources.rest.auth import Token
 from headgate.sources.rest.records import document
+from headgate.sources.rest.templates import Filling, Template
 
-__all__ = ["about", "stream_about", "streams", "version_of"]
+__all__ = ["about", "stream_about", "streams", "token", "version_of"]
 
 VERSION = "64.0"
 """The version of the API that is asked for where a connection names none: the last one that knows SOAP's login()."""
 
+_HOST = Template.of("{environmentUrl|host}", ["environmentUrl"])
+_LOGIN = (
+    '<?xml version="1.0" encoding="UTF-8"?>'
+    '<env:Envelope xmlns:env="http://schemas.xmlsoap.org/soap/envelope/"><env:Body>'
+    '<n1:login xmlns:n1="urn:partner.soap.sforce.com"><n1:username>{username}</n1:username>'
+    "<n1:password>{password}</n1:password></n1:login></env:Body></env:Envelope>"
+)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 _VERSION = re.compile(r"v?([1-9][0-9]{0,2})(?:\.0)?")
 _PLAIN: Mapping[str, str] = {
@@ -52,6 +67,37 @@ def _path(asking: Asking) -> str:
 def _document(asking: Asking, path: str) -> Mapping[str, Any]:
     found = document(asking.answer(Ask("GET", asking.base + path)).content, asking.title)
     return found if isinstance(found, Mapping) else {}
+
+
+def token(asking: Asking) -> Token:
+    """A session for the connection's user. Raises SourceAccessDenied with Salesforce's reason."""
+    values = asking.values
+    version = min(float(version_of(values.get("apiVersion"))), float(VERSION))
+    host = _HOST.filled(Filling({"environmentUrl": values.get("environmentUrl") or "login.salesforce.com"}))
+    password = f"{values['password']}{values.get('securityToken') or ''}"
+    envelope = _LOGIN.format(username=escape(str(values["username"])), password=escape(password))
+    ask = Ask(
+        "POST",
+        moved(f"https://{host}/services/Soap/u/{version}", values),
+        headers={"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": "login"},
+        content=envelope.encode(),
+        own=False,
+        answers=frozenset({500}),  # a fault: another try with a wrong password would lock the user out
+    )
+    content = asking.answer(ask).content
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+        raise SourceError(f"{asking.title} answered login() with a document that declares entities. It is not read.")
+    try:
+        root = ElementTree.fromstring(content)  # noqa: S314 - what could expand was refused
+    except ElementTree.ParseError as error:
+        raise SourceError(f"{asking.title} answered login() with no XML: {error}.") from None
+    said = {part.tag.rpartition("}")[2]: part.text or "" for part in root.iter()}
+    if "sessionId" not in said or "serverUrl" not in said:
+        reason = said.get("faultstring", "no reason is given")[:300]
+        raise SourceAccessDenied(f"{asking.title} refuses the login: {reason}")
+    server = urlsplit(said["serverUrl"])
+    seconds = said.get("sessionSecondsValid", "")
+    return Token(said["sessionId"], float(seconds) if seconds.isdigit() else None, f"{server.scheme}://{server.netloc}")
 
 
 def version_of(said: object) -> str:
