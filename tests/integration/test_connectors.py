@@ -184,6 +184,13 @@ def test_a_tap_begins_at_the_window_where_it_can(
     assert not chosen["properties", "hidden"]["selected"]
     assert chosen[()].get("replication-key") == (delta if cursors == ["at"] else None)
     assert not any(each["metadata"]["selected"] for each in other["metadata"])
+    assert (events["schema"]["selected"], other["schema"]["selected"]) == (True, False)
+
+
+def test_a_registration_says_where_a_tap_begins_whose_catalogue_does_not(tmp_path: Path) -> None:
+    config = {"act": "tell", "cursors": [], "from": "2020-01-01T00:00:00Z"}
+    (row,) = read(opened(tmp_path, config, start="from", cursors=["at"]), EVENTS, SPAN)
+    assert json.loads(row[-1])["config"]["from"] == "2024-01-01T09:59:59Z"
 
 
 def test_a_connector_begins_at_the_window_where_it_can(tmp_path: Path) -> None:

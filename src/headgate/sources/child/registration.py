@@ -38,6 +38,7 @@ _SCHEMA = {
             "environment": {"type": "array", "items": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}},
             "start": {"type": ["string", "null"]},
             "end": {"type": ["string", "null"]},
+            "cursors": _TEXTS,
             "timezone": {"type": "string", "pattern": "^(UTC|[+-][0-9]{2}:[0-9]{2})$"},
             "memory": {"type": "integer", "minimum": 16_000_000},
             "disk": {"type": "integer", "minimum": 1_000_000},
@@ -59,7 +60,8 @@ class Connector:
     that no connection changes, `parameters` those that connections may give: None for any while there is one
     organisation, and none when there are several. `organisations` are the ids of those that may use it, None for all.
     `environment` names variables of the service's environment that it gets. `start` and `end` are the members of its
-    configuration that say which times are asked for; `timezone` is UTC, or the offset, of times that come without one.
+    configuration that say which times are asked for; `cursors` are the columns that a tap takes these for, where its
+    catalogue does not say so. `timezone` is UTC, or the offset, of times that come without one.
     `memory` is in bytes, `disk` the bytes of any file it writes,
     `silence` the seconds that it may write nothing while it reads, `discovery` those it has to tell its streams.
     """
@@ -75,6 +77,7 @@ class Connector:
     environment: tuple[str, ...] = ()
     start: str | None = "start_date"
     end: str | None = None
+    cursors: tuple[str, ...] = ()
     timezone: str | None = None
     memory: int = 4_000_000_000
     disk: int = 1_000_000_000
@@ -172,7 +175,7 @@ def _connector(name: str, entry: Mapping[str, Any], path: Path) -> Connector:
         raise SourceError(f"{path}: {name}.command begins with {program!r}; it must be the absolute path of a program.")
     if own := next((each for each in entry.get("environment", ()) if each.upper().startswith(_OWN)), None):
         raise SourceError(f"{path}: {name}.environment names {own}, which is the service's own.")
-    lists = ("command", "arguments", "environment")
+    lists = ("command", "arguments", "environment", "cursors")
     sets = ("parameters", "organisations")
     return Connector(
         name,

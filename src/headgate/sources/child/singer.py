@@ -33,7 +33,8 @@ class SingerReader(ProgramReader):
         lines, program = self.written(job, lambda line, _: line)
         try:
             catalog = json.loads(b"\n".join(lines))
-            return {entry["tap_stream_id"]: _stream(entry, catalog) for entry in catalog["streams"]}
+            own = self._connector.cursors
+            return {entry["tap_stream_id"]: _stream(entry, catalog, own) for entry in catalog["streams"]}
         except (ValueError, LookupError, TypeError, AttributeError):
             raise SourceError(f"{self.title} told no catalogue of Singer by --discover.{program.last_words}") from None
 
@@ -88,13 +89,14 @@ class SingerReader(ProgramReader):
         return message
 
 
-def _stream(entry: Mapping[str, Any], catalog: Mapping[str, Any]) -> Stream:
+def _stream(entry: Mapping[str, Any], catalog: Mapping[str, Any], registered: Sequence[str]) -> Stream:
     about = {tuple(each["breadcrumb"]): each["metadata"] for each in entry.get("metadata") or ()}
     without = {path[1] for path, said in about.items() if len(path) == 2 and said.get("inclusion") == "unsupported"}
     own = about.get((), {})
     cursors = [entry.get("replication_key"), own.get("replication-key"), *(own.get("valid-replication-keys") or ())]
     columns = tuple(column for column in columns_of(entry["schema"]) if column.name not in without)
-    found = tuple(dict.fromkeys(each for each in cursors if isinstance(each, str)))
+    told = [each for each in cursors if isinstance(each, str)]
+    found = tuple(dict.fromkeys(told or [column.name for column in columns if column.name in registered]))
     return Stream(entry["tap_stream_id"], columns, found, {"entry": entry, "catalog": catalog})
 
 
@@ -105,6 +107,7 @@ def _selected(stream: Stream, columns: Sequence[str], cursor: str | None) -> dic
         this = entry["tap_stream_id"] == stream.name
         about = {tuple(each["breadcrumb"]): each["metadata"] for each in entry.get("metadata") or ()}
         names = entry["schema"].get("properties") or {}
+        entry["schema"]["selected"] = this  # where older taps look for it
         for path in ((), *(("properties", name) for name in names)):
             about.setdefault(path, {})
         for path, said in about.items():
