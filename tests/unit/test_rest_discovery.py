@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from headgate.errors import SourceError
-from headgate.sources.rest.hooks import odata
+from headgate.sources.rest.hooks import odata, salesforce
 from headgate.sources.rest.manifest import Stream, stream_of
 
 FOLDER = Path(__file__).parents[1] / "vendors" / "openapi"
@@ -60,3 +60,15 @@ def test_the_first_window_of_odata_is_by_what_sounds_like_a_change() -> None:
 def test_a_description_that_is_none_of_version_4_is_refused(document: bytes, words: str) -> None:
     with pytest.raises(SourceError, match=words):
         odata.Model.read(document, "The service")
+
+
+@pytest.mark.parametrize(
+    ("said", "version"), [(None, "64.0"), ("", "64.0"), ("52.0", "52.0"), ("58", "58.0"), ("v60.0", "60.0")]
+)
+def test_a_version_of_salesforce_is_taken_however_it_is_written(said: object, version: str) -> None:
+    assert salesforce.version_of(said) == version
+
+
+def test_what_is_no_version_of_salesforce_is_refused() -> None:
+    with pytest.raises(SourceError, match="apiVersion is 'latest/x'; give a version"):
+        salesforce.version_of("latest/x")
