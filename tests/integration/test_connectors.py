@@ -34,7 +34,7 @@ from headgate.errors import (
 from headgate.model.scope import Tenancy
 from headgate.model.windows import DeltaColumn
 from headgate.sources import child, open_source, sweep_copies
-from headgate.sources.child import process
+from headgate.sources.child import process, reader
 from tests.connectors.programs import SPECS, left, opened, registered
 from tests.integration.face import serving
 from tests.sql_tables import WHOLE, read, read_rejecting, selection, window
@@ -220,7 +220,7 @@ def test_a_program_gets_its_configuration_and_nothing_of_the_service(
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy")
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
     config = {"act": "tell", "password": SECRET}
-    source = opened(tmp_path, config, protocol, environment=["HTTPS_PROXY", "ABSENT"], arguments=["--last"])
+    source = opened(tmp_path, config, protocol, environment=["HTTPS_PROXY", "ABSENT"], arguments=["--in={folder}"])
     about = json.loads(read(source, EVENTS, SPAN)[0][-1])
     assert set(about["environment"]) - {"LC_CTYPE"} == {"PATH", "LANG", "TZ", "HOME", "TMPDIR", "HTTPS_PROXY"}
     home = Path(about["environment"]["HOME"])
@@ -230,7 +230,7 @@ def test_a_program_gets_its_configuration_and_nothing_of_the_service(
     assert {mode[-3:] for mode in about["files"].values()} == {"600"}
     assert "config.json" in about["files"]
     assert SECRET not in json.dumps(about["arguments"])
-    assert about["arguments"][-1] == "--last"
+    assert about["arguments"][-1] == f"--in={home}"
 
 
 def test_what_an_operator_has_registered_is_what_is_run(tmp_path: Path) -> None:
@@ -255,12 +255,18 @@ def test_what_an_operator_has_registered_is_what_is_run(tmp_path: Path) -> None:
 
 def test_the_registrations_of_the_documents_can_be_read(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs" / "how-to" / "connectors.md").read_text()
-    for at, text in enumerate(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)):
-        (tmp_path / f"{at}.yaml").write_text(text)
-        (tmp_path / f"{at}.yaml").chmod(0o644)
-    found = child.registered(tmp_path)
-    assert {name: found[name].protocol for name in found} == {"exports": "singer", "shop": "airbyte"}
-    assert all(f"`{field.name}`" in page for field in fields(found["shop"]) if field.name != "name")
+    path = tmp_path / "documents.yaml"
+    found: list[child.Connector] = []
+    for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
+        path.write_text(text)
+        path.chmod(0o644)
+        found += child.registered(path).values()
+    assert [(each.name, each.protocol) for each in found] == [
+        ("exports", "singer"),
+        ("shop", "airbyte"),
+        ("exports", "singer"),
+    ]
+    assert all(f"`{field.name}`" in page for field in fields(found[0]) if field.name != "name")
     assert all(id_ in page for id_ in SPECS.values())
 
 
@@ -388,6 +394,15 @@ def test_a_test_of_a_connection_is_what_the_connector_says(tmp_path: Path) -> No
     assert SECRET not in failure.value.detail
     with pytest.raises(SourceUnreachable, match=r"more than 0\.2 seconds"):
         opened(tmp_path, {"slow": 5}, "singer", discovery=0.2).check()
+
+
+def test_as_many_programs_run_as_there_are_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "_places", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(reader, "_PATIENCE", 0.1)
+    source = opened(tmp_path)
+    with reader._place("another"), pytest.raises(SourceUnreachable, match="was not started: 32 programs run here"):
+        source.describe(EVENTS)
+    source.describe(EVENTS)
 
 
 # -- how it ends --------------------------------------------------------------------------------------------

@@ -13,11 +13,11 @@ from headgate.errors import BadParameter
 from headgate.sources.batches import BatchSource
 from headgate.sources.child.airbyte import AirbyteReader
 from headgate.sources.child.reader import ProgramReader
-from headgate.sources.child.registration import Protocol, registered, the_connector
+from headgate.sources.child.registration import Connector, Protocol, registered, the_connector
 from headgate.sources.child.singer import SingerReader
 from headgate.sources.context import Context
 
-__all__ = ["open_airbyte", "open_singer", "registered"]
+__all__ = ["Connector", "open_airbyte", "open_singer", "registered"]
 
 
 def open_singer(auth_params: Mapping[str, Any], context: Context) -> BatchSource:
