@@ -12,13 +12,13 @@ from headgate.sources import Selection, Source, open_source
 from headgate.sources.rest.asking import Asking
 from headgate.sources.rest.budget import Budget
 from tests.sql_tables import read, read_counting
-from tests.vendors import marketo, paypal
+from tests.vendors import mailchimp, marketo, paypal
 from tests.vendors.fake import Fake, Vendor, served
 
 
 @pytest.fixture(scope="module")
 def fakes() -> Iterator[dict[str, Fake]]:
-    with served([marketo.VENDOR, paypal.VENDOR]) as fakes:
+    with served([mailchimp.VENDOR, marketo.VENDOR, paypal.VENDOR]) as fakes:
         yield {fake.vendor.spec: fake for fake in fakes.values()}
 
 
@@ -53,6 +53,19 @@ def test_a_window_with_too_many_records_is_asked_for_by_halves(
     monkeypatch.setitem(paypal.LIMITS, "largest", 0)
     with pytest.raises(SourceError, match="RESULTSET_TOO_LARGE"):
         read_counting(source, Selection(vendor.params), tmp_path, vendor.span, str(vendor.delta))
+
+
+def test_what_moves_forward_while_pages_are_turned_is_not_passed_over(
+    fakes: dict[str, Fake], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake, vendor = fakes["mailchimp"], mailchimp.VENDOR
+    source = opened(fake, tmp_path)
+    monkeypatch.setattr(mailchimp, "LEAVING", 40)  # of those that were read, once the first page was
+    selection = Selection(vendor.params)
+    rows = read(source, selection, vendor.span, "last_changed")
+    assert len(rows) == len({row[0] for row in rows})
+    assert {row[0] for row in rows} == vendor.expected
+    assert [seen.query["offset"] for seen in fake.asked] == ["0", "1000", "960"]
 
 
 def test_a_job_is_waited_for_through_errors_with_the_status_of_success(

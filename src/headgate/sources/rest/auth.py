@@ -206,6 +206,8 @@ class _OAuth2(_Tokens):
         elif about.get("client", "body") == "body":
             form |= client
         form = {name: value for name, value in form.items() if value not in (None, LEFT_OUT)}
+        if about.get("send") == "json":
+            return Ask("POST", whole, headers=headers, body=form, own=False)
         return Ask("POST", whole, headers=headers, form=form, own=False)
 
     def _assertion(self, asking: "Asking") -> str:

@@ -37,7 +37,7 @@ class Pages:
 
     def _turned(self, ask: Ask, format_: Format, paging: Paging) -> Iterator[list[Any]]:
         """The records of the page that `ask` gives, and of all after it."""
-        turns = turning(self._asking, paging)
+        turns = turning(self._asking, paging, keyed=bool(self._stream.key))
         following: Ask | None = turns.first(ask)
         while following is not None:
             asked = following

@@ -30,8 +30,8 @@ class Page:
 class Turning:
     """Turns pages: this one has only one."""
 
-    def __init__(self, asking: Asking, paging: Paging) -> None:
-        self._asking, self._about, self._goes_on = asking, paging.about, paging.goes_on
+    def __init__(self, asking: Asking, paging: Paging, *, keyed: bool) -> None:
+        self._asking, self._about, self._goes_on, self._keyed = asking, paging.about, paging.goes_on, keyed
 
     def first(self, ask: Ask) -> Ask:
         """The request for the first page."""
@@ -104,7 +104,20 @@ class _Counted(Turning):
 
 
 class _Offset(_Counted):
+    """Of a list that has become shorter, records have moved forward past what was read: as many are read again."""
+
     _SIZE, _DEFAULT = "limit", 0
+    _total: int | None = None
+
+    def after(self, ask: Ask, page: Page) -> Ask | None:
+        total, before = self._number("total", page), self._total
+        self._total = total
+        if total is None or before is None or total >= before or not self._keyed:
+            return super().after(ask, page)
+        self._at_page = max(self._at_page - (before - total), int(self._about.get("first", self._DEFAULT)))
+        following = ask.copy()
+        _placed(following, self._about["parameter"], self._at_page)
+        return following
 
     @property
     def _step(self) -> int:
@@ -203,9 +216,9 @@ _KINDS: Mapping[str, type[Turning]] = {
 }
 
 
-def turning(asking: Asking, paging: Paging) -> Turning:
-    """What turns the pages of one read."""
-    return _KINDS[paging.kind](asking, paging)
+def turning(asking: Asking, paging: Paging, *, keyed: bool) -> Turning:
+    """What turns the pages of one read; `keyed` where a record that comes twice is known by its key."""
+    return _KINDS[paging.kind](asking, paging, keyed=keyed)
 
 
 def _placed(ask: Ask, place: str, value: Any) -> None:

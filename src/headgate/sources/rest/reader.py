@@ -74,7 +74,7 @@ class RestReader(StreamReader):
         return tuple(dict.fromkeys([*self._manifest.streams, *found]))
 
     def named(self, params: Mapping[str, Any]) -> str:
-        name = params.get("tableName") or params.get("resourcePath")
+        name = params.get("tableName") or params.get("resourcePath") or next(iter(self._manifest.streams), None)
         if not isinstance(name, str) or not name:
             raise ParameterMissing("params.tableName, or params.resourcePath, is missing. Exploring gives the names.")
         plain, _, query = name.partition("?")

@@ -91,6 +91,7 @@ _FILTERS: Mapping[str, _Filter] = {
     "minus_1": lambda at, span: at - span.grain if span is not None else at,
     "int": lambda value, _: int(value),
     "host": lambda value, _: _host(str(value)),
+    "after_dash": lambda value, _: str(value).rpartition("-")[2] if "-" in str(value) else "",
     "quoted": lambda value, _: quote(str(value), safe=""),
 }
 
