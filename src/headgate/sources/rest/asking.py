@@ -91,6 +91,7 @@ class Asking:
             {name: str(value) for name, value in filled(request.headers, filling).items()},
             filled(request.body, filling),
             filled(request.form, filling),
+            answers=request.answers,
         )
 
     def linked(self, ask: Ask, address: str) -> Ask:
@@ -161,7 +162,7 @@ class Asking:
             try:
                 response = self._send(asked)
                 status = response.status_code
-                inside = self._inside(response) if status < 300 else None
+                inside = self._inside(response) if status < 300 or status == 400 else None
                 if inside is None and (status < 300 or status in asked.answers):
                     return read(response)
                 refusal = self._refusal(asked, response, inside)

@@ -188,8 +188,10 @@ class _OAuth2(_Tokens):
 
     def _request(self, asking: "Asking") -> Ask:
         about, address = self._about, str(self._about["token_url"])
-        whole = moved(address, asking.values) if "://" in address else address_of(address, asking.values)
-        form = {"grant_type": _GRANTS[about["grant"]], **about.get("body", {})}
+        below = asking.base + address if address.startswith("/") else address_of(address, asking.values)
+        whole = moved(address, asking.values) if "://" in address else below
+        named = {} if about["grant"] == "session" else {"grant_type": _GRANTS[about["grant"]]}
+        form = {**named, **about.get("body", {})}
         match about["grant"]:
             case "refresh_token":
                 form["refresh_token"] = self._refresh

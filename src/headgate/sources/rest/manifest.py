@@ -13,7 +13,7 @@ import yaml
 
 from headgate.model.lake import Column
 from headgate.sources.rest.paths import Path
-from headgate.sources.rest.templates import Template, compiled, mentions
+from headgate.sources.rest.templates import Filling, Template, compiled, mentions
 from headgate.sources.rest.types import lake_type
 
 __all__ = [
@@ -55,6 +55,7 @@ class Request:
     headers: Mapping[str, Any] = field(default_factory=dict)
     body: Any = None
     form: Mapping[str, Any] | None = None
+    answers: frozenset[int] = frozenset()
 
     @property
     def needs_window(self) -> bool:
@@ -135,6 +136,15 @@ class Read:
     path: Path
     how: str = "iso"
     zone: str | None = None
+    zone_of: Template | None = None
+    """Where the connection or the source connection says the zone."""
+
+    def filled(self, filling: Filling) -> "Read":
+        """The same for one connection."""
+        if self.zone_of is None:
+            return self
+        found = self.zone_of.filled(filling)
+        return Read(self.path, self.how, found if isinstance(found, str) else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +198,9 @@ class Stream:
     format: Format
     paging: Paging
     windows: tuple[WindowFilter, ...]
-    since: date | None
+    since: date | timedelta | None
+    """Where a read without a window begins: on a day, or so long before now."""
+
     slice: timedelta | None
     key: tuple[str, ...]
     columns: tuple[Column, ...]
@@ -309,7 +321,7 @@ def stream_of(name: str, about: Mapping[str, Any], names: frozenset[str], at: li
     known = names | parameters.keys()
     asking = known | set(_ASKING)
     at[:] = [*here, "columns"]
-    columns, reads = _columns(about["columns"], at)
+    columns, reads = _columns(about["columns"], known, at)
     windows = []
     for column, said in about.get("windows", {}).items():
         at[:] = [*here, "windows", column]
@@ -337,7 +349,7 @@ def stream_of(name: str, about: Mapping[str, Any], names: frozenset[str], at: li
         _format(about.get("format", "json")),
         paging,
         tuple(windows),
-        date.fromisoformat(about["since"]) if "since" in about else None,
+        _since(about["since"]) if "since" in about else None,
         _duration(split.get("at_least", "1h")) if split else None,
         tuple(about.get("key", ())),
         columns,
@@ -355,7 +367,9 @@ def _parameters(about: Mapping[str, Any]) -> dict[str, Parameter]:
     }
 
 
-def _columns(about: Mapping[str, Any], at: list[str]) -> tuple[tuple[Column, ...], dict[str, Read]]:
+def _columns(
+    about: Mapping[str, Any], names: frozenset[str], at: list[str]
+) -> tuple[tuple[Column, ...], dict[str, Read]]:
     columns, reads, here = [], {}, list(at)
     for name, said in about.items():
         at[:] = [*here, name]
@@ -366,7 +380,8 @@ def _columns(about: Mapping[str, Any], at: list[str]) -> tuple[tuple[Column, ...
             raise ValueError("what is read as json is of the type string")
         path = Path.of(full["from"]) if "from" in full else Path.plain(name)
         columns.append(Column(name, type_, full["type"]))
-        reads[name] = Read(path, how, full.get("zone"))
+        zone = Template.of(full["zone"], names) if "zone" in full else None
+        reads[name] = Read(path, how, full.get("zone"), zone if zone is not None and zone.places else None)
     at[:] = here
     return tuple(columns), reads
 
@@ -397,6 +412,7 @@ def _request(said: Mapping[str, Any], names: frozenset[str]) -> Request:
         compiled(said.get("headers") or {}, names),
         compiled(said.get("body"), names),
         compiled(said.get("form"), names),
+        frozenset(said.get("answers", ())),
     )
 
 
@@ -425,9 +441,11 @@ def _job(said: Mapping[str, Any], names: frozenset[str]) -> Job:
 
 def _paging(said: Mapping[str, Any]) -> Paging:
     about = _without(_without(said, "kind"), "empty")
-    for name in ("from", "total", "more", "stop", "field"):
+    for name in ("from", "total", "more", "stop", "field", "full"):
         if name in about and not str(about[name]).startswith("header:"):
             about[name] = Path.of(about[name])
+    if "carry" in about:
+        about["carry"] = {place: Path.of(path) for place, path in about["carry"].items()}
     return Paging(said["kind"], about, said.get("empty") == "goes_on")
 
 
@@ -438,6 +456,10 @@ def _format(said: str | Mapping[str, Any]) -> Format:
 def _duration(text: str) -> timedelta:
     number = text.rstrip("msdh")
     return timedelta(milliseconds=int(number) * _UNITS[text[len(number) :]])
+
+
+def _since(text: str) -> date | timedelta:
+    return date.fromisoformat(text) if "-" in text else _duration(text)
 
 
 def _without(said: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -88,11 +88,16 @@ class _Counted(Turning):
 
     def _next(self, ask: Ask, page: Page) -> Ask | None:
         self._at_page += self._step
+        full = self._number("full", page)
+        if full is not None and page.records < full:
+            return None
         total = self._number("total", page)
         if total is not None and self._beyond(total):
             return None
         following = ask.copy()
         _placed(following, self._about["parameter"], self._at_page)
+        for place, path in self._about.get("carry", {}).items():
+            _placed(following, place, path.first(page.document))
         return following
 
     @property

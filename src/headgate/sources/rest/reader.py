@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -118,21 +118,19 @@ class RestReader(StreamReader):
         filter_ = about.window(delta)
         part = Window(*map(int, split.split("-"))) if split != "all" else window
         if part is None and about.since is not None:
-            start = datetime.combine(about.since, datetime.min.time(), UTC)
-            part = Window(
-                int(start.timestamp() * 1000), int((datetime.now(UTC) + timedelta(days=1)).timestamp() * 1000)
-            )
+            part = _since(about.since)
             filter_ = about.windows[0] if about.windows else None
         wanted = [column for column in about.columns if column.name in columns]
         wanted.sort(key=lambda column: column.name != delta)  # its reasons count before all others'
         once = Once([about.reads[name].path for name in about.key])
+        reads = {name: read.filled(Filling(values)) for name, read in about.reads.items()}
         todo: list[Window | None] = [part]
         while todo:
             part, begun = todo.pop(0), False
             cut = part if window is not None and part != window else None
             try:
                 for records in self._records(about, filter_, [column.name for column in wanted], values, part):
-                    begun, batch = True, batch_of(once.of(records), wanted, about.reads, REFUSED)
+                    begun, batch = True, batch_of(once.of(records), wanted, reads, REFUSED)
                     yield batch if cut is None or delta is None else _within(batch, delta, cut)
             except TooMany:
                 if begun or part is None or window is None or delta is None or filter_ is None:
@@ -217,6 +215,13 @@ class _Session:
     def __exit__(self, *_: object) -> None:
         self._among.discard(self._asking)
         self._asking.close()
+
+
+def _since(since: date | timedelta) -> Window:
+    """From then until now."""
+    now = datetime.now(UTC)
+    start = now - since if isinstance(since, timedelta) else datetime.combine(since, datetime.min.time(), UTC)
+    return Window(int(start.timestamp() * 1000), int(now.timestamp() * 1000))
 
 
 def _within(batch: pa.RecordBatch, delta: str, part: Window) -> pa.RecordBatch:

@@ -20,9 +20,10 @@ def slices(
         longest = max(length / parallel, at_least)
     if filter_.longest is not None:
         longest = min(longest, filter_.longest)
-    step = max(longest // grain_of(filter_.grain), 1) * grain_of(filter_.grain)
-    if step >= length:
+    asked = Span.around(window.start_ms, window.end_ms, filter_.grain, zone)
+    if longest >= length and (filter_.longest is None or asked.end - asked.start <= filter_.longest):
         return (window,)
+    step = max(longest // grain_of(filter_.grain), 1) * grain_of(filter_.grain)
     parts, at = [], window.start_ms
     while at < window.end_ms:
         until = datetime.fromtimestamp(at / 1000, UTC) + step

@@ -10,6 +10,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
+from headgate.sources.rest.zones import zone_named
+
 __all__ = ["LAST", "LEFT_OUT", "Filling", "Span", "Template", "compiled", "filled", "grain_of", "mentions"]
 
 LEFT_OUT: Any = object()
@@ -93,6 +95,8 @@ _FILTERS: Mapping[str, _Filter] = {
     "host": lambda value, _: _host(str(value)),
     "after_dash": lambda value, _: str(value).rpartition("-")[2] if "-" in str(value) else "",
     "quoted": lambda value, _: quote(str(value), safe=""),
+    "digits": lambda value, _: "".join(sign for sign in str(value) if sign.isdecimal()),
+    "zone": lambda value, _: zone_named(str(value)),
 }
 
 

@@ -168,7 +168,9 @@ def _whole(type_: LakeType, values: list[Any], wanted: pa.DataType, read: Read) 
     if read.how in ("epoch_s", "epoch_ms"):
         counted = _of(pa.array(values), (pa.int64(),)).cast(pa.int64())
         unit = 1_000_000 if read.how == "epoch_s" else 1000
-        return pc.multiply_checked(counted, unit).cast(pa.timestamp("us")).cast(wanted)
+        times = pc.multiply_checked(counted, unit).cast(pa.timestamp("us"))
+        # Counted since 1970 as the clocks of a zone show it; an hour that they show twice is the first.
+        return (pc.assume_timezone(times, read.zone, ambiguous="earliest") if read.zone else times).cast(wanted)
     texts = pa.array(values, pa.string())
     if type_.kind != "timestamptz":
         return texts.cast(wanted)
@@ -199,8 +201,8 @@ def _one(type_: LakeType, read: Read) -> Callable[[Any], Any]:
         case "decimal":
             return lambda value: _decimal(_number(value), type_)
     times = {
-        "epoch_s": lambda value: _after_epoch(_number(value)),
-        "epoch_ms": lambda value: _after_epoch(_number(value) / 1000),
+        "epoch_s": lambda value: _after_epoch(_number(value), read.zone),
+        "epoch_ms": lambda value: _after_epoch(_number(value) / 1000, read.zone),
     }
     moment: Callable[[Any], datetime] = times.get(read.how) or (lambda value: _moment(value, read))
     if type_.kind == "timestamptz":
@@ -240,11 +242,12 @@ def _decimal(value: Decimal, type_: LakeType) -> Decimal:
     return value
 
 
-def _after_epoch(seconds: Decimal) -> datetime:
+def _after_epoch(seconds: Decimal, zone: str | None) -> datetime:
     micros = seconds * 1_000_000
     if micros != int(micros):
         raise ValueError(seconds)
-    return _EPOCH + timedelta(microseconds=int(micros))
+    found = _EPOCH + timedelta(microseconds=int(micros))
+    return found.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) if zone else found
 
 
 def _moment(value: Any, read: Read) -> datetime:
