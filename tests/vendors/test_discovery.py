@@ -9,10 +9,11 @@ import pytest
 from headgate.config import Settings
 from headgate.errors import BadParameter, SourceAccessDenied, SourceObjectMissing
 from headgate.model.scope import Tenancy
+from headgate.model.windows import Window
 from headgate.sources import Selection, Source, open_source
 from tests.sql_tables import read
-from tests.vendors import odata, salesforce, servicenow
-from tests.vendors.fake import Fake, route, served
+from tests.vendors import odata, salesforce, servicenow, zendesk
+from tests.vendors.fake import Fake, epoch, route, served
 
 PERSON = {
     "UserName": "russellwhyte",
@@ -33,9 +34,9 @@ PERSON = {
 def fakes() -> Iterator[dict[str, Fake]]:
     plain = odata.VENDORS[0]
     people = route("/TripPin/People", lambda *_: {"value": [PERSON]})
-    with served(
-        [replace(plain, routes=[*plain.routes, people]), odata.VENDORS[1], salesforce.VENDORS[1], servicenow.VENDOR]
-    ) as fakes:
+    first = replace(plain, routes=[*plain.routes, people])
+    others = [odata.VENDORS[1], salesforce.VENDORS[1], servicenow.VENDOR, zendesk.VENDOR]
+    with served([first, *others]) as fakes:
         yield fakes
 
 
@@ -92,3 +93,13 @@ def test_a_way_in_that_the_vendor_has_ended_is_refused_by_the_one_that_is_left(f
     params = {"serviceUri": odata.ORGANISATION, "username": "u@example.com", "password": "a-password"}
     with pytest.raises(BadParameter, match="choose 'Service Principal Key Based Authentication'"):
         open_source(fake.vendor.catalogue.id, params, Settings(), Tenancy("ORG", shared=False))
+
+
+def test_a_read_in_the_order_of_its_delta_column_ends_with_the_window(fakes: dict[str, Fake]) -> None:
+    fake = _fake(fakes, "zendesk")
+    start, end = epoch(zendesk.START), epoch(zendesk.START) + 3600
+    span = Window(start * 1000, end * 1000)
+    rows = read(_opened(fake), Selection({"tableName": "tickets"}), span, "generated_timestamp")
+    inside = [ticket["id"] for ticket in zendesk.TICKETS if start <= ticket["generated_timestamp"] < end]
+    assert sorted(row[0] for row in rows) == sorted(inside)
+    assert len(fake.asked) == 1 < len(zendesk.TICKETS) / zendesk.PAGE

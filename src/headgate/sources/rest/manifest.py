@@ -127,6 +127,7 @@ class WindowFilter:
     sides: str
     longest: timedelta | None
     timezone: Template | None
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,6 +398,7 @@ def _window(column: str, said: Mapping[str, Any], names: frozenset[str]) -> Wind
         said["sides"],
         timedelta(days=said["longest_days"]) if "longest_days" in said else None,
         Template.of(said["timezone"], names) if "timezone" in said else None,
+        said.get("ordered", False),
     )
 
 

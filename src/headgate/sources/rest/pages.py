@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
+from datetime import datetime
 from typing import Any
 
 from headgate.errors import SourceError
+from headgate.sources.batches import REFUSED
 from headgate.sources.rest.ask import Ask
 from headgate.sources.rest.asking import Asking
 from headgate.sources.rest.jobs import finished
@@ -12,6 +14,7 @@ from headgate.sources.rest.manifest import Format, Job, Paging, Request, Stream,
 from headgate.sources.rest.paging import Page, turning
 from headgate.sources.rest.records import document, rows, under
 from headgate.sources.rest.templates import Filling, Span, filled
+from headgate.sources.rest.values import batch_of
 
 __all__ = ["Pages"]
 
@@ -21,6 +24,7 @@ class Pages:
 
     def __init__(self, asking: Asking, stream: Stream, filter_: WindowFilter | None, columns: Sequence[str]) -> None:
         self._asking, self._stream, self._filter = asking, stream, filter_
+        self._until: datetime | None = None
         needed = {*columns, *stream.key, *((filter_.column,) if filter_ is not None else ())}
         members = (stream.reads[column.name].path.steps[0] for column in stream.columns if column.name in needed)
         self._columns = ",".join(dict.fromkeys(str(member) for member in members))
@@ -29,6 +33,8 @@ class Pages:
         """The records, a page or some thousand at a time. Raises SourceError."""
         stream, values = self._stream, {**values, "columns": self._columns}
         job = stream.job
+        if span is not None and self._filter is not None and self._filter.ordered:
+            self._until = span.end
         if stream.request is not None and not (job is not None and _chosen(job, values)):
             yield from self._turned(self._made(stream.request, values, span), stream.format, stream.paging)
         elif job is not None:
@@ -57,7 +63,16 @@ class Pages:
                         count, last = count + len(records), records[-1]
                         yield records
                 page = Page(None, response.headers, count, last)
-            following = turns.after(asked, page)
+            following = None if self._past(page.last) else turns.after(asked, page)
+
+    def _past(self, last: Any) -> bool:
+        """Whether a page's last record lies after the window, as do all that would come in its order."""
+        if self._until is None or self._filter is None or not isinstance(last, dict):
+            return False
+        name = self._filter.column
+        column = next(column for column in self._stream.columns if column.name == name)
+        [value] = batch_of([last], [column], self._stream.reads, REFUSED).column(name).to_pylist()
+        return value is not None and value >= self._until
 
     def _made(self, request: Request, values: Mapping[str, Any], span: Span | None) -> Ask:
         """The request, with what the window adds to it."""
