@@ -46,7 +46,7 @@ def test_what_is_well_and_what_is_not(face: Face) -> None:
     with engine.begin() as database:
         database.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     try:
-        assert "newer than" in found(headgate, code=1)["metadata"]["found"]
+        assert "knows those up to" in found(headgate, code=1)["metadata"]["found"]
     finally:
         with engine.begin() as database:
             database.execute(sa.text("UPDATE alembic_version SET version_num = :was"), {"was": newest()})

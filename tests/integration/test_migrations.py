@@ -8,21 +8,31 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
+from headgate import store
 from headgate.config import Settings
-from headgate.errors import MetadataNewer
+from headgate.errors import MetadataNewer, MetadataOlder
 from headgate.model.orgs import Grant
 from headgate.model.resources import now_ms
-from headgate.store import database, open_store, tables
+from headgate.store import Store, migrating, open_store, tables
 from tests.conftest import empty_database
 
 
 def upgrade(engine: sa.Engine, revision: str) -> None:
     """Bring an empty database to an older revision."""
     config = Config()
-    config.set_main_option("script_location", str(database._MIGRATIONS))
+    config.set_main_option("script_location", str(migrating._MIGRATIONS))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+
+
+def upgraded(settings: Settings) -> Store:
+    """The store of a database that was brought to the newest revision: by an operator where it is on a server."""
+    if settings.metadata.startswith("postgresql"):
+        with pytest.raises(MetadataOlder, match=r"run `headgate db upgrade`; nothing was changed"):
+            open_store(settings)
+        assert store.upgrade(settings)[0] in ("0001", "0003", "0014")
+    return open_store(settings)
 
 
 def with_one_client(address: str, data: Path) -> None:
@@ -40,18 +50,18 @@ def with_one_client(address: str, data: Path) -> None:
             sa.text("INSERT INTO clients VALUES ('hg_old', 'ORG', 'Old client', :digest, 1)"), {"digest": digest}
         )
     engine.dispose()
-    store = open_store(Settings(data=data, metadata_url=address))
+    opened = upgraded(Settings(data=data, metadata_url=address))
     try:
-        assert store.tenants.secrets("hg_old") == (digest,)
-        assert set(store.tenants.grants("ORG")) == {
+        assert opened.tenants.secrets("hg_old") == (digest,)
+        assert set(opened.tenants.grants("ORG")) == {
             Grant("hg_old", "service", "admin", None),
             Grant("local@headgate", "user", "admin", None),
         }
-        [sandbox] = store.sandboxes.all("ORG")
+        [sandbox] = opened.sandboxes.all("ORG")
         assert (sandbox.name, sandbox.state, sandbox.version, sandbox.updated_at) == ("prod", "active", 1, 1)
-        assert store.tenants.scope("ORG", None) is not None
+        assert opened.tenants.scope("ORG", None) is not None
     finally:
-        store.close()
+        opened.close()
 
 
 def test_clients_of_an_older_folder_keep_their_secret_and_their_rights(tmp_path: Path) -> None:
@@ -80,8 +90,8 @@ def ends_sessions(address: str, data: Path) -> None:
     """A database of revision 0014 notes ended sessions, and forgets those that are long over."""
     engine = sa.create_engine(address)
     upgrade(engine, "0014")
-    store = open_store(Settings(data=data, metadata_url=address))
-    ended, soon, long_ago = store.ended_sessions, now_ms() + 60_000, now_ms() - 2 * 86_400_000
+    opened = upgraded(Settings(data=data, metadata_url=address))
+    ended, soon, long_ago = opened.ended_sessions, now_ms() + 60_000, now_ms() - 2 * 86_400_000
     try:
         ended.add("over", long_ago)
         ended.add("first", soon)
@@ -90,7 +100,7 @@ def ends_sessions(address: str, data: Path) -> None:
         with engine.connect() as connection:
             assert connection.execute(sa.select(tables.ended_sessions)).all() == [("first", soon)]
     finally:
-        store.close()
+        opened.close()
         engine.dispose()
 
 

@@ -65,6 +65,7 @@ _SECTIONS = {
         "doctor": ("doctor", "See whether all is well here, and what to do."),
         "config": ("doctor", "Show each setting and where it comes from."),
         "completion": ("completion", "Have the shell complete commands and names."),
+        "db": ("database", "Upgrade the metadata database, or move it to PostgreSQL."),
         "secrets": ("secrets", "Rotate the keys that credentials are sealed with."),
         "people": ("monitoring", "List who was granted a role."),
         "audit": ("audit", "Show who did what."),

@@ -11,7 +11,9 @@ __all__ = [
     "HeadersTooLarge",
     "HeadgateError",
     "InvalidRequest",
+    "MetadataMoved",
     "MetadataNewer",
+    "MetadataOlder",
     "MethodNotAllowed",
     "NotFound",
     "OutcomeUnknown",
@@ -67,6 +69,18 @@ class MetadataNewer(HeadgateError):
     """The metadata database was written by a newer Headgate. Run that one, or a newer one."""
 
     title = "Metadata newer"
+
+
+class MetadataOlder(HeadgateError):
+    """The metadata database was written by an older Headgate. `headgate db upgrade` brings it up to date."""
+
+    title = "Metadata older"
+
+
+class MetadataMoved(HeadgateError):
+    """The metadata of this folder was moved to PostgreSQL. Set HEADGATE_METADATA_URL to where it is now."""
+
+    title = "Metadata moved"
 
 
 class InvalidRequest(HeadgateError):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from headgate.config import Settings
-from headgate.errors import HeadgateError
+from headgate.errors import HeadgateError, Unavailable
 from headgate.sources import plugged, take_manifests
 from headgate.store import open_store, revisions
 
@@ -92,22 +92,19 @@ def _disk(name: str, folder: Path) -> Finding:
 def _metadata(settings: Settings) -> Iterator[Finding]:
     try:
         current, newest = revisions(settings)
-    except HeadgateError as error:
+    except Unavailable as error:
         yield Finding("metadata", "problem", error.detail, "See HEADGATE_METADATA_URL, and whether its server runs.")
+        return
+    except HeadgateError as error:  # of a newer Headgate, or moved
+        yield Finding("metadata", "problem", error.detail, "Nothing starts until this is settled.")
         return
     if current is None:
         yield Finding("metadata", "note", "there are no tables yet", "headgate serve makes them.")
         return
-    if current > newest:
-        yield Finding(
-            "metadata",
-            "problem",
-            f"its tables are of revision {current}, newer than {newest}",
-            "Upgrade headgate here.",
-        )
-        return
     if current < newest:
-        yield Finding("metadata", "note", f"its tables are of revision {current}", f"Starting brings them to {newest}.")
+        yield Finding(
+            "metadata", "note", f"its tables are of revision {current}", f"headgate db upgrade brings them to {newest}."
+        )
         return
     yield Finding("metadata", "ok", f"revision {current}")
     with closing(open_store(settings)) as store:

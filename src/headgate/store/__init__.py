@@ -7,10 +7,12 @@ which is bound to one organisation and sandbox; only the queue and the tenants l
 from headgate.store.audit import Audit, AuditEntry, AuditFilter
 from headgate.store.catalog import CatalogStore, Slice
 from headgate.store.changes import Taken
-from headgate.store.database import Store, open_store, revisions
+from headgate.store.database import Store, open_store, revisions, upgrade
 from headgate.store.deliveries import ClaimedDelivery, Deliveries
 from headgate.store.ended_sessions import EndedSessions
+from headgate.store.engines import place
 from headgate.store.listing import Page
+from headgate.store.moving import MoveRefused, move
 from headgate.store.queue import Claim, Queue
 from headgate.store.rotation import KeyUse, Rotation, SecretsAdmin
 from headgate.store.run_log import News, RunFeed, Seen
@@ -32,6 +34,7 @@ __all__ = [
     "InUse",
     "KeyUse",
     "Load",
+    "MoveRefused",
     "NameTaken",
     "News",
     "Page",
@@ -49,6 +52,9 @@ __all__ = [
     "TakenFiles",
     "Tenants",
     "Workers",
+    "move",
     "open_store",
+    "place",
     "revisions",
+    "upgrade",
 ]
