@@ -31,11 +31,13 @@ from headgate.errors import (
     SourceUnreachable,
     UnholdableValue,
 )
+from headgate.model.runs import RunState
 from headgate.model.scope import Tenancy
 from headgate.model.windows import DeltaColumn
 from headgate.sources import child, open_source, sweep_copies
 from headgate.sources.child import process, reader
 from tests.connectors.programs import SPECS, left, opened, registered
+from tests.deployment import Deployment
 from tests.integration.face import serving
 from tests.sql_tables import WHOLE, read, read_rejecting, selection, window
 
@@ -382,6 +384,21 @@ def test_what_a_program_says_is_read_to_the_end_and_kept_in_part(
     assert 0 < (told.out + told.err).count("connector.said") < 1000
     assert len(told.out + told.err) < 500_000
     assert SECRET not in told.out + told.err
+
+
+def test_what_a_program_says_stands_in_the_log_of_the_run(tmp_path: Path) -> None:
+    config = {"act": "talk", "password": SECRET}
+    deployment = Deployment(tmp_path, connectors=registered(tmp_path))
+    try:
+        flow = deployment.flow(SPECS["singer"], {"connector": "made", "config": config}, {"tableName": "events"})
+        run = deployment.run(flow, "2024-01-01T10:00", "2024-01-01T12:00", "at")
+        lines = [line.text for line in deployment.scoped.log(run.id, after=-1, most=1000)]
+    finally:
+        deployment.close()
+    assert run.state is RunState.SUCCESS
+    assert sum(line.startswith("made: ") for line in lines) == 101
+    assert "made: It says more, which is left out here." in lines
+    assert not any(SECRET in line for line in lines)
 
 
 def test_words_of_a_connector_are_no_error(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ class Attempt:
         scoped = self._store.scoped(self.run.scope)
         secret = scoped.secret(frozen["connectionId"]) if frozen["connectionId"] else {}
         tenancy = self._store.tenants.tenancy(self.run.scope)
-        return open_source(frozen["specId"], secret, self._settings, tenancy)
+        return open_source(frozen["specId"], secret, self._settings, tenancy, self.lease.tell)
 
     def _table(self, identifier: tuple[str, ...], landing: Landing) -> LakeTable | None:
         """The target table; None when there is neither one yet nor a column to make it from."""

@@ -8,7 +8,7 @@ from typing import Any, cast
 from headgate.config import Settings
 from headgate.errors import SourceNotOnDemand
 from headgate.model.scope import Tenancy
-from headgate.sources.context import Context, Factory
+from headgate.sources.context import Context, Factory, Telling
 from headgate.sources.interface import Source
 from headgate.sources.references import resolved
 from headgate.sources.specs import ConnectionSpec, connection_specs, plugged
@@ -57,12 +57,15 @@ _FACTORIES: Mapping[str, str] = {
 }
 
 
-def open_source(spec_id: str, auth_params: Mapping[str, Any], settings: Settings, tenancy: Tenancy) -> Source:
+def open_source(
+    spec_id: str, auth_params: Mapping[str, Any], settings: Settings, tenancy: Tenancy, telling: Telling | None = None
+) -> Source:
     """The source behind the connection spec `spec_id`, with the parameters of one connection's `auth`.
 
     References in place of secrets are followed. Nothing is reached yet, but where the source would reach to is
-    judged; `tenancy` is from `Store.tenants.tenancy()`. Raises SourceNotOnDemand for a spec that is unknown, a
-    target, or only listed; MissingExtra; ReferenceRefused; HostNotAllowed; PathNotAllowed.
+    judged; `tenancy` is from `Store.tenants.tenancy()`, and `telling` takes lines for a run's log. Raises
+    SourceNotOnDemand for a spec that is unknown, a target, or only listed; MissingExtra; ReferenceRefused;
+    HostNotAllowed; PathNotAllowed.
     """
     spec = next((spec for spec in connection_specs() if spec.id == spec_id), None)
     if spec is None:
@@ -73,7 +76,8 @@ def open_source(spec_id: str, auth_params: Mapping[str, Any], settings: Settings
     factory = _factory(spec)
     if factory is None:
         raise SourceNotOnDemand(f"{spec.title} is listed in the catalogue, but this version cannot read it.")
-    return factory(resolved(auth_params, spec.secrets, settings, tenancy), Context(settings, tenancy))
+    context = Context(settings, tenancy) if telling is None else Context(settings, tenancy, telling)
+    return factory(resolved(auth_params, spec.secrets, settings, tenancy), context)
 
 
 def _factory(spec: ConnectionSpec) -> Factory | None:

@@ -36,7 +36,7 @@ def _opened(
     settings, tenancy = context.settings, context.tenancy
     connector = the_connector(auth_params.get("connector"), protocol, settings.connectors, tenancy)
     config = connector.config_of(_config(auth_params.get("config")), shared=tenancy.shared)
-    return BatchSource(reader(connector, config, settings.scratch_folder))
+    return BatchSource(reader(connector, config, settings.scratch_folder, context.telling))
 
 
 def _config(given: object) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from headgate.errors import SourceAccessDenied, SourceError, SourceUnreachable
 from headgate.model.lake import LakeType
+from headgate.model.run_log import Level
 from headgate.model.windows import Window
 from headgate.sources.child.process import Job, Program
 from headgate.sources.child.reader import ProgramReader, Read, Stream, before
@@ -19,7 +20,7 @@ __all__ = ["AirbyteReader"]
 
 _CONFIG, _CATALOG, _STATE = "config.json", "catalog.json", "state.json"
 _TIMES = ("timestamptz", "timestamp", "date")
-_LEVELS = {"FATAL": "error", "ERROR": "error", "WARN": "warning"}
+_LEVELS: dict[str, Level] = {"FATAL": "error", "ERROR": "error", "WARN": "warning"}
 
 
 class AirbyteReader(ProgramReader):

@@ -17,7 +17,9 @@ from typing import IO, Any, cast
 from uuid import uuid4
 
 from headgate.errors import SourceError, SourceUnreachable
+from headgate.model.run_log import Level
 from headgate.sources.child.registration import Connector
+from headgate.sources.context import Telling
 from headgate.telemetry import emit, redact
 
 __all__ = ["Job", "Program"]
@@ -28,7 +30,7 @@ _PIPE, _CHUNK = 1 << 20, 1 << 20
 _LONGEST = 16 << 20  # bytes of a line, which holds one record
 _PATIENCE = 10.0  # seconds for the supervisor to end everything
 _LAST_WORDS = 2.0  # seconds for what it said last to come
-_TOLD_LINES, _KEPT_LINES = 200, 20  # of its standard error: in the service's log, and in an error
+_TOLD_LINES, _KEPT_LINES = 100, 20  # of its standard error: in the logs, and in an error
 _LONGEST_TOLD, _LONGEST_READ = 500, 65_536  # characters of such a line
 _SET_PIPE_SIZE = 1031  # Linux' F_SETPIPE_SZ
 
@@ -51,8 +53,8 @@ class Program:
     Use it as a context: it ends when that is left. `stop()` may come from any thread.
     """
 
-    def __init__(self, connector: Connector, job: Job, scratch: Path, secrets: Sequence[str]) -> None:
-        self._connector, self._job, self._secrets = connector, job, secrets
+    def __init__(self, connector: Connector, job: Job, scratch: Path, secrets: Sequence[str], telling: Telling) -> None:
+        self._connector, self._job, self._secrets, self._telling = connector, job, secrets, telling
         self._stopped, self._over = threading.Event(), threading.Event()
         self._last: deque[str] = deque(maxlen=_KEPT_LINES)
         self._told = 0
@@ -129,8 +131,8 @@ class Program:
         if rest.strip():
             yield [rest]
 
-    def said(self, text: str, level: str = "info") -> None:
-        """Take a line that it said of itself, without secrets, to the service's log; some of them."""
+    def said(self, text: str, level: Level = "info") -> None:
+        """Take a line that it said of itself, without secrets, to the logs of the service and the run; some of them."""
         if len(text) >= _LONGEST_READ:  # the end of what is read may be the beginning of a secret
             text = text[: _LONGEST_READ - max(map(len, self._secrets), default=0)]
         shown = redact(text, self._secrets).strip()[:_LONGEST_TOLD]
@@ -139,10 +141,12 @@ class Program:
             return
         self._last.append(shown)
         self._told += 1
-        if self._told <= _TOLD_LINES:
-            emit("connector.said", level=level, connector=self._connector.name, text=shown)
-        elif self._told == _TOLD_LINES + 1:
-            emit("connector.said", connector=self._connector.name, text="It says more, which is left out here.")
+        if self._told > _TOLD_LINES + 1:
+            return
+        if self._told == _TOLD_LINES + 1:
+            shown, level = "It says more, which is left out here.", "info"
+        emit("connector.said", level=level, connector=self._connector.name, text=shown)
+        self._telling(f"{self._title}: {shown}", level)
 
     @property
     def last_words(self) -> str:

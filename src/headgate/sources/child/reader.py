@@ -21,6 +21,7 @@ from headgate.sources.batches import StreamReader
 from headgate.sources.child.process import Job, Program
 from headgate.sources.child.registration import Connector
 from headgate.sources.child.zones import zoned
+from headgate.sources.context import Telling
 
 __all__ = ["ProgramReader", "Read", "Stream", "before"]
 
@@ -124,9 +125,10 @@ class ProgramReader(StreamReader):
 
     gives_mappings: ClassVar[bool] = True
 
-    def __init__(self, connector: Connector, config: Mapping[str, Any], scratch: Path) -> None:
+    def __init__(self, connector: Connector, config: Mapping[str, Any], scratch: Path, telling: Telling) -> None:
         self.title = connector.title
         self._connector, self._config, self._scratch = connector, config, scratch
+        self._telling = telling
         self._secrets = tuple(_spellings(config))
         self._running: set[Program] = set()
         self._lock = threading.Lock()
@@ -241,7 +243,7 @@ class ProgramReader(StreamReader):
 
     @contextmanager
     def _program(self, job: Job) -> Iterator[Program]:
-        with _place(self.title), Program(self._connector, job, self._scratch, self._secrets) as program:
+        with _place(self.title), Program(self._connector, job, self._scratch, self._secrets, self._telling) as program:
             with self._lock:
                 self._running.add(program)
             try:
