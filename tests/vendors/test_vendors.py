@@ -1,5 +1,6 @@
 """Every manifest, on a fake of its vendor: an ad hoc run lands exactly the records of its window."""
 
+import base64
 import logging
 import pkgutil
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 import tests.vendors
@@ -86,14 +88,20 @@ def test_a_run_lands_exactly_the_records_of_its_window(
 
 
 def test_it_is_explored_and_previewed(fake: Fake, face: Face) -> None:
-    connection = _connection(face, fake, fake.vendor.auth)
-    described = _opened(face.settings, fake).describe(Selection(fake.vendor.params))
-    assert fake.vendor.key in [column.name for column in described.columns]
-    if fake.vendor.catalogue.kind == "table":
-        found = face.get(f"/connections/{connection}/explore", objectType="root")
-        assert fake.vendor.params["tableName"].partition("?")[0] in [entry["name"] for entry in found.json()], (
-            found.text
-        )
+    vendor = fake.vendor
+    address = f"/connections/{_connection(face, fake, vendor.auth)}/explore"
+    stream: str = _opened(face.settings, fake)._reader.named(vendor.params)  # type: ignore[attr-defined]
+    listed = face.get(address, objectType="root")
+    assert stream.partition("?")[0] in [entry["path"] for entry in listed.json()], listed.text
+    if vendor.catalogue.kind == "rest":
+        told = base64.b64encode(orjson.dumps(vendor.params)).decode()
+        found = face.get(address, objectType="rest", object="json", sourceParams=told, preview="true")
+        assert found.json()["format"] == "hierarchical", found.text
+    else:
+        found = face.get(address, objectType="table", object=stream, preview="true")
+    assert found.status_code == 200, found.text
+    assert all(vendor.key in row for row in found.json()["data"]), found.text
+    assert found.json()["deltaColumns"]
 
 
 def test_wrong_credentials_are_refused_and_not_told(fake: Fake, face: Face) -> None:

@@ -68,7 +68,12 @@ _EXPLORE = (
     "sourceParams",
 )
 _CONFIGS = ("objectType", "object", "fileType", "outputType", "outputField", "limit", "start")
-_OBJECT_TYPES = {"table": ("root", "table"), "file": ("root", "folder", "file"), "rest": ("rest",), "target": ()}
+_OBJECT_TYPES = {
+    "table": ("root", "table"),
+    "file": ("root", "folder", "file"),
+    "rest": ("root", "rest", "table"),
+    "target": (),
+}
 _FILE_TYPES = ("delimited", "json", "parquet", "avro", "orc")
 _OF_FILES = ("columnDelimiter", "compressionType", "encoding")
 _WORDS = {"int": "integer", "date": "string", "timestamp": "string", "timestamptz": "string", "list": "array"}
@@ -254,7 +259,7 @@ def _explored(source: Source, spec: ConnectionSpec, asked: Mapping[str, str]) ->
     object_type = _object_type(spec, asked)
     preview = truth(asked.get("preview"), "preview")
     determine = truth(asked.get("determineProperties"), "determineProperties")
-    _check_source_params(asked.get("sourceParams"))
+    source_params = _source_params(asked.get("sourceParams"))
     if determine and object_type != "file":
         raise DetectionNotOffered
     if object_type == "root":
@@ -270,6 +275,11 @@ def _explored(source: Source, spec: ConnectionSpec, asked: Mapping[str, str]) ->
         parse_filter(params["filters"])
         if spec.kind != "table":
             raise FilterNotOffered
+    if object_type == "rest":
+        if path.lower() != "json":
+            raise BadParameter(f"object is {path[:40]!r}; of a resource it is json.", parameter="object")
+        resource = source.preview(Selection(source_params), MOST_ROWS if preview else 0)
+        return {**_shown(resource, preview, nested=True), "deltaColumns": delta_columns(source, resource)}
     if object_type == "table":
         table = source.preview(Selection({**params, "tableName": path}), MOST_ROWS if preview else 0)
         return {**_shown(table, preview), "deltaColumns": delta_columns(source, table)}
@@ -312,7 +322,7 @@ def _configs(source: Source, spec: ConnectionSpec, asked: Mapping[str, str]) -> 
     path = asked.get("object")
     limit, start = parse_limit(asked.get("limit")), whole_number("start", asked.get("start", "0"))
     columns: tuple[Column, ...] = ()
-    if path and spec.kind == "table":
+    if path and spec.kind in ("table", "rest"):
         columns = source.preview(Selection({"tableName": path}), 0).columns
     elif path:
         data = _file_data(source, path, asked, determine=not asked.get("fileType"))
@@ -325,16 +335,17 @@ def _configs(source: Source, spec: ConnectionSpec, asked: Mapping[str, str]) -> 
     }
 
 
-def _check_source_params(text: str | None) -> None:
-    """See that `sourceParams`, which only REST sources use, is what it must be."""
+def _source_params(text: str | None) -> Json:
+    """What `sourceParams` says, as a source connection's params do. Raises BadParameter."""
     if not text:
-        return
+        return {}
     try:
         value = decode_base64(text)
     except ProviderRefusal:
         value = None
     if not isinstance(value, dict):
         raise BadParameter("sourceParams must be the Base64 of a JSON object.", parameter="sourceParams")
+    return value
 
 
 def _entry(entry: Entry) -> Json:
@@ -347,11 +358,14 @@ def _entry(entry: Entry) -> Json:
     }
 
 
-def _shown(found: Preview, preview: bool) -> Json:
-    """The schema of what was found, flat if it can be, with its rows if they were asked for. Raises NoColumns."""
+def _shown(found: Preview, preview: bool, *, nested: bool = False) -> Json:
+    """The schema of what was found, flat unless something is `nested`, with its rows if they were asked for.
+
+    Raises NoColumns.
+    """
     if not found.columns and not found.unsupported:
         raise NoColumns
-    nested = any(
+    nested = nested or any(
         _nested(column.type) or (column.source_type == "json" and column.type.kind == "list")
         for column in found.columns
     )

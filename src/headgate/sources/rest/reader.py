@@ -103,37 +103,33 @@ class RestReader(StreamReader):
 
     def splits(self, stream: str, window: Window | None, delta: str | None, parallel: int) -> Sequence[str]:
         about, values = self._stream(stream)
-        filter_ = about.window(delta)
-        if window is None or filter_ is None:
+        filter_, whole = _asked(about, window, delta)
+        if filter_ is None or whole is None:
             return ("all",)
-        parts = slices(
-            window, filter_, about.slice, min(parallel, self._manifest.limits.parallel), self._zone(filter_, values)
-        )
-        return [f"{part.start_ms}-{part.end_ms}" for part in parts]
+        together = min(parallel, self._manifest.limits.parallel) if whole is window else 1
+        parts = slices(whole, filter_, about.slice, together, self._zone(filter_, values))
+        named = [f"{part.start_ms}-{part.end_ms}" for part in parts]
+        return named if whole is window else named[::-1]  # who only looks at some records sees the newest
 
     def read(
         self, stream: str, split: str, window: Window | None, delta: str | None, columns: Sequence[str]
     ) -> Iterator[pa.RecordBatch]:
         about, values = self._stream(stream)
-        filter_ = about.window(delta)
-        part = Window(*map(int, split.split("-"))) if split != "all" else window
-        if part is None and about.since is not None:
-            part = _since(about.since)
-            filter_ = about.windows[0] if about.windows else None
-        wanted = [column for column in about.columns if column.name in columns]
+        filter_, whole = _asked(about, window, delta)
+        sliced = filter_.column if filter_ is not None else None
+        wanted = [column for column in about.columns if column.name in columns or column.name == sliced]
         wanted.sort(key=lambda column: column.name != delta)  # its reasons count before all others'
         once = Once([about.reads[name].path for name in about.key])
         reads = {name: read.filled(Filling(values)) for name, read in about.reads.items()}
-        todo: list[Window | None] = [part]
+        todo = [Window(*map(int, split.split("-"))) if split != "all" else whole]
         while todo:
             part, begun = todo.pop(0), False
-            cut = part if window is not None and part != window else None
             try:
                 for records in self._records(about, filter_, [column.name for column in wanted], values, part):
                     begun, batch = True, batch_of(once.of(records), wanted, reads, REFUSED)
-                    yield batch if cut is None or delta is None else _within(batch, delta, cut)
+                    yield batch if part is None or sliced is None or part == window else _within(batch, sliced, part)
             except TooMany:
-                if begun or part is None or window is None or delta is None or filter_ is None:
+                if begun or part is None or filter_ is None:
                     raise
                 halves = slices(part, filter_, timedelta(), 2, self._zone(filter_, values))
                 if len(halves) < 2:
@@ -215,6 +211,18 @@ class _Session:
     def __exit__(self, *_: object) -> None:
         self._among.discard(self._asking)
         self._asking.close()
+
+
+def _asked(about: Stream, window: Window | None, delta: str | None) -> tuple[WindowFilter | None, Window | None]:
+    """How the vendor is asked, and for what: not at all for a window that it cannot filter by.
+
+    Of what must be told one, that is all since the day that the manifest says.
+    """
+    if (filter_ := about.window(delta)) is not None and window is not None:
+        return filter_, window
+    if about.since is None or not about.windows:
+        return None, None if about.windows else window
+    return about.windows[0], _since(about.since)
 
 
 def _since(since: date | timedelta) -> Window:
