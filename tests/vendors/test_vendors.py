@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import orjson
 import pytest
@@ -18,6 +19,7 @@ from headgate.model.resources import Kind
 from headgate.model.scope import Tenancy
 from headgate.sources import Selection, Source, open_source
 from headgate.targets import Lake
+from headgate.sources.rest.budget import Budget
 from tests.integration.face import Face, serving
 from tests.integration.lake_story import ended, working
 from tests.sql_tables import read, read_counting, window
@@ -33,6 +35,13 @@ VENDORS: list[Vendor] = [
 ]
 FLOWS = {"table": "14518937-270c-4525-bdec-c2ba7cce3860", "rest": "6499120c-0b15-42dc-936e-847ea3c24d72"}
 Json = Any
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hurried() -> Iterator[None]:
+    """Fakes may be asked as fast as one can: what a budget is kept by is a clock."""
+    with patch.object(Budget, "take", lambda self, wait: None):
+        yield
 
 
 @pytest.fixture(scope="module")
