@@ -136,7 +136,7 @@ def _of_events(seen: Sequence[Seen]) -> None:
 def _of_audience(seen: Sequence[Seen]) -> None:
     spans = [span for one in seen for span in one.json["dateRanges"]]
     assert (min(span["startDate"] for span in spans), max(span["endDate"] for span in spans)) == (
-        "2026-03-01",
+        "2026-03-02",
         "2026-03-02",
     )
 

@@ -18,8 +18,8 @@ from headgate.engine import Worker
 from headgate.model.resources import Kind
 from headgate.model.scope import Tenancy
 from headgate.sources import Selection, Source, open_source
-from headgate.targets import Lake
 from headgate.sources.rest.budget import Budget
+from headgate.targets import Lake
 from tests.integration.face import Face, serving
 from tests.integration.lake_story import ended, working
 from tests.sql_tables import read, read_counting, window
@@ -40,7 +40,7 @@ Json = Any
 @pytest.fixture(scope="module", autouse=True)
 def hurried() -> Iterator[None]:
     """Fakes may be asked as fast as one can: what a budget is kept by is a clock."""
-    with patch.object(Budget, "take", lambda self, wait: None):
+    with patch.object(Budget, "take", lambda *_: None):
         yield
 
 

@@ -9,6 +9,7 @@ an example; `headgate.testing.source_suite` tests one.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, ClassVar, TypeAlias
 from uuid import uuid4
@@ -104,6 +105,7 @@ class StreamReader:
         """The records of a split with at least `columns`, a few thousand at a time.
 
         With a window, those whose `delta` lies in it; others may come too, and are left out again. None for everything.
+        The window of a column whose values have no zone is told as if they were of UTC, and that of days in whole ones.
         """
         raise NotImplementedError
 
@@ -277,8 +279,8 @@ class BatchSource:
                 raise SourceError(why, column=delta.name)
             column = delta_column(Relation(columns), delta, lambda _: True)
             within = _within(columns.index(column), column, window, delta)
-            name, span = column.name, window
-            if window.empty:
+            name, span = column.name, _asked(window, within.bounds)
+            if span.empty:
                 return Reading(columns, (), name, within.bounds, estimated_rows=0)
         arrives, _ = self._arriving(fields)
         refused = len(fields) if self._reader.refuses else None
@@ -428,6 +430,18 @@ def _within(at: int, column: Column, window: Window, delta: DeltaColumn) -> With
             bounds, pattern = text_bounds(window, delta, lambda: None)
             return Within(at, bounds, text_regex(pattern, marked=is_utc(delta)), needed=True)
     return Within(at, Bounds.of(window, DeltaType(column.type.kind), timezone=delta.timezone), needed=True)
+
+
+def _asked(window: Window, bounds: Bounds) -> Window:
+    """The window as a reader is asked for it, who knows no zone and takes values without one for UTC's.
+
+    Of days, those that lie in it, from midnight to midnight.
+    """
+    if bounds.type not in (DeltaType.DATE, DeltaType.TIMESTAMP):
+        return window
+    ends = [datetime.fromisoformat(str(end)).replace(tzinfo=UTC) for end in (bounds.lower, bounds.upper)]
+    start_ms, end_ms = ((end - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1) for end in ends)
+    return Window(start_ms, end_ms)
 
 
 def _selected(batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
