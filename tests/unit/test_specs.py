@@ -77,6 +77,7 @@ OUR_OWN = {
     "demandbase-intent",
     "didomi",
     "duckdb",
+    "generic-graphql",
     "google-analytics-4",
     "http-files",
     "local-file-upload",

@@ -162,6 +162,10 @@ class _OAuth2(_Tokens):
         self._refresh: str | None = self._about.get("refresh_token") or None
         self._tells_base = "base_path" in self._about
 
+    def renew(self, asking: "Asking") -> bool:
+        able = self._about["grant"] != "refresh_token" or (self._refresh and self._about.get("token_url"))
+        return super().renew(asking) if able else False
+
     def _new(self, asking: "Asking") -> Token:
         about, base = self._about, None
         answer = asking.answer(self._request(asking))

@@ -33,6 +33,7 @@ __all__ = [
     "built_in",
     "loaded",
     "shipped",
+    "stream_fault",
     "stream_of",
 ]
 
@@ -231,6 +232,7 @@ class Manifest:
     errors: Errors | None
     streams: Mapping[str, Stream]
     discover: str | None
+    inline: str | None
     parameters: Mapping[str, Parameter]
     """What may be said of a stream that is discovered."""
 
@@ -306,6 +308,7 @@ def _manifest(
         _errors(document["errors"]) if "errors" in document else None,
         streams,
         document.get("discover"),
+        document.get("inline"),
         _parameters(document),
         names,
     )
@@ -466,6 +469,18 @@ def _since(text: str) -> date | timedelta:
 
 def _without(said: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in said.items() if key != name}
+
+
+def stream_fault(about: Mapping[str, Any]) -> str | None:
+    """Why `about` is no stream as a manifest describes one, and where; None when it is one."""
+    schema = _schema()
+    found = jsonschema.exceptions.best_match(
+        jsonschema.Draft202012Validator({"$ref": "#/$defs/stream", "$defs": schema["$defs"]}).iter_errors(about)
+    )
+    if found is None:
+        return None
+    where = ".".join(str(step) for step in found.absolute_path)
+    return f"{where}: {found.message}"[:300] if where else str(found.message)[:300]
 
 
 @cache

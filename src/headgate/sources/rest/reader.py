@@ -20,6 +20,7 @@ from headgate.sources.rest.asking import Asking, TooMany
 from headgate.sources.rest.auth import authenticator
 from headgate.sources.rest.budget import budget_of
 from headgate.sources.rest.hooks import discovery
+from headgate.sources.rest.inline import check_of, columns_found, inline_about, inline_name, inline_stream
 from headgate.sources.rest.manifest import Auth, Manifest, Stream, WindowFilter, stream_of
 from headgate.sources.rest.once import Once
 from headgate.sources.rest.pages import Pages
@@ -52,6 +53,7 @@ class RestReader(StreamReader):
         self._budget = budget_of(named, manifest.limits.per_second)
         self._open: set[Asking] = set()
         self._found: dict[str, Stream] = {}
+        self._looked: dict[str, Any] = {}
         self._lock = threading.Lock()
 
     @property
@@ -60,6 +62,9 @@ class RestReader(StreamReader):
 
     def check(self) -> None:
         with self._asking() as asking:
+            if self._manifest.inline is not None:
+                asking.answer(check_of(self._manifest.inline, asking))
+                return
             if self._manifest.check is not None:
                 asking.answer(asking.made(self._manifest.check, Filling(self._values)))
                 return
@@ -67,6 +72,8 @@ class RestReader(StreamReader):
         next(self.read(first, "all", None, None, [column.name for column in self.columns(first)]), None)
 
     def streams(self) -> Sequence[str]:
+        if self._manifest.inline is not None:
+            return ()
         if self._manifest.discover is None:
             return tuple(self._manifest.streams)
         with self._asking() as asking:
@@ -74,6 +81,8 @@ class RestReader(StreamReader):
         return tuple(dict.fromkeys([*self._manifest.streams, *found]))
 
     def named(self, params: Mapping[str, Any]) -> str:
+        if self._manifest.inline is not None:
+            return inline_name(self._manifest.inline, params)
         name = params.get("tableName") or params.get("resourcePath") or next(iter(self._manifest.streams), None)
         if not isinstance(name, str) or not name:
             raise ParameterMissing("params.tableName, or params.resourcePath, is missing. Exploring gives the names.")
@@ -87,6 +96,8 @@ class RestReader(StreamReader):
         return f"{plain}?{urlencode(given)}" if given else plain
 
     def knows(self, stream: str) -> bool:
+        if self._manifest.inline is not None:
+            return True
         try:
             self._stream(stream)
         except SourceObjectMissing:
@@ -103,17 +114,21 @@ class RestReader(StreamReader):
 
     def splits(self, stream: str, window: Window | None, delta: str | None, parallel: int) -> Sequence[str]:
         about, values = self._stream(stream)
+        looked = json.dumps(self._looked[stream]) if stream in self._looked else ""
         filter_, whole = _asked(about, window, delta)
         if filter_ is None or whole is None:
-            return ("all",)
+            return (f"all{looked}",)
         together = min(parallel, self._manifest.limits.parallel) if whole is window else 1
         parts = slices(whole, filter_, about.slice, together, self._zone(filter_, values))
-        named = [f"{part.start_ms}-{part.end_ms}" for part in parts]
+        named = [f"{part.start_ms}-{part.end_ms}{looked}" for part in parts]
         return named if whole is window else named[::-1]  # who only looks at some records sees the newest
 
     def read(
         self, stream: str, split: str, window: Window | None, delta: str | None, columns: Sequence[str]
     ) -> Iterator[pa.RecordBatch]:
+        split, brace, looked = split.partition("{")
+        if brace:  # the columns that were found when the read was planned
+            self._looked[stream] = json.loads(brace + looked)
         about, values = self._stream(stream)
         filter_, whole = _asked(about, window, delta)
         sliced = filter_.column if filter_ is not None else None
@@ -162,6 +177,8 @@ class RestReader(StreamReader):
 
     def _stream(self, name: str) -> tuple[Stream, Mapping[str, Any]]:
         """A stream, and the values that its templates are filled with. Raises BadParameter, ParameterMissing."""
+        if self._manifest.inline is not None:
+            return self._described(self._manifest.inline, name), self._values
         plain, _, query = name.partition("?")
         about = self._manifest.streams.get(plain) or self._discovered(plain)
         given = dict(parse_qsl(query, keep_blank_values=True))
@@ -174,6 +191,18 @@ class RestReader(StreamReader):
             if key not in given and parameter.required:
                 raise ParameterMissing(f"params.{key} is missing; the stream {plain} needs it.")
         return about, {**self._values, **given}
+
+    def _described(self, kind: str, name: str) -> Stream:
+        """The stream that a source connection describes, its columns found in its first records where it says none."""
+        about = inline_about(kind, name)
+        if not about.get("columns"):
+            if name not in self._looked:
+                first = inline_stream(kind, name, {**about, "columns": {"_": "string"}, "windows": {}, "key": []})
+                with self._asking() as asking:
+                    records = next(Pages(asking, first, None, []).read(self._values, None), [])
+                self._looked[name] = columns_found(records)
+            about = {**about, "columns": self._looked[name]}
+        return inline_stream(kind, name, about)
 
     def _discovered(self, name: str) -> Stream:
         """A stream that the vendor's own metadata describes. Raises SourceObjectMissing."""
