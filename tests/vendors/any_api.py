@@ -115,6 +115,7 @@ VENDORS = [
         asked=_asked,
         data="/v2/orders",
         wrong_auth={"accessToken": "any-wrong-31", "refreshToken": "any-wrong-32"},
+        listed=False,
         renews=True,
         reset=_reset,
         check_row=_first,

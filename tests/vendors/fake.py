@@ -90,6 +90,9 @@ class Vendor:
     wrong_auth: Mapping[str, Any] = field(default_factory=dict)
     """What of `auth` to replace so that the vendor refuses it; empty where it refuses nothing."""
 
+    listed: bool = True
+    """Whether exploring lists the stream; not where a source connection describes it."""
+
     renews: bool = False
     """Whether a token that is refused in mid-run is renewed."""
 

@@ -96,6 +96,7 @@ VENDOR = Vendor(
     routes=[route("/graphql", _orders, "POST")],
     asked=_asked,
     data="/graphql",
+    listed=False,
     wrong_auth={"accessToken": "gql-wrong-8c1f"},
     check_row=_first,
 )
