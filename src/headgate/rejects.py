@@ -65,10 +65,16 @@ class Reject:
 
 @dataclass(slots=True)
 class Rejects:
-    """What a read left out: by code how many records and the first one's message, and some of the records."""
+    """What a read left out: by code how many records and the first one's message, and some of the records.
+
+    Of records that a source gave and nobody asked for, it is only counted how many lay `outside` of the window, and how
+    many were `repeated`.
+    """
 
     reasons: dict[str, tuple[int, str]] = field(default_factory=dict)
     kept: list[Reject] = field(default_factory=list)
+    outside: int = 0
+    repeated: int = 0
 
     @property
     def count(self) -> int:
@@ -81,6 +87,8 @@ class Rejects:
             known, first = self.reasons.get(code, (0, message))
             self.reasons[code] = (known + count, first)
         self.kept += other.kept[: MOST - len(self.kept)]
+        self.outside += other.outside
+        self.repeated += other.repeated
 
 
 def leave_out(message: str, *, code: str, column: str = "NULL", file: str = "NULL", record: str = "NULL") -> str:

@@ -89,9 +89,12 @@ def test_the_example_of_the_documents_lands_a_window(manifests: Path, tmp_path: 
             auth = {"host": "help.example.org", "token": TOKEN, "serviceUrl": address}
             flow = deployment.flow(spec.id, auth, {"tableName": "tickets"})
             for _ in range(2):
-                deployment.run(flow, "2026-03-01T02:00", "2026-03-01T14:00", "updated_at")
+                run = deployment.run(flow, "2026-03-01T02:00:00.5", "2026-03-01T14:00", "updated_at")
+        [copy] = [each for each in run.activities if each["id"] == "copyActivity"]
+        told = ["1 records came that lie outside of the window, and were passed over."]
+        assert copy["statusSummary"]["extensions"]["notes"] == told
         rows = deployment.rows()
-        assert sorted(row[0] for row in rows) == list(range(120, 840))
+        assert sorted(row[0] for row in rows) == list(range(121, 840))
         assert {str(row[3]) for row in rows} == {"[]", "['a']", "['a', 'b']"}
         assert rows[0][4] == {"name": "Ada", "email": None}
     finally:

@@ -28,6 +28,8 @@ from headgate.errors import (
     SourceUnreachable,
 )
 from headgate.model.scope import Tenancy
+from headgate.model.windows import DeltaColumn
+from headgate.rejects import Rejects
 from headgate.sources import Selection, Source
 from headgate.sources.context import Context
 from headgate.sources.rest import asking, opened
@@ -281,9 +283,20 @@ def test_the_window_is_cut_to_the_microsecond_whatever_came(tmp_path: Path) -> N
         {"id": 3, "at": "2026-03-02T01:59:59.999999+02:00"},
         {"id": 4, "at": "2026-03-02T00:00:00Z"},
     ]
-    with api(lambda _: Said({"data": rows})) as there:
-        assert ids(source(tmp_path, there.address)) == [2, 3]
-        assert ids(source(tmp_path, there.address), delta=None) == [1, 2, 3, 4]
+    with api(lambda _: Said({"data": [*rows, rows[1]]})) as there:
+        found = source(
+            tmp_path, there.address, {"key": ["id"], "columns": {**STREAM["columns"], "made": "timestamptz"}}
+        )
+        with found.plan(Selection({"tableName": "rows"}), DAY, DeltaColumn("at"), parallel=1) as reading:
+            assert reading.notes == ()
+        rejects = Rejects()
+        assert ids(found) == [2, 3]
+        found.account(reading.splits[0], rejects)
+        assert (rejects.outside, rejects.repeated) == (2, 1)
+        with found.plan(Selection({"tableName": "rows"}), DAY, DeltaColumn("made"), parallel=1) as reading:
+            assert "cannot be asked for a window of made: all of it is read. It can filter by: at." in reading.notes[0]
+        assert ids(source(tmp_path, there.address)) == [2, 2, 3]
+        assert ids(source(tmp_path, there.address), delta=None) == [1, 2, 2, 3, 4]
         assert "since" not in there.asked[-1].query
 
 

@@ -4,7 +4,7 @@
 Times are milliseconds since the epoch, sizes bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from headgate.errors import RECORD_ERROR, REJECTED, HeadgateError
@@ -175,10 +175,17 @@ class Report:
             **({"schemaChanges": [*self.schema_changes]} if self.schema_changes else {}),
         }
 
+    def _passed_over(self) -> Iterator[str]:
+        """What a source gave that nobody asked for, in sentences."""
+        if outside := self.rejects.outside:
+            yield f"{outside:,} records came that lie outside of the window, and were passed over."
+        if repeated := self.rejects.repeated:
+            yield f"{repeated:,} records came a second time, and were passed over."
+
     def _copy(self, state: RunState, error: HeadgateError | None) -> Json:
         extensions: Json = {"type": "one-time", "attempt": self.run.attempt}
-        if self.notes:
-            extensions["notes"] = [*self.notes]
+        if notes := [*self.notes, *self._passed_over()]:
+            extensions["notes"] = notes
         extensions |= self._diagnostics(error if state is not RunState.SUCCESS else None)
         if self.splits > 1:
             extensions |= {"splitsTotal": self.splits, "splits": [split.wire for split in self.staged]}

@@ -91,6 +91,10 @@ class StreamReader:
         """Sentences for the record of a run that reads `stream`, on what is no error and may not be what was meant."""
         return ()
 
+    def passed_over(self, stream: str, split: str) -> tuple[int, int]:  # noqa: ARG002
+        """Of the last read of a split: how many records lay outside of the window, and how many came a second time."""
+        return 0, 0
+
     def streams(self) -> Sequence[str]:
         """The names of what can be read; each is a `tableName`."""
         raise NotImplementedError
@@ -235,7 +239,12 @@ class BatchSource:
         """Nothing to verify."""
 
     def account(self, split: Split, rejects: Rejects) -> None:
-        """Nothing to complete: every record comes as far as SQL."""
+        """Count what the reader passed over; every record it took comes as far as SQL."""
+        if split.query is not None:
+            asked = json.loads(split.query)
+            outside, repeated = self._reader.passed_over(asked["stream"], asked["split"])
+            rejects.outside += outside
+            rejects.repeated += repeated
 
     def translate(self, error: Exception) -> HeadgateError:
         """The error of our tree for one of the reader or DuckDB, without the reader's secrets."""

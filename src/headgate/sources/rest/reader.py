@@ -52,6 +52,7 @@ class RestReader(StreamReader):
         named = json.dumps([manifest.name, dict(values)], sort_keys=True, default=str)
         self._budget = budget_of(named, manifest.limits.per_second)
         self._open: set[Asking] = set()
+        self._passed_over: dict[tuple[str, str], tuple[int, int]] = {}  # of the last read of each split
         self._found: dict[str, Stream] = {}
         self._looked: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -137,11 +138,14 @@ class RestReader(StreamReader):
         once = Once([about.reads[name].path for name in about.key])
         reads = {name: read.filled(Filling(values)) for name, read in about.reads.items()}
         todo = [Window(*map(int, split.split("-"))) if split != "all" else whole]
+        outside = 0
         while todo:
             part, begun = todo.pop(0), False
             try:
                 for records in self._records(about, filter_, [column.name for column in wanted], values, part):
                     begun, batch = True, batch_of(once.of(records), wanted, reads, REFUSED)
+                    if window is not None and delta is not None:
+                        outside += _outside(batch.column(delta), window)
                     yield batch if part is None or sliced is None or part == window else _within(batch, sliced, part)
             except TooMany:
                 if begun or part is None or filter_ is None:
@@ -150,6 +154,22 @@ class RestReader(StreamReader):
                 if len(halves) < 2:
                     raise
                 todo[:0] = halves
+        self._passed_over[stream, split] = outside, once.repeated
+
+    def passed_over(self, stream: str, split: str) -> tuple[int, int]:
+        return self._passed_over.get((stream, split), (0, 0))
+
+    def notes(self, stream: str, window: Window | None, delta: str | None) -> Sequence[str]:
+        about, _ = self._stream(stream)
+        named = f"{about.name} of {self.title}"
+        filter_, whole = _asked(about, window, delta)
+        if filter_ is not None and whole is not window:
+            since = f"{datetime.fromtimestamp(whole.start_ms / 1000, UTC):%Y-%m-%d}" if whole is not None else ""
+            return (f"{named} cannot be read whole: what is read begins at {since}, by {filter_.column}.",)
+        if window is not None and filter_ is None and not (about.request is not None and about.request.needs_window):
+            known = ", ".join(one.column for one in about.windows) or "nothing"
+            return (f"{named} cannot be asked for a window of {delta}: all of it is read. It can filter by: {known}.",)
+        return ()
 
     def _records(
         self,
@@ -261,11 +281,22 @@ def _since(since: date | timedelta) -> Window:
     return Window(int(start.timestamp() * 1000), int(now.timestamp() * 1000))
 
 
-def _within(batch: pa.RecordBatch, delta: str, part: Window) -> pa.RecordBatch:
-    """The records of a split: those whose delta value lies in it, and those that have none."""
-    values = batch.column(delta)
-    start, end = (datetime.fromtimestamp(at / 1000, UTC) for at in (part.start_ms, part.end_ms))
-    lower, upper = (pa.scalar(at, pa.timestamp("us", "UTC")) for at in (start, end))
-    times = values.cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC")) if values.type != lower.type else values
-    inside = pc.and_(pc.greater_equal(times, lower), pc.less(times, upper))
-    return batch.filter(pc.fill_null(inside, True))
+def _within(batch: pa.RecordBatch, column: str, part: Window) -> pa.RecordBatch:
+    """The records of a split: those whose value lies in it, and those that have none."""
+    return batch.filter(pc.fill_null(_lies(batch.column(column), part), True))
+
+
+def _outside(values: pa.Array, window: Window) -> int:
+    """How many of the values lie outside of a window; none where they are no times."""
+    if not (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type)):
+        return 0
+    inside: int = pc.sum(_lies(values, window)).as_py() or 0
+    among: int = len(values) - values.null_count
+    return among - inside
+
+
+def _lies(values: pa.Array, part: Window) -> pa.Array:
+    zoned = pa.timestamp("us", "UTC")
+    start, end = (pa.scalar(datetime.fromtimestamp(at / 1000, UTC), zoned) for at in (part.start_ms, part.end_ms))
+    times = values if values.type == zoned else values.cast(pa.timestamp("us")).cast(zoned)
+    return pc.and_(pc.greater_equal(times, start), pc.less(times, end))
