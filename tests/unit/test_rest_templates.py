@@ -1,6 +1,7 @@
 """What a manifest's templates and pages become in requests."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import available_timezones
 
 import pyarrow as pa
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from headgate.errors import BadParameter
 from headgate.model.lake import Column, LakeType
 from headgate.model.windows import Window
+from headgate.sources.rest import zones
 from headgate.sources.rest.manifest import Read, WindowFilter
 from headgate.sources.rest.paths import Path
 from headgate.sources.rest.slices import slices
@@ -39,6 +41,10 @@ def test_a_host_is_taken_of_an_address_or_of_itself(given: str, host: str) -> No
 )
 def test_what_people_write_is_what_the_vendor_takes(text: str, given: str, found: str) -> None:
     assert Template.of(text, ["value"]).filled(Filling({"value": given})) == found
+
+
+def test_every_zone_of_windows_is_one_of_the_database() -> None:
+    assert {zones.zone_named(f"{name} Standard Time") for name in zones._WINDOWS} <= available_timezones()
 
 
 def test_a_zone_that_is_none_is_told() -> None:
