@@ -1,6 +1,8 @@
 """Stripe's list of charges, as its API reference has it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
@@ -47,11 +49,37 @@ def _let_in(request: Request) -> None:
         raise _error(400, "The version is missing.")
 
 
+SUBSCRIPTIONS: list[dict[str, Any]] = [
+    {
+        "id": f"sub_{place:03}",
+        "object": "subscription",
+        "created": charge["created"],
+        "status": "canceled" if place % 2 else "active",
+        "customer": "cus_1",
+        "start_date": charge["created"],
+        "canceled_at": charge["created"] if place % 2 else None,
+        "items": {"object": "list", "data": [{"id": "si_1", "quantity": 2, "price": {"id": "p", "unit_amount": 5}}]},
+        "metadata": {},
+    }
+    for place, charge in enumerate(CHARGES)
+]
+
+
 def _charges(request: Request, _: bytes) -> Any:
+    return _page(request, CHARGES, KNOWN)
+
+
+def _subscriptions(request: Request, _: bytes) -> Any:
+    # Without `status`, those that were cancelled are not among them.
+    every = request.query_params.get("status") == "all"
+    return _page(request, [one for one in SUBSCRIPTIONS if every or one["status"] == "active"], KNOWN | {"status"})
+
+
+def _page(request: Request, records: Sequence[dict[str, Any]], known: set[str]) -> Any:
     _let_in(request)
     query = request.query_params
     for name in query:
-        if name not in KNOWN:
+        if name not in known:
             raise _error(400, f"Received unknown parameter: {name}", name)
     limit = query.get("limit", "10")
     if not limit.isdigit() or not 1 <= int(limit) <= 100:
@@ -59,14 +87,14 @@ def _charges(request: Request, _: bytes) -> Any:
     bounds = [query.get(name, default) for name, default in (("created[gte]", "0"), ("created[lt]", "9999999999"))]
     if not all(bound.isdigit() for bound in bounds):
         raise _error(400, f"Invalid timestamp: {bounds}", "created")
-    found = [charge for charge in CHARGES if int(bounds[0]) <= charge["created"] < int(bounds[1])]
+    found = [charge for charge in records if int(bounds[0]) <= charge["created"] < int(bounds[1])]
     if "starting_after" in query:
         ids = [charge["id"] for charge in found]
         if query["starting_after"] not in ids:
             raise _error(400, f"No such charge: {query['starting_after']}", "starting_after")
         found = found[ids.index(query["starting_after"]) + 1 :]
     page = found[: int(limit)]
-    return {"object": "list", "url": "/v1/charges", "has_more": len(found) > len(page), "data": page}
+    return {"object": "list", "url": request.url.path, "has_more": len(found) > len(page), "data": page}
 
 
 def _balance(request: Request, _: bytes) -> Any:
@@ -88,7 +116,12 @@ def _first(row: Mapping[str, Any]) -> None:
     assert row["billing_details"]["address"]["city"] == "Köln"
 
 
-VENDOR = Vendor(
+def _first_subscription(row: Mapping[str, Any]) -> None:
+    assert row["items"][0]["price"] == {"id": "p", "product": None, "currency": None, "unit_amount": 5}
+    assert row["metadata"] == "{}"
+
+
+CHARGED = Vendor(
     spec="stripe",
     auth_spec="OAuth2 Refresh Code",
     auth={"accessToken": TOKEN},
@@ -102,3 +135,14 @@ VENDOR = Vendor(
     wrong_auth={"accessToken": "sk_test_wrong"},
     check_row=_first,
 )
+VENDORS = [
+    CHARGED,
+    replace(
+        CHARGED,
+        params={"resourcePath": "subscriptions"},
+        times={str(one["id"]): datetime.fromtimestamp(one["created"], UTC) for one in SUBSCRIPTIONS},
+        routes=[route("/v1/subscriptions", _subscriptions), route("/v1/balance", _balance)],
+        data="/v1/subscriptions",
+        check_row=_first_subscription,
+    ),
+]
