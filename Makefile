@@ -7,7 +7,7 @@ DATA   ?= headgate-data
 PORT   ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test faults soak check format bench examples reference docs lock clean
+.PHONY: help setup demo serve test scaled faults soak check format bench examples reference docs lock clean
 
 help: ## List the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ serve: setup ## Start the service (DATA=folder PORT=8080)
 
 test: setup ## Run the tests
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+
+scaled: setup ## Run the acceptance tests with metadata in PostgreSQL and three workers (4 minutes)
+	SCALED_OUT=1 $(BIN)/python -m pytest tests/acceptance
 
 faults: setup ## Make every fault of the matrix (10 minutes; TABLE=file keeps what was seen)
 	FAULT_TABLE=$(TABLE) $(BIN)/python -m pytest tests/faults -m fault --numprocesses 2 --dist loadfile --no-loadscope-reorder

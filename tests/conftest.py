@@ -140,11 +140,28 @@ def empty_database(postgres: str, template: str = "template1") -> Iterator[str]:
     """A database as empty as `template` on the server at `postgres`, dropped in the end."""
     import psycopg
 
-    name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield postgres.replace("/postgres?", f"/{name}?")
+        name = _made(connection, template)
+        yield _within(postgres, name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def new_database(postgres: str) -> str:
+    """The address of an empty database on the server at `postgres`, which goes with the server."""
+    import psycopg
+
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        return _within(postgres, _made(connection, "template1"))
+
+
+def _made(connection: Any, template: str) -> str:
+    name = f"test_{secrets.token_hex(6)}"
+    connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    return name
+
+
+def _within(postgres: str, name: str) -> str:
+    return postgres.replace("/postgres?", f"/{name}?")
 
 
 @pytest.fixture

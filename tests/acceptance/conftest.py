@@ -1,5 +1,6 @@
 """Parts that tests of whole deployments share."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -12,6 +13,15 @@ from tests.acceptance.processes import Deployment
 from tests.conftest import empty_database, on_postgresql
 
 START = datetime(2024, 1, 1)
+SCALED_OUT = "SCALED_OUT" in os.environ
+embedded = pytest.mark.skipif(SCALED_OUT, reason="It is about the embedded default, or the worker of a service.")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _scaled_out(request: pytest.FixtureRequest) -> None:
+    """Asked for, have every deployment keep its metadata in PostgreSQL, and three workers beside its service."""
+    if SCALED_OUT:
+        Deployment.server = request.getfixturevalue("postgres")
 
 
 @pytest.fixture
@@ -71,5 +81,10 @@ def amid(slow_events: dict[str, str]) -> bool:
 
 def hurried(slow_events: dict[str, str]) -> None:
     """Have nobody wait for the slow view who reads it from now on; who reads it already does."""
+    paced(slow_events, 0)
+
+
+def paced(slow_events: dict[str, str], seconds: float) -> None:
+    """Have each row of the slow view take so long for who reads it from now on."""
     with psycopg.connect(slow_events["connectionString"], autocommit=True) as connection:
-        connection.execute("UPDATE pace SET seconds = 0")
+        connection.execute("UPDATE pace SET seconds = %s", [seconds])

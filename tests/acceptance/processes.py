@@ -7,24 +7,31 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from click.testing import CliRunner
 
 from headgate.cli.commands import cli as headgate
 from headgate.client import Client
+from tests.conftest import new_database, on_postgresql
 
 Json = dict[str, Any]
+WORKERS = 3
 LAKE = {"id": "c604ff05-7f1a-43c0-8e18-33bf874cb11c", "version": "1.0"}
 
 
 class Deployment:
     """A data folder, the processes that serve it, and the command line beside them."""
 
+    server: ClassVar[str] = ""
+    """The PostgreSQL server that has the metadata of all deployments, each served by workers of its own, if set."""
+
     def __init__(self, folder: Path, metadata: str = "") -> None:
         self.data = folder / "data"
+        if self.server and not metadata:
+            metadata = on_postgresql(new_database(self.server))
         self.metadata = metadata or f"sqlite:///{self.data / 'metadata.db'}"
         self.environment = os.environ | {
             "HEADGATE_FILE_ROOTS": str(folder),
@@ -59,8 +66,14 @@ class Deployment:
 
     @contextmanager
     def service(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-        with self.process("serve", "--port", "0", *arguments) as process:
-            yield process
+        """`headgate serve`; scaled out with workers beside it, unless the test brings its own."""
+        beside = WORKERS if self.server and not arguments else 0
+        with ExitStack() as processes:
+            alone = ["--no-worker"] if beside else []
+            service = processes.enter_context(self.process("serve", "--port", "0", *arguments, *alone))
+            for _ in range(beside):
+                processes.enter_context(self.process("worker"))
+            yield service
 
     def cli(self, *arguments: str, code: int = 0) -> str:
         """What `headgate` prints for these arguments; it must exit with `code`. It runs in this process."""

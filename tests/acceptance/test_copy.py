@@ -15,6 +15,7 @@ from headgate.cli.written import KINDS
 from headgate.client import NotFound
 from headgate.model.addresses import FLOW_SERVICE
 from headgate.service.local import settings_for
+from tests.acceptance.conftest import embedded
 from tests.acceptance.processes import Deployment
 from tests.emulators import s3_bucket
 from tests.mariadb import SECRET, Mariadb
@@ -144,6 +145,7 @@ def test_a_typed_password_is_sealed(headgate: Copying, mariadb: Mariadb) -> None
     ]
 
 
+@embedded
 def test_the_demo_has_a_flow_to_run(headgate: Copying, tmp_path: Path) -> None:
     deployment = Deployment(tmp_path)
     headgate.data = str(deployment.data)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from headgate.client import Client, RequestFailed
+from tests.acceptance.conftest import embedded
 from tests.acceptance.processes import Deployment, flow
 from tests.conftest import on_postgresql
 
@@ -71,6 +72,7 @@ def test_runs_land_once_whatever_happens_to_the_metadata(tmp_path: Path, server:
     ]
 
 
+@embedded
 def test_every_run_that_was_answered_outlives_the_service(tmp_path: Path, events: dict[str, str]) -> None:
     deployment = Deployment(tmp_path)
     answered: list[str] = []

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from headgate.client import Client
-from tests.acceptance.conftest import START, amid, hurried
+from tests.acceptance.conftest import START, amid, embedded, hurried
 from tests.acceptance.processes import Deployment, flow, state, until
 
 Json = dict[str, Any]
@@ -134,7 +134,12 @@ def test_files_are_taken_by_their_last_modified_time(deployment: Deployment, tmp
 
 @pytest.mark.parametrize(
     ("victim", "deployment"),
-    [("service", "sqlite"), ("its worker", "sqlite"), ("worker", "sqlite"), ("worker", "postgresql")],
+    [
+        pytest.param("service", "sqlite", marks=embedded),
+        pytest.param("its worker", "sqlite", marks=embedded),
+        ("worker", "sqlite"),
+        ("worker", "postgresql"),
+    ],
     indirect=["deployment"],
 )
 def test_after_kill_9_the_run_is_finished_once(
@@ -171,6 +176,7 @@ def worker_of(service: "subprocess.Popen[str]") -> int:
     return int(worker.pid)
 
 
+@embedded
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 def test_no_process_outlives_its_service(deployment: Deployment, end: signal.Signals) -> None:
     with deployment.service() as service:
@@ -185,6 +191,7 @@ def test_no_process_outlives_its_service(deployment: Deployment, end: signal.Sig
     assert alive == []
 
 
+@embedded
 @on_both
 def test_a_worker_with_nothing_to_do_ends_until_there_is_something(
     deployment: Deployment, events: dict[str, str], monkeypatch: pytest.MonkeyPatch
@@ -215,6 +222,7 @@ def test_a_run_is_cancelled_without_rows(deployment: Deployment, slow_events: di
         assert deployment.query("SELECT count(*) AS n FROM events") == [{"n": 0}]
 
 
+@embedded
 @on_both
 def test_sigterm_hands_the_run_back_and_ends_cleanly(deployment: Deployment, slow_events: dict[str, str]) -> None:
     with deployment.service() as service, Client.of(deployment.credentials()) as client:

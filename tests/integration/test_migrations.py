@@ -1,6 +1,7 @@
 """An older data folder keeps working: what its tables held is still there after the newest migration."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from headgate.errors import MetadataNewer, MetadataOlder
 from headgate.model.orgs import Grant
 from headgate.model.resources import now_ms
 from headgate.store import Store, migrating, open_store, tables
-from tests.conftest import empty_database
+from tests.conftest import empty_database, on_postgresql
 
 
 def upgrade(engine: sa.Engine, revision: str) -> None:
@@ -118,3 +119,12 @@ def test_migrations_have_one_head_and_make_the_tables_that_are_declared(tmp_path
     made = set(sa.inspect(engine).get_table_names())
     engine.dispose()
     assert made - {"alembic_version"} == set(tables.metadata.tables)
+
+
+def test_several_who_start_at_once_make_the_tables_once(tmp_path: Path, database: str) -> None:
+    settings = Settings(data=tmp_path, metadata_url=on_postgresql(database))
+    with ThreadPoolExecutor(4) as starting:
+        for opened in [each.result() for each in [starting.submit(open_store, settings) for _ in range(4)]]:
+            opened.ready()
+            opened.close()
+    assert store.revisions(settings)[0] == migrating.newest()

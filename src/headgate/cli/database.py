@@ -1,6 +1,7 @@
 """`headgate db`: where the metadata is kept, and in which form."""
 
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import click
 from click.core import ParameterSource
@@ -85,4 +86,5 @@ def move(ctx: click.Context, to: str, data: Path | None, output: str) -> None:
 
 
 def _has_password(address: str) -> bool:
-    return ":" in address.partition("://")[2].rpartition("@")[0] or "password=" in address
+    parts = urlsplit(address)
+    return bool(parts.password or "password" in parse_qs(parts.query))
