@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headgate.sources import ConnectionSpec, connection_specs
-from headgate.sources.rest.manifest import built_in
+from headgate.sources.rest.loading import built_in
 
 __all__ = ["PAGE", "page"]
 

@@ -33,7 +33,7 @@ from headgate.rejects import Rejects
 from headgate.sources import Selection, Source
 from headgate.sources.context import Context
 from headgate.sources.rest import asking, opened
-from headgate.sources.rest.manifest import loaded
+from headgate.sources.rest.loading import loaded
 from tests.sql_tables import read, read_rejecting, window
 
 SECRET = "s3cret-of-the-api"

@@ -6,7 +6,8 @@ import pytest
 
 from headgate.errors import SourceError
 from headgate.sources.rest.hooks import odata, salesforce
-from headgate.sources.rest.manifest import Stream, stream_of
+from headgate.sources.rest.loading import stream_of
+from headgate.sources.rest.manifest import Stream
 
 FOLDER = Path(__file__).parents[1] / "vendors" / "openapi"
 

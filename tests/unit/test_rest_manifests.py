@@ -3,7 +3,8 @@
 import pytest
 
 from headgate.sources import connection_specs
-from headgate.sources.rest.manifest import BadManifest, built_in, loaded, shipped
+from headgate.sources.rest.loading import built_in, loaded, shipped
+from headgate.sources.rest.manifest import BadManifest
 
 SPECS = {spec.name: spec for spec in connection_specs()}
 

@@ -9,7 +9,8 @@ import pytest
 
 from headgate.errors import SourceError
 from headgate.rejects import SEPARATOR
-from headgate.sources.rest.manifest import Format, stream_of
+from headgate.sources.rest.loading import stream_of
+from headgate.sources.rest.manifest import Format
 from headgate.sources.rest.paths import Path
 from headgate.sources.rest.records import Unreadable, document, rows, under
 from headgate.sources.rest.types import lake_type

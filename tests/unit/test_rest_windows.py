@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from headgate.model.windows import Window
-from headgate.sources.rest.manifest import stream_of
+from headgate.sources.rest.loading import stream_of
 from headgate.sources.rest.slices import slices
 from headgate.sources.rest.templates import Filling, Span, Template, compiled, filled
 

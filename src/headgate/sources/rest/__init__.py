@@ -1,8 +1,9 @@
 """APIs of vendors, each described by a manifest.
 
-`manifest.py` reads the YAML in `manifests/` (or an operator's own) into frozen data; `reader.py` is what a run asks.
-Underneath, `pages.py` turns pages by `paging.py`, `asking.py` sends requests, `records.py` finds the records in what
-comes back, and `values.py` makes them columns of fixed types. What no manifest can say is a class in `hooks/`.
+`loading.py` reads the YAML in `manifests/`, or an operator's own, into the frozen data of `manifest.py`; `reader.py` is
+what a run asks. Underneath, `pages.py` turns pages by `paging.py`, `asking.py` sends requests, `records.py` finds the
+records in what comes back, and `values.py` makes them columns of fixed types. What no manifest can say is a module in
+`hooks/`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,8 @@ from typing import Any
 from headgate.errors import BadParameter
 from headgate.sources.batches import BatchSource
 from headgate.sources.context import Context
-from headgate.sources.rest.manifest import Manifest, built_in, shipped
+from headgate.sources.rest.loading import built_in, shipped
+from headgate.sources.rest.manifest import Manifest
 from headgate.sources.rest.reader import RestReader
 
 __all__ = ["open_rest", "opened", "shipped"]

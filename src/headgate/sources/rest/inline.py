@@ -14,7 +14,8 @@ from urllib.parse import parse_qsl
 from headgate.errors import BadParameter, ParameterMissing
 from headgate.sources.rest.ask import Ask, moved
 from headgate.sources.rest.asking import Asking
-from headgate.sources.rest.manifest import Stream, stream_fault, stream_of
+from headgate.sources.rest.loading import stream_fault, stream_of
+from headgate.sources.rest.manifest import Stream
 
 __all__ = ["LOOKED_AT", "check_of", "columns_found", "inline_about", "inline_name", "inline_stream"]
 

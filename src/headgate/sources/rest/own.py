@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from headgate.sources.plugins import Offer, SourcePlugin
-from headgate.sources.rest.manifest import BadManifest, Manifest, loaded
+from headgate.sources.rest.loading import loaded
+from headgate.sources.rest.manifest import BadManifest, Manifest
 
 __all__ = ["checked", "offers"]
 

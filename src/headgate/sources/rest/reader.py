@@ -21,7 +21,8 @@ from headgate.sources.rest.auth import authenticator
 from headgate.sources.rest.budget import budget_of
 from headgate.sources.rest.hooks import discovery
 from headgate.sources.rest.inline import check_of, columns_found, inline_about, inline_name, inline_stream
-from headgate.sources.rest.manifest import Auth, Manifest, Stream, WindowFilter, stream_of
+from headgate.sources.rest.loading import stream_of
+from headgate.sources.rest.manifest import Auth, Manifest, Stream, WindowFilter
 from headgate.sources.rest.once import Once
 from headgate.sources.rest.pages import Pages
 from headgate.sources.rest.slices import slices
