@@ -281,6 +281,13 @@ class Settings(BaseSettings):
         description="Seconds without a run after which the worker of `headgate serve` gives back the memory that runs "
         "take. The next run then takes about a second longer.",
     )
+    worker_grace: float = Field(
+        default=5.0,
+        ge=0,
+        le=86_400,
+        description="Seconds that runs may take to finish when a worker is told to stop; what is left goes back to the "
+        "queue. Whatever stops it must wait longer before it kills.",
+    )
     parallel_splits: int = Field(
         default=max(2, min(4, os.cpu_count() or 2)),
         ge=1,

@@ -8,8 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from headgate.engine.worker import Worker
+from headgate.service.examining import examined
 from headgate.sources import connection_specs
-from headgate.store import Store, open_store
+from headgate.store import Store, open_store, wakeup
 from tests.acceptance.processes import until
 from tests.deployment import Deployment
 
@@ -73,5 +74,19 @@ def test_word_is_for_nobody_where_the_metadata_is_embedded(tmp_path: Path) -> No
     woken: list[str] = []
     with deployment.store.wakeup.heard(lambda: woken.append("woken")):
         deployment.store.wakeup.tell()
+    assert deployment.store.wakeup.passes() is None
     deployment.close()
     assert woken == []
+
+
+@pytest.mark.parametrize("own_metadata", ["postgresql"], indirect=True)
+def test_whether_word_passes_is_found_out(here: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.settings.keys.mkdir(mode=0o700)
+    assert _told(here) == "workers hear of new runs at once"
+    monkeypatch.setattr(wakeup, "_END_SECONDS", 0.3)
+    monkeypatch.setattr(wakeup.Wakeup, "tell", lambda _: None)  # as if a pooler kept it to itself
+    assert "next look at the queue only" in _told(here)
+
+
+def _told(deployment: Deployment) -> str:
+    return next(each.found for each in examined(deployment.settings) if each.check == "wake-up")

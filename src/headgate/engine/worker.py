@@ -75,12 +75,12 @@ class Worker:
             busy = bool(self._attempts)
         return 0.0 if busy else time.monotonic() - max(self._ended_at, self._upkeep.looked_at)
 
-    def stop(self, *, grace: float = 5.0) -> None:
-        """Claim nothing more, let runs finish for `grace` seconds, and hand the rest back to the queue."""
+    def stop(self) -> None:
+        """Claim nothing more, let runs finish for the time that the settings give, and hand the rest back."""
         self._stopping.set()
         self._ended.set()
         self._wake.set()
-        timer = threading.Timer(grace, self._hand_back)
+        timer = threading.Timer(self._settings.worker_grace, self._hand_back)
         timer.start()
         self._thread.join()
         timer.cancel()

@@ -89,6 +89,17 @@ def _disk(name: str, folder: Path) -> Finding:
     return Finding(name, "ok", found)
 
 
+def _hearing(heard: bool) -> Finding:
+    if heard:
+        return Finding("wake-up", "ok", "workers hear of new runs at once")
+    return Finding(
+        "wake-up",
+        "note",
+        "workers find new runs at their next look at the queue only",
+        "Is there a pooler that lends connections per transaction? Have it lend sessions.",
+    )
+
+
 def _metadata(settings: Settings) -> Iterator[Finding]:
     try:
         current, newest = revisions(settings)
@@ -122,6 +133,8 @@ def _metadata(settings: Settings) -> Iterator[Finding]:
                 )
             else:
                 yield Finding("secrets", "ok", "every credential's key is known")
+        if (heard := store.wakeup.passes()) is not None:
+            yield _hearing(heard)
         alive = [worker for worker in store.workers.all() if worker.silent_ms < _SILENT_MS]
         if alive:
             yield Finding("workers", "ok", f"{len(alive)} at work, {sum(worker.runs for worker in alive)} runs")

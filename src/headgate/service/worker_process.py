@@ -31,7 +31,7 @@ __all__ = ["worker_process"]
 
 _Worker = BaseProcess | subprocess.Popen[bytes]
 
-_END_SECONDS = 60.0  # how long a worker may take to finish or hand back its runs
+_END_SECONDS = 55.0  # how long a worker may take to hand back the runs that had no time to finish
 _LONGEST_PAUSE = 30.0  # seconds between a worker's death and the next one's start
 _STEADY_SECONDS = 60.0  # a worker that has lived so long did not die of its start
 _DAY = 86_400.0  # seconds after which one looks at all tables again, and at what is too old to be kept
@@ -69,9 +69,9 @@ def worker_process(settings: Settings) -> Iterator[Callable[[], None]]:
         over.set()
         stored.set()
         wake.close()
-        keeper.join(_END_SECONDS)
+        keeper.join(longest := settings.worker_grace + _END_SECONDS)
         if keeper.is_alive():
-            emit("worker.still_running", level="warning", seconds=_END_SECONDS)
+            emit("worker.still_running", level="warning", seconds=longest)
         wakes.close()
 
 

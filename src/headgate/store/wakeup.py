@@ -70,6 +70,18 @@ class Wakeup:
             listener.join()
             os.close(ended)
 
+    def passes(self) -> bool | None:
+        """Whether word passes through this database and what is before it; None where there is no word."""
+        if self._silent:
+            return None
+        words: queue.SimpleQueue[None] = queue.SimpleQueue()
+        with suppress(queue.Empty), self.heard(lambda: words.put(None)):
+            words.get(timeout=_END_SECONDS)  # it listens
+            self.tell()
+            words.get(timeout=_END_SECONDS)
+            return True
+        return False
+
     def _tell(self) -> None:
         while self._words.get():
             try:
