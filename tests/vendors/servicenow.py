@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from tests.vendors.fake import Refused, Seen, Vendor, at, moments, route
 
@@ -41,6 +42,7 @@ INCIDENTS = [
     for place, time in enumerate(TIMES)
 ]
 PAGE = 9
+HIDDEN: set[str] = set()
 _SPAN = r"(?:(?P<column>\w+)>=(?P<start>[^^]+)\^(?P=column)<(?P<end>[^^]+)\^)?"
 _QUERY = re.compile(rf"{_SPAN}(?:sys_id>(?P<last>[0-9a-f]{{32}})\^)?ORDERBYsys_id")
 
@@ -58,7 +60,7 @@ def _incidents(query: Mapping[str, str]) -> list[dict[str, str]]:
         if not all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", found[side]) for side in ("start", "end")):
             raise _error(400, "Invalid date")
         rows = [row for row in rows if found["start"] <= row[found["column"]] < found["end"]]
-    return sorted((row for row in rows if row["sys_id"] > (found["last"] or "")), key=lambda row: row["sys_id"])[:PAGE]
+    return sorted((row for row in rows if row["sys_id"] > (found["last"] or "")), key=lambda row: row["sys_id"])
 
 
 def _dictionary(query: Mapping[str, str]) -> list[dict[str, str]]:
@@ -83,6 +85,8 @@ def _table(request: Request, _: bytes) -> Any:
         raise _error(400, "Invalid parameter")
     table, fields = request.path_params["table"], query.get("sysparm_fields", "").split(",")
     rows: list[dict[str, str]]
+    start, size = int(query.get("sysparm_offset", "0")), int(query["sysparm_limit"])
+    size = min(size, PAGE) if table == "incident" else size
     match table:
         case "incident":
             rows = _incidents(query)
@@ -94,7 +98,10 @@ def _table(request: Request, _: bytes) -> Any:
             rows = [{"sys_id": "6816f79cc0a8016401c5a33be04be441"}]
         case _:
             raise _error(400, f"Invalid table {table}")
-    return {"result": [{name: row[name] for name in fields if name in row} for row in rows]}
+    # Limited first, and then without what the account may not see.
+    page = [row for row in rows[start : start + size] if row.get("sys_id") not in HIDDEN]
+    found = {"result": [{name: row[name] for name in fields if name in row} for row in page]}
+    return JSONResponse(found, headers={"X-Total-Count": str(len(rows))})
 
 
 def _asked(seen: Sequence[Seen]) -> None:

@@ -11,6 +11,7 @@ from headgate.errors import BadParameter, SourceAccessDenied, SourceObjectMissin
 from headgate.model.scope import Tenancy
 from headgate.model.windows import Window
 from headgate.sources import Selection, Source, open_source
+from headgate.sources.rest.hooks import servicenow as hook
 from tests.sql_tables import read
 from tests.vendors import odata, salesforce, servicenow, zendesk
 from tests.vendors.fake import Fake, epoch, route, served
@@ -79,6 +80,19 @@ def test_a_record_that_leaves_the_window_during_the_read_moves_no_other(
     place = [column.name for column in source.describe(selection).columns].index("sys_id")
     found = [row[place] for row in read(source, selection, fake.vendor.span, "sys_updated_on")]
     assert sorted(found) == sorted(fake.vendor.expected)
+
+
+def test_records_behind_pages_that_are_hidden_from_the_account_are_read(
+    fakes: dict[str, Fake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = _fake(fakes, "servicenow")
+    ids = sorted(row["sys_id"] for row in servicenow.INCIDENTS)
+    monkeypatch.setattr(servicenow, "HIDDEN", {*ids[:20], *ids[25:50]})
+    monkeypatch.setattr(hook, "_TOGETHER", servicenow.PAGE)
+    source, selection = _opened(fake), Selection({"tableName": "incident"})
+    place = [column.name for column in source.describe(selection).columns].index("sys_id")
+    found = [row[place] for row in read(source, selection, fake.vendor.span, "sys_updated_on")]
+    assert sorted(found) == sorted(fake.vendor.expected - servicenow.HIDDEN)
 
 
 def test_a_wrong_password_is_tried_once_so_that_the_user_is_not_locked_out(fakes: dict[str, Fake]) -> None:

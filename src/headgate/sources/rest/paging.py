@@ -164,6 +164,21 @@ class _LastId(Turning):
 
     _last: Any = None
     _open: Ask | None = None
+    _skipped = 0
+
+    def after(self, ask: Ask, page: Page) -> Ask | None:
+        hidden = self._about.get("hidden")
+        if page.records or hidden is None:
+            self._skipped = 0
+            return super().after(ask, page)
+        # All records of this page are hidden from the account; there may be others behind them.
+        self._skipped += hidden["by"]
+        left = str(page.headers.get(hidden["left"], ""))
+        if not left.isdigit() or self._skipped >= int(left):
+            return None
+        following = ask.copy()
+        _placed(following, hidden["parameter"], self._skipped)
+        return following
 
     def first(self, ask: Ask) -> Ask:
         if "text" not in self._about:
