@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from headgate.config import Settings
+from headgate.errors import SourceError
 from headgate.model.scope import Tenancy
 from headgate.sources import Selection, open_source
 from tests.sql_tables import read
@@ -153,3 +154,31 @@ def test_a_stream_asks_as_documented(fakes: list[Fake], tmp_path: Path, place: i
     [seen] = [seen for seen in fake.seen if seen.path == case.path]
     asked = seen.json if case.method == "POST" else seen.query
     assert {name: asked.get(name) for name in case.asked} == dict(case.asked)
+
+
+@pytest.mark.parametrize(
+    ("given", "base"),
+    [
+        ({"host": "https://us9.api.mailchimp.com/", "password": "0123456789abcdef-us6"}, "us9.api.mailchimp.com"),
+        ({"host": "us9.api.mailchimp.com", "accessToken": "mc-token"}, "us9.api.mailchimp.com"),
+        ({"password": "0123456789abcdef-us6"}, "us6.api.mailchimp.com"),
+        (
+            {"accessToken": "mc-token", "authorizationTestUrl": "https://us7.api.mailchimp.com/3.0/ping"},
+            "us7.api.mailchimp.com",
+        ),
+    ],
+)
+def test_the_data_centre_of_mailchimp_is_found_in_what_is_given(
+    given: Mapping[str, str], base: str, tmp_path: Path
+) -> None:
+    auth = {"username": "any", **given} if "password" in given else dict(given)
+    source = open_source(mailchimp.VENDOR.catalogue.id, auth, Settings(data=tmp_path), Tenancy("ORG", shared=False))
+    with source._reader._asking() as asking:  # type: ignore[attr-defined]
+        assert asking.base == f"https://{base}/3.0"
+
+
+def test_a_key_of_mailchimp_that_names_no_data_centre_is_refused(tmp_path: Path) -> None:
+    auth = {"username": "any", "password": "0123456789abcdef"}
+    source = open_source(mailchimp.VENDOR.catalogue.id, auth, Settings(data=tmp_path), Tenancy("ORG", shared=False))
+    with pytest.raises(SourceError, match="is no address of an API"):
+        source.check()

@@ -36,7 +36,9 @@ class Ask:
 def address_of(text: str, values: Mapping[str, Any]) -> str:
     """The absolute address that a filled base is. Raises SourceError."""
     whole = text if "://" in text else f"https://{text}"
-    if any(sign in whole for sign in " @?#\\") or urlsplit(whole).scheme not in ("http", "https"):
+    place = urlsplit(whole)
+    named = place.scheme in ("http", "https") and not (place.hostname or ".").startswith(".")
+    if any(sign in whole for sign in " @?#\\") or not named:
         raise SourceError(f"{text[:100]!r} is no address of an API; give a host, or https://host/path.")
     return moved(whole.rstrip("/"), values)
 
