@@ -139,7 +139,7 @@ VENDORS = [
     CHARGED,
     replace(
         CHARGED,
-        params={"resourcePath": "subscriptions"},
+        params={"tableName": "subscriptions"},
         times={str(one["id"]): datetime.fromtimestamp(one["created"], UTC) for one in SUBSCRIPTIONS},
         routes=[route("/v1/subscriptions", _subscriptions), route("/v1/balance", _balance)],
         data="/v1/subscriptions",

@@ -135,7 +135,7 @@ class SourceConnections(Collection):
         base = _base_connection(store, body, spec)
         if base is not None:
             see_published(base)
-        params = optional_object(body, "params")
+        params = _selected(body, spec)
         check_schema(params, spec.params_schema, "params")
         data = _data(body, spec)
         self._check_selection(store, spec, base, params, data)
@@ -264,6 +264,14 @@ def _check_asked(spec: ConnectionSpec, params: Json) -> None:
         raise BadParameter(
             f"{spec.title} offers no change data; leave params.cdcEnabled out.", parameter="params.cdcEnabled"
         )
+
+
+def _selected(body: Json, spec: ConnectionSpec) -> Json:
+    """`params`; a resource of an API may be called as a table is, by who knows of tables only."""
+    params = optional_object(body, "params")
+    if spec.kind != "rest" or "tableName" not in params or "resourcePath" in params:
+        return params
+    return {"resourcePath": params["tableName"], **{name: of for name, of in params.items() if name != "tableName"}}
 
 
 def _check_placed(spec: ConnectionSpec, params: Json) -> None:
