@@ -1,5 +1,6 @@
 """Reads the streams of one connection to a vendor's API."""
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,7 +52,7 @@ class RestReader(StreamReader):
         self._secrets = secrets
         self._auth = authenticator(auth, values)
         named = json.dumps([manifest.name, dict(values)], sort_keys=True, default=str)
-        self._budget = budget_of(named, manifest.limits.per_second)
+        self._budget = budget_of(hashlib.sha256(named.encode()).hexdigest(), manifest.limits.per_second)
         self._open: set[Asking] = set()
         self._passed_over: dict[tuple[str, str], tuple[int, int]] = {}  # of the last read of each split
         self._found: dict[str, Stream] = {}
