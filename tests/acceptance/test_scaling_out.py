@@ -14,7 +14,7 @@ from tests.acceptance.processes import Deployment, flow, state, until
 from tests.conftest import on_postgresql
 
 DAY = ("2024-01-01", "2024-01-02")
-FLOWS, RUNS = 3, 9
+FLOWS, RUNS = 3, 6
 
 
 @embedded
