@@ -4,7 +4,7 @@ import re
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from headgate.service.working import working
 from tests.browser.sight import Sight
@@ -21,6 +21,24 @@ def test_the_catalogue_is_searched_as_one_types(sight: Sight) -> None:
     page = sight.open("/sources")
     page.keyboard.press("/")
     page.keyboard.type("sqlite")
+    expect(page.get_by_role("heading", level=2)).to_have_text(["SQLite"])
+    expect(page).to_have_url(re.compile("q=sqlite"))
+
+
+def test_what_was_typed_last_is_what_is_found(sight: Sight) -> None:
+    page = sight.open("/sources")
+    held: list[Route] = []
+    page.route(re.compile("q=sq$"), lambda route: held.append(route))
+    page.clock.install()
+    search = page.get_by_role("searchbox", name="Search")
+    with page.expect_request(re.compile("q=sq$")):  # its answer is slow
+        search.press_sequentially("sq")
+        page.clock.run_for(400)
+    for more in ("l", "ite"):
+        search.press_sequentially(more)
+        page.clock.run_for(400)
+    for each in held:
+        each.continue_()
     expect(page.get_by_role("heading", level=2)).to_have_text(["SQLite"])
     expect(page).to_have_url(re.compile("q=sqlite"))
 
