@@ -96,7 +96,10 @@ def test_a_flow_that_runs_by_itself_is_not_run_by_hand(visitor: Visitor, face: F
     assert "every 1 day, from" in page
     assert "/runs/new?flow=" not in page
     told = visitor.page(f"/runs/new/estimate?flow={flow}&from=2024-03-05T00:00&to=2024-03-09T00:00")
-    assert "ad hoc runs need <code>once</code>" in told
+    assert "make a flow with the frequency <code>once</code>" in told
+    dialog = visitor.page(f"/runs/new?flow={flow}")
+    assert "It runs by its schedule" in dialog
+    assert "Start the run" not in dialog
 
 
 def test_a_schedule_is_changed_on_the_flow_s_page(visitor: Visitor, face: Face) -> None:
@@ -182,7 +185,7 @@ def test_a_first_run_chooses_its_delta_column_among_those_that_can_be_it(visitor
     [
         ({"from": ""}, "from", "There is no time"),
         ({"to": "soon"}, "to", "&#39;soon&#39; is no time"),
-        ({"to": "2024-03-01T00:00"}, "", "is before"),
+        ({"to": "2024-03-01T00:00"}, "to", "2024-03-01T00:00 UTC, before it begins at 2024-03-05T00:00 UTC"),
         ({"delta": "payload"}, "delta", "deltaColumn"),
     ],
 )
@@ -229,6 +232,16 @@ def test_runs_are_listed_and_filtered(visitor: Visitor, face: Face, orders: str)
     assert "is no time" in visitor.page("/runs?since=soon")
 
 
+def test_a_flow_that_is_disabled_is_not_run_by_hand(visitor: Visitor, face: Face) -> None:
+    off = face.flow(name="Off")
+    visitor.page("/flows")
+    visitor.post(f"/flows/{off}/disable")
+    assert "It is disabled, so it takes no runs." in visitor.page(f"/runs/new?flow={off}")
+    sent = visitor.post("/runs/new", {"flow": off, "from": "2024-03-05T00:00", "to": "2024-03-09T00:00"})
+    assert sent.status_code == 400
+    assert "It is disabled" in sent.text
+
+
 def test_ticked_runs_are_cancelled_and_made_again_at_once(visitor: Visitor, face: Face) -> None:
     flow = face.flow(name="Many")
     ids = [face.run(flow, deltaColumn=DELTA, startTime=4_000_000_000).json()["id"] for _ in range(2)]
@@ -266,6 +279,8 @@ def test_a_run_shows_how_it_went_and_how_to_make_it_again_without_the_token(
     assert "This is a new run of the same window." in visitor.page(made)
     assert visitor.post(f"{made}/cancel").headers["location"] == made
     assert face.get(made).json()["items"][0]["metrics"]["statusSummary"]["status"] == "cancelled"
+    assert visitor.post(f"/runs/{bad['id']}/cancel").headers["location"] == f"/runs/{bad['id']}"
+    assert "had ended before it could be cancelled" in visitor.page(f"/runs/{bad['id']}")
     assert visitor.get(f"/runs/{NOBODY}").status_code == 404
 
 

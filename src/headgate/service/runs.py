@@ -320,7 +320,9 @@ def see_runnable(flow: Resource) -> None:
     frequency = flow.body["scheduleParams"]["frequency"]
     if frequency != "once":
         raise FrequencyNotOnce(
-            f"The flow's scheduleParams.frequency is {frequency!r}; ad hoc runs need `once`.", id=flow.id
+            f"The flow runs by its schedule (scheduleParams.frequency is {frequency!r}), and takes no runs on demand. "
+            "For another window make a flow with the frequency `once` that reads the same.",
+            id=flow.id,
         )
 
 

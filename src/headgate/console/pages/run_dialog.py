@@ -9,7 +9,7 @@ from starlette.responses import Response
 from headgate.console.moments import PRESETS, moment, preset, read_instant, written
 from headgate.console.page import Pages, Visit
 from headgate.console.pages.flows import flow_names
-from headgate.errors import HeadgateError, InvalidRequest
+from headgate.errors import HeadgateError, InvalidRequest, WindowReversed
 from headgate.model.permissions import Permission
 from headgate.model.resources import now_ms
 from headgate.model.runs import Json
@@ -54,6 +54,8 @@ def _dialog(visit: Visit, given: dict[str, str], error: HeadgateError | None = N
             "runs/new.html", flow=None, flows=sorted(names.items(), key=lambda each: each[1]), given=given
         )
     flow = visit.service.flows.get(visit.caller, id_)
+    if why := _closed(flow):
+        return visit.page("runs/new.html", status=error.status if error is not None else 200, flow=flow, closed=why)
     calendar = visit.service.windows.calendar(visit.caller, id_, [])
     presets = _presets(calendar)
     word = given.get("preset") or ("" if given.get("from") or given.get("to") else next(iter(presets)))
@@ -64,6 +66,7 @@ def _dialog(visit: Visit, given: dict[str, str], error: HeadgateError | None = N
         "runs/new.html",
         status=error.status if error is not None else 200,
         flow=flow,
+        closed="",
         given=given,
         preset=word,
         presets={name: label for name, label in PRESETS.items() if name in presets},
@@ -79,6 +82,18 @@ def _dialog(visit: Visit, given: dict[str, str], error: HeadgateError | None = N
     )
 
 
+def _closed(flow: Json) -> str:
+    """Why nobody can start a run of the flow by hand; empty when one can."""
+    if flow["state"] != "enabled":
+        return f"It is {flow['state']}, so it takes no runs."
+    if flow["scheduleParams"]["frequency"] != "once":
+        return (
+            "It runs by its schedule, window after window, and brings again by itself what has failed. "
+            "For another window, make a flow on demand that reads the same."
+        )
+    return ""
+
+
 def _estimate(visit: Visit, given: Mapping[str, str]) -> tuple[Json | None, HeadgateError | None]:
     try:
         return visit.service.estimates.estimate(visit.caller, _body(given)), None
@@ -87,11 +102,14 @@ def _estimate(visit: Visit, given: Mapping[str, str]) -> tuple[Json | None, Head
 
 
 def _body(given: Mapping[str, str]) -> Json:
-    """The body of `POST /runs` that the dialog's fields stand for. Raises BadTime."""
-    params: dict[str, Any] = {
-        "windowStartTime": wire_time(moment(given.get("from", ""), "from")),
-        "windowEndTime": wire_time(moment(given.get("to", ""), "to")),
-    }
+    """The body of `POST /runs` that the dialog's fields stand for. Raises BadTime, WindowReversed."""
+    start, end = (moment(given.get(name, ""), name) for name in ("from", "to"))
+    if end < start:  # the service would tell of members that no field of the dialog is called by
+        raise WindowReversed(
+            f"The window would end at {written(end)} UTC, before it begins at {written(start)} UTC.",
+            parameter="params.to",
+        )
+    params: dict[str, Any] = {"windowStartTime": wire_time(start), "windowEndTime": wire_time(end)}
     if given.get("start"):
         params["startTime"] = wire_time(moment(given["start"], "start"))
     if given.get("delta"):

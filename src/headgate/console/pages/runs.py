@@ -12,7 +12,7 @@ from headgate.console.page import Pages, Visit
 from headgate.console.pages.flows import flow_names, timed
 from headgate.console.rejected import lines_of, rejected_of
 from headgate.console.timeline import run_bars
-from headgate.errors import BadTime, HeadgateError, NotFound
+from headgate.errors import BadTime, HeadgateError, IllegalTransition, NotFound
 from headgate.model.addresses import FLOW_SERVICE
 from headgate.model.permissions import Permission
 from headgate.model.runs import Json, RunState
@@ -87,8 +87,12 @@ def rejected(visit: Visit) -> Response:
 @pages.post("/runs/{id}/cancel", needs=Permission.RUN_ON_DEMAND)
 def cancel_one(visit: Visit) -> Response:
     """Cancel a run."""
-    visit.service.runs.act(visit.caller, visit.of("id"), [("op", "cancel")])
-    return visit.go(f"/runs/{visit.of('id')}", said="The run is cancelled, or stops as soon as its worker sees it.")
+    page = f"/runs/{visit.of('id')}"
+    try:
+        visit.service.runs.act(visit.caller, visit.of("id"), [("op", "cancel")])
+    except IllegalTransition:  # it went on while the browser asked whether it shall be cancelled
+        return visit.go(page, said="The run had ended before it could be cancelled.", tone="bad")
+    return visit.go(page, said="The run is cancelled, or stops as soon as its worker sees it.")
 
 
 @pages.post("/runs/{id}/re-trigger", needs=Permission.RUN_ON_DEMAND)
