@@ -108,5 +108,7 @@ def test_a_backfill_is_one_run_for_each_slice(face: Face, headgate: Commands) ->
     assert headgate("backfill", "back", *MARCH, "--every", "12h", "--missing", "--yes") == ""  # all is there
     states = [each["states"] for each in headgate.json("backfill", "back", *MARCH, "--every", "2d", "--dry-run")]
     assert states == [["ingested"], ["ingested"]]
+    ahead = headgate.whole("backfill", "back", "--from", "2100-01-01", "--to", "2100-01-03", "--dry-run")
+    assert "Note: 2 of 2 windows reach into the future, from 2100-01-01T00:00:00Z on" in ahead.stderr
     assert "is no length of time" in headgate(*command, "--every", "monthly", code=2)
     assert "is not after" in headgate("backfill", "back", "--from", "today", "--to", "yesterday", code=2)

@@ -108,6 +108,7 @@ def backfill(
         found = FLOWS.find(client, flow)
         slices = list(_slices(_calendar(client, found["id"], first, last), first, last, every))
         slices = [each for each in slices if not (missing and each.done)]
+        _see_future(call, slices)
         if dry_run:
             call.show([each.wire for each in slices], _COLUMNS, id_="windowStartTime")
             return
@@ -159,6 +160,16 @@ def _preview(call: Call, slices: Sequence[_Slice]) -> None:
         call.note(f"  [{moment(each.start)}, {moment(each.end)})  {', '.join(sorted(each.states))}")
     if len(slices) > _SHOWN:
         call.note(f"  … and {len(slices) - _SHOWN:,} more, to {moment(slices[-1].end)}")
+
+
+def _see_future(call: Call, slices: Sequence[_Slice]) -> None:
+    """Say of slices that have not ended that a run made now cannot bring all that will be in them."""
+    present = round(time.time() * 1000)
+    if late := [each for each in slices if each.end > present]:
+        call.note(
+            f"Note: {len(late):,} of {len(slices):,} windows reach into the future, from {moment(late[0].start)} on; "
+            f"it is {moment(present // 1000)} now. What comes later is not in them: bring these again then."
+        )
 
 
 def _await(call: Call, runs: Sequence[Any], timeout: float | None, progress: str | None) -> None:
