@@ -67,6 +67,8 @@ _SECTIONS = {
         "completion": ("completion", "Have the shell complete commands and names."),
         "db": ("database", "Upgrade the metadata database, or move it to PostgreSQL."),
         "secrets": ("secrets", "Rotate the keys that credentials are sealed with."),
+        "backup": ("backup", "Save the data folder while the service runs."),
+        "restore": ("backup", "Bring a data folder back from a backup."),
         "people": ("monitoring", "List who was granted a role."),
         "audit": ("audit", "Show who did what."),
         "workers": ("monitoring", "List the workers."),

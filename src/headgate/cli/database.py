@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 import click
 from click.core import ParameterSource
 
+from headgate.cli.backup import reconcile
 from headgate.cli.options import data_option, output_option
 from headgate.cli.output import show_document, show_one
 from headgate.cli.tables import print_table
@@ -88,3 +89,6 @@ def move(ctx: click.Context, to: str, data: Path | None, output: str) -> None:
 def _has_password(address: str) -> bool:
     parts = urlsplit(address)
     return bool(parts.password or "password" in parse_qs(parts.query))
+
+
+db.add_command(reconcile)

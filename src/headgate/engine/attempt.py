@@ -26,7 +26,18 @@ from headgate.model.runs import Json, RunState
 from headgate.rejects import Rejects
 from headgate.sources import Reading, Selection, Source, open_source
 from headgate.store import Claim, Store
-from headgate.targets import FILES_PROPERTY, REJECTED_PROPERTY, Lake, LakeTable, Landed, Staged, reject_files
+from headgate.targets import (
+    END_PROPERTY,
+    FILES_PROPERTY,
+    FLOW_PROPERTY,
+    REJECTED_PROPERTY,
+    START_PROPERTY,
+    Lake,
+    LakeTable,
+    Landed,
+    Staged,
+    reject_files,
+)
 from headgate.telemetry import emit
 
 __all__ = ["Attempt"]
@@ -168,9 +179,9 @@ class Attempt:
             staged,
             landing.replacing(run, reading.bounds),
             summary={
-                "headgate.flow-id": run.flow_id,
-                "headgate.window-start": str(run.window.start_ms),
-                "headgate.window-end": str(run.window.end_ms),
+                FLOW_PROPERTY: run.flow_id,
+                START_PROPERTY: str(run.window.start_ms),
+                END_PROPERTY: str(run.window.end_ms),
                 REJECTED_PROPERTY: str(self._report.rejects.count),
                 **({FILES_PROPERTY: str(self._files_fence)} if self._files_fence is not None else {}),
             },

@@ -28,6 +28,7 @@ __all__ = [
     "credentials",
     "log_in",
     "log_out",
+    "must_exist",
     "opened",
     "remember_address",
     "settings_for",
@@ -74,7 +75,7 @@ def credentials(data: Path | None, *, create: bool = True) -> Json:
     """
     settings = settings_for(data)
     if not create:
-        _must_exist(settings)
+        must_exist(settings)
     if _login_note(settings).exists():
         return {"baseUrl": address(settings), **_logged_in(settings)}
     store = open_store(settings)
@@ -134,7 +135,7 @@ def log_out(data: Path | None) -> None:
 def opened(data: Path | None) -> Iterator[Store]:
     """The store of a data folder that is there. Raises NoDeployment, BadSetting, Unavailable."""
     settings = settings_for(data)
-    _must_exist(settings)
+    must_exist(settings)
     store = open_store(settings)
     try:
         yield store
@@ -142,7 +143,7 @@ def opened(data: Path | None) -> Iterator[Store]:
         store.close()
 
 
-def _must_exist(settings: Settings) -> None:
+def must_exist(settings: Settings) -> None:
     """Raise NoDeployment when the data folder holds nothing of Headgate's yet."""
     if not settings.keys.exists():
         raise NoDeployment(f"There is no Headgate data in {settings.data}. Name the folder by --data, or start serve.")

@@ -14,6 +14,7 @@ from headgate.store.engines import place
 from headgate.store.listing import Page
 from headgate.store.moving import MoveRefused, move
 from headgate.store.queue import Claim, Queue
+from headgate.store.reconciling import Reconciling, Target
 from headgate.store.rotation import KeyUse, Rotation, SecretsAdmin
 from headgate.store.run_log import News, RunFeed, Seen
 from headgate.store.sandboxes import Sandboxes
@@ -39,6 +40,7 @@ __all__ = [
     "News",
     "Page",
     "Queue",
+    "Reconciling",
     "RegisteredWorker",
     "Rotation",
     "RunFeed",
@@ -50,6 +52,7 @@ __all__ = [
     "Store",
     "Taken",
     "TakenFiles",
+    "Target",
     "Tenants",
     "Workers",
     "move",

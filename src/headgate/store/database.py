@@ -18,6 +18,7 @@ from headgate.store.keyring import Keyring, keyring_of
 from headgate.store.migrating import ensure_tables, migrate, newest, revision
 from headgate.store.planner import Planner
 from headgate.store.queue import Queue
+from headgate.store.reconciling import Reconciling
 from headgate.store.rotation import SecretsAdmin
 from headgate.store.run_log import RunFeed
 from headgate.store.sandboxes import Sandboxes
@@ -45,6 +46,7 @@ class Store:
         self.run_feed = RunFeed(self._transactions)
         self.deliveries = Deliveries(self._transactions)
         self.planner = Planner(self._transactions, self.scoped)
+        self.reconciling = Reconciling(self._transactions, self.scoped)
         self.tenants = Tenants(self._transactions)
         self.audit = Audit(self._transactions)
         self.workers = Workers(self._transactions)

@@ -13,14 +13,24 @@ from headgate.targets.states import TableState, TableStates
 
 if TYPE_CHECKING:
     from headgate.targets.iceberg import LakeTable, Replacement, Staged, Upsert
-    from headgate.targets.landed import FILES_PROPERTY, REJECTED_PROPERTY, Landed
+    from headgate.targets.landed import (
+        END_PROPERTY,
+        FILES_PROPERTY,
+        FLOW_PROPERTY,
+        REJECTED_PROPERTY,
+        START_PROPERTY,
+        Landed,
+    )
     from headgate.targets.layout import Layout
     from headgate.targets.leftovers import Leftovers
     from headgate.targets.reading import BroughtFile, brought_files, first_rows, source_files
 
 __all__ = [
+    "END_PROPERTY",
     "FILES_PROPERTY",
+    "FLOW_PROPERTY",
     "REJECTED_PROPERTY",
+    "START_PROPERTY",
     "BroughtFile",
     "Lake",
     "LakeTable",
@@ -41,7 +51,7 @@ __all__ = [
 
 _LATER = {
     "iceberg": ("LakeTable", "Replacement", "Staged", "Upsert"),
-    "landed": ("FILES_PROPERTY", "REJECTED_PROPERTY", "Landed"),
+    "landed": ("END_PROPERTY", "FILES_PROPERTY", "FLOW_PROPERTY", "REJECTED_PROPERTY", "START_PROPERTY", "Landed"),
     "layout": ("Layout",),
     "leftovers": ("Leftovers",),
     "reading": ("BroughtFile", "brought_files", "first_rows", "source_files"),

@@ -33,7 +33,17 @@ from headgate.errors import CommitConflict, SchemaMismatch, TargetError
 from headgate.model.lake import RUN_ID, Column
 from headgate.targets.catalog import answering, await_unlocked, file_uri, local_path, metadata_location
 from headgate.targets.keys import Keys, Upsert, keys_of
-from headgate.targets.landed import FILES_PROPERTY, REJECTED_PROPERTY, Landed, landed_of, properties_of, snapshot_of
+from headgate.targets.landed import (
+    FILES_PROPERTY,
+    REJECTED_PROPERTY,
+    REVERTED_PROPERTY,
+    Brought,
+    Landed,
+    brought_of,
+    landed_of,
+    properties_of,
+    snapshot_of,
+)
 from headgate.targets.layout import AS_IT_COMES, Cut, Layout, Partition, declare_order, order_id, partition_of
 from headgate.targets.removal import Replacement, brought_by
 from headgate.targets.retention import Retention
@@ -137,6 +147,10 @@ class LakeTable:
         """Whether snapshots may have gone from its history: each has a number, except in the format's version 1."""
         metadata = self._table.metadata
         return isinstance(metadata, TableMetadataV1) or len(metadata.snapshots) < metadata.last_sequence_number
+
+    def brought_by_runs(self) -> list[Brought]:
+        """The runs whose rows its snapshots brought, the oldest first; none that was reverted since."""
+        return brought_of(self._table)
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -363,7 +377,7 @@ class LakeTable:
             if not gone:
                 return
             try:
-                self._swap(table, Change(table), (), gone, {"headgate.reverted-run-id": run_id})
+                self._swap(table, Change(table), (), gone, {REVERTED_PROPERTY: run_id})
             except CommitFailedException:
                 _pause(tried)
             else:

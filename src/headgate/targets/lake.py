@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from headgate.dataplane import Breaking
 from headgate.model.lake import Column
 from headgate.targets.catalog import await_unlocked, local_path, metadata_location
+from headgate.targets.holdings import tables_in
 from headgate.targets.retention import Retention
 
 if TYPE_CHECKING:
@@ -63,6 +64,10 @@ class Lake:
         """That file's path; None when there is no table. Raises TargetUnavailable."""
         version = self.version(identifier)
         return local_path(version) if version is not None else None
+
+    def names(self) -> list[tuple[str, ...]]:
+        """The names of all tables, in their order. Raises TargetUnavailable."""
+        return sorted(tables_in(self._database)) if self._database.exists() else []
 
     def drop(self, identifier: tuple[str, ...]) -> None:
         """Take the table and all its files away; nothing happens when there is none. Raises TargetUnavailable."""

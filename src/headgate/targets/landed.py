@@ -12,10 +12,26 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-__all__ = ["FILES_PROPERTY", "REJECTED_PROPERTY", "Landed", "landed_of", "properties_of", "snapshot_of"]
+__all__ = [
+    "END_PROPERTY",
+    "FILES_PROPERTY",
+    "FLOW_PROPERTY",
+    "REJECTED_PROPERTY",
+    "REVERTED_PROPERTY",
+    "START_PROPERTY",
+    "Brought",
+    "Landed",
+    "brought_of",
+    "landed_of",
+    "properties_of",
+    "snapshot_of",
+]
 
 REJECTED_PROPERTY = "headgate.rejected-rows"
 FILES_PROPERTY = "headgate.files-fence"
+REVERTED_PROPERTY = "headgate.reverted-run-id"
+FLOW_PROPERTY = "headgate.flow-id"
+START_PROPERTY, END_PROPERTY = "headgate.window-start", "headgate.window-end"
 _CHANGES_PROPERTY = "headgate.schema-changes"
 _FIGURES = {
     "rows": "headgate.rows",
@@ -50,6 +66,17 @@ class Landed:
     files_fence: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """Which run a snapshot brought the rows of, and over which window. Times are milliseconds since the epoch."""
+
+    run_id: str
+    flow_id: str
+    start_ms: int
+    end_ms: int
+    at_ms: int
+
+
 def properties_of(run_id: str, figures: Mapping[str, int], changes: Sequence[Json]) -> dict[str, str]:
     """What the summary of a run's snapshot is to say: its figures by the names of `Landed`, and what became of columns.
 
@@ -79,3 +106,15 @@ def landed_of(table: "Table", run_id: str) -> Landed | None:
     fence = int(properties[FILES_PROPERTY]) if FILES_PROPERTY in properties else None
     changes = tuple(json.loads(properties.get(_CHANGES_PROPERTY, "[]")))
     return Landed(snapshot.snapshot_id, changes, **figures, files_fence=fence)
+
+
+def brought_of(table: "Table") -> list[Brought]:
+    """The runs whose rows the table's snapshots brought, the oldest first; none that was reverted since."""
+    told = [(each.timestamp_ms, each.summary.additional_properties) for each in table.snapshots() if each.summary]
+    reverted = {properties.get(REVERTED_PROPERTY) for _, properties in told}
+    return [
+        Brought(run_id, properties[FLOW_PROPERTY], int(properties[START_PROPERTY]), int(properties[END_PROPERTY]), at)
+        for at, properties in sorted(told, key=lambda each: each[0])
+        if (run_id := properties.get(RUN_PROPERTY)) is not None and run_id not in reverted
+        if properties.keys() >= {FLOW_PROPERTY, START_PROPERTY, END_PROPERTY}
+    ]
