@@ -108,6 +108,10 @@ class Worker:
                         self._ended.wait(_REST_SECONDS)
                 else:
                     pool.submit(self._execute, claim)
+            while self._attempts:  # they may take long to finish, and it is not silent meanwhile
+                self._register()
+                self._ended.wait(_REGISTER_SECONDS)
+                self._ended.clear()
         with self._outlived("worker.not_registered"):
             self._store.workers.gone(self.name)
         emit("worker.stopped", worker=self.name)
