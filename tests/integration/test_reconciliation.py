@@ -190,3 +190,14 @@ def test_a_table_that_is_no_datasets_is_shown(deployment: Deployment, flow: str)
     differs = reconciliation(deployment).differences()
     assert [(each.kind, each.table) for each in differs] == [(Differs.LOOSE, TABLE)]
     assert reconciliation(deployment).correct(differs) == differs
+
+
+def test_a_worker_that_comes_before_it_writes_over_nothing(deployment: Deployment, flow: str, tmp_path: Path) -> None:
+    before = deployment.run(flow, *DAY1, "at")
+    change(deployment, sa.update(tables.runs).where(tables.runs.c.id == before.id).values(NEW))
+    with closing(sqlite3.connect(tmp_path / "events.sqlite")) as database, database:
+        database.execute("DELETE FROM events WHERE id < 12")  # to read it again would give other rows
+    deployment.attempt().execute()
+    run = deployment.scoped.run(before.id)
+    assert (run.state, run.snapshot_id) == (RunState.SUCCESS, before.snapshot_id)
+    assert (found(deployment), ids(deployment)) == ({}, [*range(24)])

@@ -1,6 +1,7 @@
 """One try at a run: plan, read the splits into staged files, commit once, report."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -112,10 +113,10 @@ class Attempt:
         run, frozen = self.run, self.run.frozen
         identifier = tuple(frozen["target"]["table"])
         self._lake.wait(self.lease.breaking)
-        if self.run.fence > 1 and self._landed_before(identifier):
+        table = self._lake.find(identifier)
+        if table is not None and self._landed_before(table):
             return
         source = self._open_source(frozen["source"])
-        table = self._lake.find(identifier)
         landing = Landing.of(frozen)
         held = landing.held(table.columns if table is not None else ())
         rejecting = self._tolerance.percent is not None
@@ -191,12 +192,20 @@ class Attempt:
         )
         self._take_over(landed)
 
-    def _landed_before(self, identifier: tuple[str, ...]) -> bool:
-        """Whether an attempt whose worker died had committed; then its figures are taken from the table."""
-        table = self._lake.find(identifier)
-        landed = table.landed(self.run.id) if table is not None else None
+    def _landed_before(self, table: LakeTable) -> bool:
+        """Whether an attempt whose worker died had committed; then its figures are taken from the table.
+
+        Where the metadata was restored from before the run, its first attempt comes after one that is not known, and
+        would write over files that have landed: those lie in the run's folder.
+        """
+        first = self.run.fence == 1
+        if first and not table.staging(self.run.id).exists():
+            return False
+        landed = table.landed(self.run.id)
         if landed is None:
             return False
+        if first:  # which of the source's files these rows are of is not known any more
+            landed = replace(landed, files_fence=None)
         self._report.copied = self._report.promoting = now_ms()
         self._report.input_bytes = landed.uncompressed
         self._take_over(landed)
