@@ -8,7 +8,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from headgate.store import database
+from headgate.store import engines
 from tests.conftest import on_postgresql
 from tests.integration.face import refused, serving
 from tests.integration.visitor import Visitor
@@ -38,7 +38,7 @@ def pages_say_so(visitor: Visitor) -> None:
 
 
 def test_sqlite_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "_BUSY_MS", 200)
+    monkeypatch.setattr(engines, "_BUSY_MS", 200)
     with serving(tmp_path) as face:
         flow, before = face.flow(), len(face.get("/runs").json()["items"])
         with sqlite3.connect(face.settings.data / "metadata.db", isolation_level=None) as other, capture_logs() as logs:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from headgate.errors import NotFound, OutcomeUnknown, Unavailable, VersionConflict
 from headgate.model.resources import Kind, new_etag, now_ms
 from headgate.model.runs import Run
-from headgate.store import database, tables
+from headgate.store import engines, tables
 from headgate.store.transactions import Transactions
 from tests.deployment import Deployment
 
@@ -219,7 +219,7 @@ def test_a_transaction_that_the_database_ended_stores_nothing_for_anybody(embedd
 def test_all_who_wait_are_refused_when_the_database_is_locked(
     embedded: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_BUSY_MS", 200)
+    monkeypatch.setattr(engines, "_BUSY_MS", 200)
     flow = embedded.flow("any", {}, {})
     acts = [_adding(embedded, flow) for _ in range(3)]
     other = sqlite3.connect(embedded.settings.data / "metadata.db", isolation_level=None)
