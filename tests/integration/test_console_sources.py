@@ -38,6 +38,18 @@ def test_the_catalogue_counts_searches_and_says_what_does_not_run(visitor: Visit
     assert re.search(r"1 connection</a> · 1\s*flow\b", found)
     assert f'href="/wizard?spec={SQLITE}"' in found
     assert "Tested on a real server" in found
+
+
+def test_every_source_that_runs_says_how_far_it_is_tested(visitor: Visitor) -> None:
+    everything = visitor.page("/sources")
+    cards = everything.partition('<ul class="cards">')[2].partition('<details class="legend">')[0]
+    assert "Not tested here" not in cards
+    marks = set(re.findall(r"</svg>([^<]+)</span></p>", cards))
+    explained = set(re.findall(r"<dt><span[^>]*>.*?</svg>([^<]+)</span></dt>", everything))
+    assert {"Tested by the documentation", "Tested by the vendor&#39;s description"} <= marks <= explained
+    form = visitor.page("/sources/mailchimp")
+    assert "The vendor itself was not reached." in form
+    assert form.index('id="f-p.host"') < form.index("<summary>More</summary>") < form.index('id="f-p.serviceUrl"')
     assert "No source matches" in visitor.page("/sources?q=nothing+like+it")
     part = visitor.get("/sources?category=crm", hx_request="true").text
     assert "<html" not in part

@@ -18,6 +18,7 @@ _KEYS = re.compile(r"privatekey|serviceaccountkey", re.IGNORECASE)
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 _SHORT = {word.lower(): word for word in ("API", "AWS", "DSN", "SAS", "SQL", "SSH", "SSL", "TLS", "URI", "URL")}
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_SELDOM = ("serviceUrl",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,11 @@ class AuthField:
     attributes: Mapping[str, Any] | None = None
     placeholder: str = ""
     kept: bool = False
+
+    @property
+    def seldom(self) -> bool:
+        """Whether hardly anybody fills it in."""
+        return not self.required and self.name in _SELDOM
 
     @property
     def field(self) -> str:
@@ -61,7 +67,7 @@ class AuthForm:
             _field(name, about, required=name in required, kept=stored.get(name) == MASK)
             for name, about in self._properties.items()
         ]
-        self.fields = sorted(found, key=lambda field: not field.required)
+        self.fields = sorted(found, key=lambda field: (not field.required, field.seldom))
 
     def values(self, form: Mapping[str, str]) -> dict[str, str]:
         """What the fields show: what was sent, else what is stored; of a secret nothing, unless it is a reference."""
