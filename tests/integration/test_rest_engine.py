@@ -336,6 +336,24 @@ def test_slices_are_disjoint_where_the_vendors_filter_is_coarse(tmp_path: Path) 
         ]  # fmt: skip
 
 
+def test_halves_of_a_window_keep_what_both_are_given(tmp_path: Path) -> None:
+    by_time = {
+        "query": {"since": "{window.start|iso}", "to": "{window.end|iso}"},
+        "grain": "second",
+        "sides": "both",
+    }
+
+    def answer(asked: Asked) -> Said:  # the end that is asked for is part of what comes
+        since, to = asked.query["since"], asked.query["to"]
+        found = [row for row in ROWS if since <= str(row["at"]) <= to]
+        return Said({"data": found}) if len(found) < 10 else Said({"name": "MANY"}, 400)
+
+    limits = {"too_many": {"path": "name", "equals": "MANY"}}
+    with api(answer) as there:
+        found = source(tmp_path, there.address, {"windows": {"at": by_time}, "key": ["id"]}, limits=limits)
+        assert ids(found) == list(range(24))
+
+
 def test_a_stream_that_needs_a_window_says_so_or_begins_when_it_is_told(tmp_path: Path) -> None:
     needs = {"request": {"path": "/rows", "query": {"from": "{window.start|date}"}}}
     with api(lambda _: Said({"data": ROWS})) as there:

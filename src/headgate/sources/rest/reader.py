@@ -137,12 +137,13 @@ class RestReader(StreamReader):
         sliced = filter_.column if filter_ is not None else None
         wanted = [column for column in about.columns if column.name in columns or column.name == sliced]
         wanted.sort(key=lambda column: column.name != delta)  # its reasons count before all others'
-        once = Once([about.reads[name].path for name in about.key])
+        key = [about.reads[name].path for name in about.key]
         reads = {name: read.filled(Filling(values)) for name, read in about.reads.items()}
         todo = [Window(*map(int, split.split("-"))) if split != "all" else whole]
-        outside = 0
+        outside = repeated = 0
         while todo:
             part, begun = todo.pop(0), False
+            once = Once(key)  # of each part: what one was given and left out, as it is another's, comes in that one
             try:
                 for records in self._records(about, filter_, [column.name for column in wanted], values, part):
                     begun, batch = True, batch_of(once.of(records), wanted, reads, REFUSED)
@@ -156,7 +157,8 @@ class RestReader(StreamReader):
                 if len(halves) < 2:
                     raise
                 todo[:0] = halves
-        self._passed_over[stream, split] = outside, once.repeated
+            repeated += once.repeated
+        self._passed_over[stream, split] = outside, repeated
 
     def passed_over(self, stream: str, split: str) -> tuple[int, int]:
         return self._passed_over.get((stream, split), (0, 0))
