@@ -67,13 +67,15 @@ def test_values_become_exactly_those_of_their_column(column: Any, given: list[An
 @pytest.mark.parametrize(
     ("column", "bad"),
     [
-        ("long", [1.5, "x", True, 2**63, [1]]),
+        ("long", [1.5, "x", True, 2**63, [1], "1e300000000"]),
         ("int", [2**31]),
-        ("double", ["nan", "x", True, {}]),
+        ("double", ["nan", "x", True, {}, "1e999", Decimal("1e999")]),
+        ("float", [1e39, "1e39"]),
         ("boolean", ["yes", 2, []]),
         ("decimal(5,2)", ["1.234", 1234.5, "1e3x", True, "Infinity"]),
+        ("decimal(38,5)", ["1234567890123456789012345678.9012345678"]),
         ("timestamptz", ["yesterday", 5, "2026-02-30T00:00:00Z", "2026-03-01T10:00:00.0000001Z"]),
-        ({"type": "timestamptz", "read": "epoch_s"}, ["soon", 1e30, True]),
+        ({"type": "timestamptz", "read": "epoch_s"}, ["soon", 1e30, True, "1e300000000", 253402300800]),
         ({"type": "date", "read": "strptime:%Y%m%d"}, ["2026-03-01", "20261301"]),
         ("date", ["2026-03-01T10:00:00Z", "2026-13-01"]),
         ("list<long>", ["a", {"a": 1}, [1, "x"]]),
@@ -119,6 +121,8 @@ def test_numbers_keep_their_digits() -> None:
         (b'{"a": NaN}', "no JSON"),
         (b'{"a": 1234567890123456789012, "b": NaN}', "no JSON"),
         (b'{"a": 1e999}', "no JSON"),
+        (b'{"a": 1e999, "b": 1234567890123456789012}', "no JSON"),
+        (b'{"a": "\\ud800", "b": 1234567890123456789012}', "no JSON"),
     ],
 )
 def test_a_body_that_is_no_json_is_said_to_be_none(body: bytes, said: str) -> None:

@@ -71,8 +71,9 @@ def rows(format_: Format, parts: Iterable[bytes], path: Path, title: str) -> Ite
 
 
 def _parsed(content: bytes) -> Any:
+    found = orjson.loads(content)
     if _LONG.search(content) is None:
-        return orjson.loads(content)
+        return found
     return json.loads(content, parse_float=Decimal, parse_constant=_no_number)
 
 

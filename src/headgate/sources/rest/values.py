@@ -5,10 +5,11 @@ one, and a record with one that is none of its column's is given with a reason i
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,6 +29,12 @@ __all__ = ["arrow_type", "batch_of"]
 
 _FAULTS = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, ValueError, TypeError)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = (
+    (at - _EPOCH) // timedelta(microseconds=1)
+    for at in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+)
+_EXACT = Context(prec=100_000)  # decimals keep all digits that a value may have
+_MOST_DIGITS = 18  # of a long; a number that writes a larger exponent would be made of all its zeros
 _PLAIN = {
     "boolean": pa.bool_(),
     "int": pa.int32(),
@@ -157,7 +164,10 @@ def _whole(type_: LakeType, values: list[Any], wanted: pa.DataType, read: Read) 
         case "float" | "double":
             if any(type(value) is Decimal for value in values):  # a body with long numbers keeps the digits of all
                 values = [float(value) if type(value) is Decimal else value for value in values]
-            return _of(pa.array(values), (pa.int64(), pa.float64())).cast(wanted, safe=type_.kind == "double")
+            numbers = _of(pa.array(values), (pa.int64(), pa.float64())).cast(wanted, safe=type_.kind == "double")
+            if pc.any(pc.is_inf(numbers)).as_py():
+                raise ValueError(type_)
+            return numbers
         case "decimal":
             return _of(pa.array(values), (pa.int64(), pa.string()), decimals=True).cast(wanted)
     if read.how.startswith("strptime:"):
@@ -168,7 +178,10 @@ def _whole(type_: LakeType, values: list[Any], wanted: pa.DataType, read: Read) 
     if read.how in ("epoch_s", "epoch_ms"):
         counted = _of(pa.array(values), (pa.int64(),)).cast(pa.int64())
         unit = 1_000_000 if read.how == "epoch_s" else 1000
-        times = pc.multiply_checked(counted, unit).cast(pa.timestamp("us"))
+        micros = pc.multiply_checked(counted, unit)
+        if pc.any(pc.or_(pc.less(micros, _FIRST), pc.greater(micros, _LAST))).as_py():
+            raise ValueError(type_)
+        times = micros.cast(pa.timestamp("us"))
         # Counted since 1970 as the clocks of a zone show it; an hour that they show twice is the first.
         return (pc.assume_timezone(times, read.zone, ambiguous="earliest") if read.zone else times).cast(wanted)
     texts = pa.array(values, pa.string())
@@ -197,7 +210,7 @@ def _one(type_: LakeType, read: Read) -> Callable[[Any], Any]:
         case "int" | "long":
             return lambda value: _int(_number(value), 31 if type_.kind == "int" else 63)
         case "float" | "double":
-            return lambda value: float(_number(value))
+            return lambda value: _float(_number(value), type_)
         case "decimal":
             return lambda value: _decimal(_number(value), type_)
     times = {
@@ -227,22 +240,33 @@ def _number(value: Any) -> Decimal:
 
 
 def _int(value: Decimal, bits: int) -> int:
+    if value.adjusted() > _MOST_DIGITS:
+        raise ValueError(value)
     found = int(value)
     if found != value or not -(2**bits) <= found < 2**bits:
         raise ValueError(value)
     return found
 
 
+def _float(value: Decimal, type_: LakeType) -> float:
+    found = float(value)
+    if math.isinf(pa.scalar(found, arrow_type(type_)).as_py()):
+        raise ValueError(value)
+    return found
+
+
 def _decimal(value: Decimal, type_: LakeType) -> Decimal:
     """`value`, which has no more digits than the type. Raises ValueError."""
-    digits = len(value.normalize().as_tuple().digits)
-    exponent = value.normalize().as_tuple().exponent
+    _, figures, exponent = value.normalize(_EXACT).as_tuple()
+    digits = len(figures)
     if not isinstance(exponent, int) or -exponent > type_.scale or digits + exponent > type_.precision - type_.scale:
         raise ValueError(value)
     return value
 
 
 def _after_epoch(seconds: Decimal, zone: str | None) -> datetime:
+    if seconds.adjusted() > _MOST_DIGITS:
+        raise ValueError(seconds)
     micros = seconds * 1_000_000
     if micros != int(micros):
         raise ValueError(seconds)
