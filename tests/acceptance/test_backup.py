@@ -132,7 +132,10 @@ def test_what_is_deleted_in_the_middle_is_of_another_moment(saved: Deployment, t
     store, lake = open_store(settings_for(saved.data)), Lake(saved.data / "warehouse")
     [target] = [each for each in store.reconciling.targets() if each.table[-1] == "zz"]
 
-    def drop(_done: int, _total: int) -> None:
+    told: list[tuple[int, int]] = []
+
+    def drop(done: int, total: int) -> None:
+        told.append((done, total))
         if lake.find(target.table) is not None:
             store.scoped(target.scope).delete(Kind.DATASET, target.id)
             lake.drop(target.table)
@@ -140,6 +143,7 @@ def test_what_is_deleted_in_the_middle_is_of_another_moment(saved: Deployment, t
     backup = back_up(saved.data, tmp_path / "backup", since=None, with_keys=True, tell=drop)
     lake.close()
     store.close()
+    assert told[-1][0] == told[-1][1] > 0
     assert not [path for path in backup.files if "/zz/" in path]
     assert {
         str(path.relative_to(tmp_path / "backup")) for path in (tmp_path / "backup").rglob("*") if path.is_file()

@@ -113,6 +113,7 @@ class _Saving:
         self._folders: dict[str, int] = {}
         self._left_out: list[str] = []
         self._tables: list[Path] = []  # the files that describe their states
+        self._done = self._total = 0  # bytes, without the databases
 
     def save(self, *, with_keys: bool) -> Backup:
         """Write all of it, its manifest last."""
@@ -121,7 +122,9 @@ class _Saving:
         for name in set(self._files) - lake:  # what only an earlier moment had
             (self._into / name).unlink()
             del self._files[name]
-        for path in self._beside():
+        beside = [*self._beside()]
+        self._total += sum(_size(path) for path in beside)
+        for path in beside:
             with suppress(FileNotFoundError):  # deleted since it was listed
                 self._take_changing(path)
         backup = Backup(
@@ -182,10 +185,9 @@ class _Saving:
         catalog = self._into / "warehouse" / "catalog.db"
         self._tables = sorted(tables_in(catalog).values()) if catalog.exists() else []
         listed = [path for state in self._tables for path in dict.fromkeys(files_of(state))]
-        total, done = sum(path.stat().st_size for path in listed), 0
+        self._done, self._total = 0, sum(path.stat().st_size for path in listed)
         for path in listed:
-            done += self._take(path)
-            self._tell(done, total)
+            self._take(path)
             yield self._name(path)
 
     def _beside(self) -> Iterator[Path]:
@@ -226,15 +228,15 @@ class _Saving:
                 return
         self._left_out.append(f"{self._name(path)}, which kept changing")
 
-    def _take(self, path: Path) -> int:
-        """Copy a file, or link it to the earlier backup's; its size. Raises FileNotFoundError, _Changed."""
+    def _take(self, path: Path) -> None:
+        """Copy a file, or link it to the earlier backup's. Raises FileNotFoundError, _Changed."""
         name = self._name(path)
-        if name in self._files:
-            return self._files[name].size
-        about = path.stat()
-        self._folder(str(Path(name).parent))
-        self._files[name] = self._linked(name, about) or _copied(path, about, self._into / name)
-        return about.st_size
+        if name not in self._files:
+            about = path.stat()
+            self._folder(str(Path(name).parent))
+            self._files[name] = self._linked(name, about) or _copied(path, about, self._into / name)
+        self._done += self._files[name].size
+        self._tell(self._done, self._total)
 
     def _linked(self, name: str, about: os.stat_result) -> SavedFile | None:
         """The earlier backup's file, when it is the same and on this disk."""
@@ -296,6 +298,13 @@ def _copied(path: Path, about: os.stat_result, target: Path) -> SavedFile:
         raise _Changed(f"{path} was being written")
     os.utime(target, ns=(about.st_mtime_ns, about.st_mtime_ns))
     return SavedFile(size, digest.hexdigest(), stat.S_IMODE(about.st_mode), about.st_mtime_ns)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # deleted since it was listed
+        return 0
 
 
 def _empty(folder: Path, *, remove: bool) -> None:

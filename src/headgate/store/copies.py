@@ -1,5 +1,6 @@
 """Copies of SQLite databases that are in use, all of one moment."""
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ def copied_together(small: Path, large: Path | None, into: Path) -> None:
 
     Who writes to either waits while the `small` one is copied; only the copy of that moment of the `large` one, which
     must have a write-ahead log, takes longer and holds nobody up. A small one that is not there is left out.
-    Raises Unavailable.
+    Raises Unavailable, and OSError when there is no room for them.
     """
     try:
         with ExitStack() as stack:
@@ -34,6 +35,8 @@ def copied_together(small: Path, large: Path | None, into: Path) -> None:
                 _copy(reader, into / large.name)
                 reader.rollback()
     except sqlite3.Error as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(into)) from error
         raise Unavailable(f"The databases in {small.parent} and above cannot be copied: {error}. Try again.") from error
 
 
