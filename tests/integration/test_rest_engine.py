@@ -3,6 +3,8 @@
 import gzip
 import threading
 import time
+import tracemalloc
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -435,6 +437,29 @@ def test_what_does_not_pass_is_an_error_that_tells_no_secret(tmp_path: Path, sai
     assert type(caught.value) is kind
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\nX-Other: 1", "\u00f6"])
+def test_what_no_header_can_hold_is_refused_without_telling_it(tmp_path: Path, end: str) -> None:
+    with api(lambda _: Said({"data": ROWS})) as there:
+        with pytest.raises(SourceAccessDenied, match="'Authorization' would hold a line break") as caught:
+            ids(source(tmp_path, there.address, values={"token": SECRET + end}))
+        assert SECRET not in str(caught.value)
+        assert there.asked == []
+
+
+def test_an_answer_that_repeats_what_let_it_in_is_told_without(tmp_path: Path) -> None:
+    auth = {"kind": "basic", "username": "a", "password": "{token}"}
+    with api(lambda asked: Said({"had": asked.headers["Authorization"]}, 400)) as there:
+        with pytest.raises(SourceError, match="had") as caught:
+            ids(source(tmp_path, there.address, auth=auth))
+        assert b64encode(f"a:{SECRET}".encode()).decode() not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [{"error": "you may not"}, {"errors": [{"message": "you may not"}]}])
+def test_an_error_in_place_of_records_is_no_empty_page(tmp_path: Path, body: Any) -> None:
+    with api(lambda _: Said(body)) as there, pytest.raises(SourceError, match="you may not"):
+        ids(source(tmp_path, there.address))
+
+
 def test_redirects_stay_on_the_host(tmp_path: Path) -> None:
     def answer(asked: Asked) -> Said:
         return Said({}, 307, {"Location": "/moved?since=1"}) if asked.path == "/rows" else Said({"data": ROWS})
@@ -461,10 +486,14 @@ def test_no_host_is_reached_that_may_not_be(tmp_path: Path) -> None:
 
 def test_an_answer_is_bounded_however_small_it_travels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "LARGEST", 1 << 20)
-    bomb = gzip.compress(b'{"data": [' + b" " * (8 << 20) + b"]}")
-    said = Said(bomb, headers={"Content-Encoding": "gzip"})
-    with api(lambda _: said) as there, pytest.raises(SourceError, match="larger than 1 MB"):
-        ids(source(tmp_path, there.address))
+    bomb = gzip.compress(b'{"data": [' + b" " * (64 << 20) + b"]}")
+    said = Said(bomb, headers={"Content-Encoding": "gzip", "Content-Type": "application/json"})
+    for more in ({}, {"errors": {"code": "error.code"}}):
+        tracemalloc.start()
+        with api(lambda _: said) as there, pytest.raises(SourceError, match="larger than 1 MB"):
+            ids(source(tmp_path, there.address, **more))
+        assert tracemalloc.get_traced_memory()[1] < 160 << 20
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("said", [Said({}, 429, {"Retry-After": "600"}), Said({"data": ROWS}, late=60)])
@@ -573,7 +602,8 @@ def test_a_token_that_is_refused_anew_is_not_fetched_for_ever(tmp_path: Path) ->
     assert not any(token in str(caught.value) for token in given)
 
 
-def test_what_the_token_says_becomes_the_base(tmp_path: Path) -> None:
+@pytest.mark.parametrize("token_url", ["{host}/token", "/token"])
+def test_what_the_token_says_becomes_the_base(tmp_path: Path, token_url: str) -> None:
     def answer(asked: Asked) -> Said:
         if asked.path == "/token":
             return Said({"access_token": "t", "instance_url": f"{there.address}/eu1"})
@@ -583,7 +613,7 @@ def test_what_the_token_says_becomes_the_base(tmp_path: Path) -> None:
         auth = {
             "kind": "oauth2",
             "grant": "client_credentials",
-            "token_url": "{host}/token",
+            "token_url": token_url,
             "base_path": "instance_url",
         }
         assert len(ids(source(tmp_path, there.address, auth=auth))) == 24

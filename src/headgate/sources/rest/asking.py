@@ -75,6 +75,11 @@ class Asking:
         told = self._auth.base(self)
         if told is not None:
             return moved(told.rstrip("/"), self.values)
+        return self.said_base
+
+    @property
+    def said_base(self) -> str:
+        """What the manifest says that every path begins with, before the vendor has let one in."""
         bases = self._manifest.bases
         known = {name for name, value in self.values.items() if value not in (None, "")}
         base = next((base for base in bases if base.places <= known), bases[-1])
@@ -160,7 +165,7 @@ class Asking:
             self._budget.take(self.wait)
             self._check()
             try:
-                response = self._send(asked)
+                response = self._held(self._send(asked))
                 status = response.status_code
                 inside = self._inside(response) if status < 300 or status == 400 else None
                 if inside is None and (status < 300 or status in asked.answers):
@@ -189,6 +194,12 @@ class Asking:
             for name, value in filled(self._manifest.headers, Filling(self.values)).items():
                 sent.headers.setdefault(name, str(value))
             self._auth.sign(sent, self)
+        for name, value in sent.headers.items():  # what sends them would tell the value in its error
+            if not (value.isascii() and value.isprintable()):
+                raise SourceAccessDenied(
+                    f"{self.title}: the header {name!r} would hold a line break or a letter that no header can hold. "
+                    "See that no parameter of the connection ends in a line break, and that keys are whole."
+                )
         # Not by httpx's client, which writes every address to the log: there may be a secret in its query.
         return self._transport.handle_request(
             httpx.Request(
@@ -218,12 +229,21 @@ class Asking:
             response.close()
         return Answer(response.status_code, response.headers, b"".join(parts))
 
+    def _held(self, response: httpx.Response) -> httpx.Response:
+        """The same, all of it where an error may be inside."""
+        status = response.status_code
+        if self._manifest.errors is None or not _json(response) or not (status < 300 or status == 400):
+            return response
+        answer = self._complete(response)
+        headers = [(name, value) for name, value in answer.headers.multi_items() if name != "content-encoding"]
+        return httpx.Response(status, headers=headers, content=answer.content)
+
     def _inside(self, response: httpx.Response) -> Literal["error", "again", "renew"] | None:
         """What an answer says of an error, with a status that says none."""
         errors = self._manifest.errors
-        if errors is None or "json" not in response.headers.get("content-type", ""):
+        if errors is None or not _json(response):
             return None
-        code = errors.code.first(document(response.read(), self.title))
+        code = errors.code.first(document(response.content, self.title))
         if code is None:
             return None
         return "renew" if str(code) in errors.renew else "again" if str(code) in errors.again else "error"
@@ -267,6 +287,10 @@ class Asking:
     def _check(self) -> None:
         if self._stopped.is_set():
             raise SourceUnreachable("The read was stopped.")
+
+
+def _json(response: httpx.Response) -> bool:
+    return "json" in response.headers.get("content-type", "")
 
 
 def _place(address: str) -> tuple[str, str | None, int | None]:

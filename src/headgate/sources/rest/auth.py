@@ -64,7 +64,7 @@ class Authenticator:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What it made or fetched, which must not stand in an error."""
-        return ()
+        return (_basic(self._about["username"], self._about["password"])[6:],) if self._kind == "basic" else ()
 
 
 def authenticator(auth: Auth, values: Mapping[str, Any]) -> Authenticator:
@@ -192,7 +192,7 @@ class _OAuth2(_Tokens):
 
     def _request(self, asking: "Asking") -> Ask:
         about, address = self._about, str(self._about["token_url"])
-        below = asking.base + address if address.startswith("/") else address_of(address, asking.values)
+        below = asking.said_base + address if address.startswith("/") else address_of(address, asking.values)
         whole = moved(address, asking.values) if "://" in address else below
         named = {} if about["grant"] == "session" else {"grant_type": _GRANTS[about["grant"]]}
         form = {**named, **about.get("body", {})}

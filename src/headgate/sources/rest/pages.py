@@ -97,6 +97,9 @@ class Pages:
     def _see_error(self, found: Any) -> None:
         path = self._stream.error
         said = path.first(found) if path is not None else None
+        first = next(iter(self._stream.records.steps), None)
+        if path is None and first is not None and isinstance(found, dict) and first not in found:
+            said = found.get("error") or found.get("errors")  # no vendor says so of a page that is merely empty
         if said:
             raise SourceError(f"{self._asking.title} answered with an error: {str(said)[:300]}.")
 
