@@ -35,7 +35,7 @@ def copied_together(small: Path, large: Path | None, into: Path) -> None:
                 _copy(reader, into / large.name)
                 reader.rollback()
     except sqlite3.Error as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:  # not every error has one
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(into)) from error
         raise Unavailable(f"The databases in {small.parent} and above cannot be copied: {error}. Try again.") from error
 
