@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +43,18 @@ def test_the_package_loads_its_client_when_it_is_asked_for() -> None:
     assert {name for name in headgate.__all__ if getattr(headgate, name) is not None} == set(dir(headgate))
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         headgate.Nothing  # noqa: B018
+
+
+def test_two_threads_come_to_the_iceberg_library_at_once(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom threading import Barrier\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "import pydantic, sqlalchemy, pyarrow\nfrom headgate import targets\n"
+        "lake, both = targets.Lake(Path(sys.argv[1])), Barrier(2)\n"
+        "def layout(): both.wait(), targets.Layout\n"
+        "def table(): both.wait(), lake.table(('lake', 'orders'), ())\n"
+        "with ThreadPoolExecutor(2) as pool:\n"
+        "    for each in [pool.submit(layout), pool.submit(table)]: each.result()"
+    )
+    found = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr

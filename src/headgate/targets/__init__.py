@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from headgate.targets import reject_files
 from headgate.targets.lake import Lake
+from headgate.targets.loading import load_iceberg
 from headgate.targets.retention import Retention
 from headgate.targets.states import TableState, TableStates
 
@@ -61,5 +62,6 @@ _LATER = {
 def __getattr__(name: str) -> Any:
     for module, names in _LATER.items():
         if name in names:
+            load_iceberg()
             return getattr(import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

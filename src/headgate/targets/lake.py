@@ -12,6 +12,7 @@ from headgate.dataplane import Breaking
 from headgate.model.lake import Column
 from headgate.targets.catalog import await_unlocked, local_path, metadata_location
 from headgate.targets.holdings import tables_in
+from headgate.targets.loading import load_iceberg
 from headgate.targets.retention import Retention
 
 if TYPE_CHECKING:
@@ -81,9 +82,10 @@ class Lake:
 
     @property
     def _tables(self) -> "Tables":
-        from headgate.targets.tables import Tables
-
         with self._opening:
             if self._opened is None:
+                load_iceberg()
+                from headgate.targets.tables import Tables
+
                 self._opened = Tables(self._database, self._retention)
             return self._opened
