@@ -86,6 +86,24 @@ def test_a_copy_that_cannot_begin_leaves_nothing_behind(headgate: Copying, tmp_p
     assert "Warning: The path '*.csv' selects no file, whenever it was modified." in nothing
 
 
+def test_a_copy_that_fails_on_its_way_tells_what_it_keeps(headgate: Copying, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "shop.db") as database:
+        database.execute("CREATE TABLE orders (total NUMERIC(5,2), updated_at TIMESTAMP)")
+        database.execute("INSERT INTO orders VALUES ('lots', '2024-03-01 12:00:00')")
+    command = ("copy", f"sqlite:///{tmp_path}/shop.db", "orders", "--delta-column", "updated_at", "--into", "sold")
+    told = headgate(*command, code=1)
+    assert "'lots', which is not of its declared type" in told
+    kept = headgate.left()
+    assert len(kept) == 5
+    assert all(f"{name!r}" in told for name in kept)
+    with sqlite3.connect(tmp_path / "shop.db") as database:
+        database.execute("UPDATE orders SET total = 1")
+    database.close()
+    headgate(*command)
+    assert headgate.left() == kept
+    assert headgate.query("SELECT count(*) AS n FROM sold") == [{"n": 1}]
+
+
 def test_files_are_copied(headgate: Copying, tmp_path: Path) -> None:
     folder = tmp_path / "exports"
     folder.mkdir()
