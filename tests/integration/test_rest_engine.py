@@ -253,6 +253,14 @@ def test_a_page_after_itself_is_an_error_and_no_loop(tmp_path: Path) -> None:
             assert len(there.asked) <= 3
 
 
+def test_pages_that_go_round_in_a_circle_are_no_loop(tmp_path: Path) -> None:
+    circle = {"a": "b", "b": "c", "c": "a"}
+    with api(lambda asked: Said({"data": ROWS[:3], "next": circle.get(asked.query.get("c", ""), "a")})) as there:
+        with pytest.raises(SourceError, match="never end"):
+            ids(source(tmp_path, there.address, {"paging": {"kind": "cursor", "from": "next", "into": "c"}}))
+        assert len(there.asked) < 12
+
+
 def test_an_empty_page_is_the_last_unless_it_is_said_not_to_be(tmp_path: Path) -> None:
     pages = {0: ROWS[:5], 1: [], 2: ROWS[5:7]}
 

@@ -130,15 +130,20 @@ class _Offset(_Counted):
 
 
 class _Cursor(Turning):
-    _last: Any = None
+    """A cursor that comes again closes a circle: one of those seen is kept, a later one after 1, 2, 4, 8 … pages."""
+
+    _kept: Any = None
+    _turned = 0
 
     def _next(self, ask: Ask, page: Page) -> Ask | None:
         found = self._at("from", page)
         if found in (None, "", "null", False):  # Salesforce writes the word into a header
             return None
-        if found == self._last:
+        if found == self._kept:
             raise _repeated(self._asking.title, found)
-        self._last = found
+        self._turned += 1
+        if self._turned.bit_count() == 1:
+            self._kept = found
         following = ask.copy()
         _placed(following, self._about["into"], found)
         return following
