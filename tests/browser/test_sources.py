@@ -12,7 +12,9 @@ from tests.integration.face import POSTGRESQL
 from tests.integration.visitor import Visitor
 
 
-@pytest.mark.parametrize("path", ["/sources", f"/sources/{POSTGRESQL}?auth=Basic+Authentication", "/sources/generic-rest"])
+@pytest.mark.parametrize(
+    "path", ["/sources", f"/sources/{POSTGRESQL}?auth=Basic+Authentication", "/sources/generic-rest"]
+)
 def test_a_page_is_well_in_every_look(sight: Sight, path: str) -> None:
     sight.judge(path)
 
