@@ -96,7 +96,8 @@ def test_tables_are_explored(visitor: Visitor, shop: str) -> None:
     assert '<th scope="col">updated_at<small>timestamp</small></th>' in html
     assert "Could be a run's delta column: <code>updated_at</code>, <code>created</code>" in html
     assert html.count("<tr><td>") == 50
-    assert "Nothing is here." in visitor.get(f"/connections/{shop}/explore?show=tree&q=zzz", hx_request="true").text
+    searched = visitor.get(f"/connections/{shop}/explore?show=tree&q=zzz", hx_request="true").text
+    assert "Nothing of that name is here." in searched
     assert "nothing" in visitor.page(f"/connections/{shop}/explore?object=nothing")
 
 

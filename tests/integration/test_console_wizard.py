@@ -1,5 +1,6 @@
 """The console's wizard: from a source to a flow, step by step, without scripts."""
 
+import json
 import os
 import re
 import shutil
@@ -18,6 +19,8 @@ from headgate.model.permissions import Permission
 from tests.emulators import absent
 from tests.integration.face import LOCAL_FILES, SQLITE
 from tests.integration.visitor import Visitor, visiting
+from tests.vendors import any_api, mailchimp
+from tests.vendors.fake import Fake, served
 
 Form = dict[str, Any]
 
@@ -35,6 +38,12 @@ def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
 @pytest.fixture(scope="module")
 def shop(visitor: Visitor) -> str:
     return visitor.face.connection("Shop database")
+
+
+@pytest.fixture(scope="module")
+def fakes() -> Iterator[dict[str, Fake]]:
+    with served([mailchimp.VENDOR, *any_api.VENDORS]) as fakes:
+        yield {fake.vendor.spec: fake for fake in fakes.values()}
 
 
 def fields(html: str) -> Form:
@@ -211,3 +220,39 @@ def test_the_recipes_for_a_shell_make_the_same(visitor: Visitor, shop: str, way:
     dataset = target["params"]["dataSetId"]
     assert visitor.face.get(f"/data/foundation/catalog/dataSets/{dataset}").json()[dataset]["name"] == name
     assert [one["name"] for one in flow["transformations"]] == ["Mapping"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "resource", "shown", "params"),
+    [
+        (
+            "mailchimp",
+            f"members?listId={mailchimp.AUDIENCE}",
+            "timestamp_signup",
+            {"resourcePath": f"members?listId={mailchimp.AUDIENCE}"},
+        ),
+        ("generic-rest", json.dumps(any_api.VENDORS[0].params), "buyer", any_api.VENDORS[0].params),
+    ],
+)
+def test_a_resource_of_an_api_is_told_what_it_needs(
+    visitor: Visitor, fakes: dict[str, Fake], spec: str, resource: str, shown: str, params: dict[str, Any]
+) -> None:
+    vendor = fakes[spec].vendor
+    auth = {"specName": vendor.auth_spec, "params": {**vendor.auth, "serviceUrl": fakes[spec].address}}
+    about = {"name": f"Our {spec}", "connectionSpec": {"id": vendor.catalogue.id, "version": "1.0"}, "auth": auth}
+    id_ = visitor.face.post("/connections", about).json()["id"]
+    data = f"/wizard?{urlencode({'step': 'data', 'connection': id_})}"
+    assert "Choose a resource to see its columns" in visitor.page(data)
+    assert "The resource begins like JSON and is none" in visitor.page(f"{data}&object=%7Bx")
+    if spec == "mailchimp":
+        assert "params.listId is missing" in visitor.page(f"{data}&object=members")
+    chosen = f"{data}&{urlencode({'object': resource})}"
+    assert f'<th scope="col">{shown}<' in visitor.page(chosen)
+    explored = visitor.page(f"/connections/{id_}/explore?{urlencode({'object': resource})}")
+    assert f'<th scope="col">{shown}<' in explored
+    review = on(visitor, on(visitor, on(visitor, on(visitor, chosen, "target"), "mapping"), "schedule"), "review")
+    made = visitor.post("/wizard/finish", {**fields(visitor.page(review)), "then": "flow"})
+    assert made.status_code == 303, made.text
+    flow = visitor.face.get(made.headers["location"]).json()["items"][0]
+    [source] = visitor.face.get(f"/sourceConnections/{flow['sourceConnectionIds'][0]}").json()["items"]
+    assert source["params"] == params

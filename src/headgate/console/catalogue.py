@@ -32,6 +32,7 @@ CATEGORIES = {
 }
 """What the keys of categories are called, in the order in which they are shown."""
 
+_READS = {"FileSystem": "file", "Resource": "resource"}
 _MOST_PAGES, _PAGE = 10, "1000"
 _MOST_IDS = 900  # a listing takes 1,000 values
 Listing = Callable[[Caller, list[tuple[str, str]]], Json]
@@ -41,8 +42,8 @@ Listing = Callable[[Caller, list[tuple[str, str]]], Json]
 class SourceKind:
     """A connection spec that is read from. `auth` are its authentication specs, as the API answers them.
 
-    `files` says whether it has files, not tables; `account` whether connections have credentials, and `open` whether it
-    is read without a connection, too.
+    `reads` is what it has: file, table or, of an API, resource; `account` whether connections have credentials, and
+    `open` whether it is read without a connection, too.
     """
 
     id: str
@@ -52,10 +53,15 @@ class SourceKind:
     category: str
     runnable: bool
     verified: str
-    files: bool
+    reads: str
     account: bool
     open: bool
     auth: Sequence[Mapping[str, Any]]
+
+    @property
+    def files(self) -> bool:
+        """Whether it has files."""
+        return self.reads == "file"
 
     def matches(self, text: str) -> bool:
         """Whether each word of a search is in its names or its description."""
@@ -134,7 +140,7 @@ def _kind(wire: Json) -> SourceKind:
         category=category if category in CATEGORIES else "",
         runnable=about.get("status") == "runnable",
         verified=str(about.get("verified", "")),
-        files=(wire.get("exploreSpec") or {}).get("type") == "FileSystem",
+        reads=_READS.get(str((wire.get("exploreSpec") or {}).get("type")), "table"),
         account=bool(auth),
         open=not auth or about.get("authOptional") is True,
         auth=auth,

@@ -1,9 +1,12 @@
 """What a connection reaches, as pages show it: its tables, folders and files, and the first rows of one."""
 
+import json
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from headgate.console.draft import resource_params
 from headgate.console.page import Visit
 from headgate.errors import HeadgateError
 from headgate.model.runs import Json
@@ -77,7 +80,7 @@ class Contents:
     visit: Visit
     connection: str
     spec: str
-    files: bool
+    reads: str
 
     def entries(self, folder: str = "", search: str = "") -> Entries:
         """What is in a folder, or at the root; of these, what has a text in its name."""
@@ -90,12 +93,15 @@ class Contents:
         return Entries(matching[:_MOST], max(0, len(matching) - _MOST))
 
     def show(self, path: str, how: Mapping[str, str]) -> Shown:
-        """The first rows of a table or file; of a file as `how` says that it is written, or as is found in it."""
-        asked = [("objectType", "file" if self.files else "table"), ("object", path), ("preview", "true")]
-        if self.files:
+        """The first rows of what is chosen; of a file as `how` says that it is written, or as is found in it."""
+        asked = [("objectType", self.reads), ("object", path), ("preview", "true")]
+        if self.reads == "file":
             given = [(name, how[name]) for name in FORMATS if how.get(name)]
             asked += given if how.get("fileType") else [("determineProperties", "true")]
         try:
+            if self.reads == "resource":
+                params = b64encode(json.dumps(resource_params(path)).encode()).decode()
+                asked = [("objectType", "rest"), ("object", "json"), ("sourceParams", params), ("preview", "true")]
             found = self._explore(asked)
         except HeadgateError as error:
             return Shown(error=_told(error))

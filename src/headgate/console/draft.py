@@ -3,15 +3,18 @@
 So that steps can be gone back to, reloaded, opened twice and sent to somebody, and nothing of it is kept here.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from headgate.errors import BadParameter
 from headgate.model.resources import WriteMode
+from headgate.model.runs import Json
 
-__all__ = ["STEPS", "Draft", "Pairs"]
+__all__ = ["STEPS", "Draft", "Pairs", "resource_params"]
 
 Pairs = Sequence[tuple[str, str]]
 STEPS = {
@@ -30,13 +33,27 @@ _LISTS = ("drop",)
 _WILD = frozenset("*?[")
 
 
+def resource_params(text: str) -> Json:
+    """The params of a source connection to a resource of an API, which is called by name, or described in JSON.
+
+    Parameters follow a name as in an address: `members?listId=7`. Raises BadParameter.
+    """
+    if not text.startswith("{"):
+        return {"resourcePath": text}
+    try:
+        params: Json = json.loads(text)
+    except ValueError as error:
+        raise BadParameter(f"The resource begins like JSON and is none: {error}.", parameter="object") from None
+    return params
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """What has been chosen. Everything is as a form has it: a text, empty for what was not said.
 
-    `object` is the table, or the file that the preview shows; `reads` says of files whether it is the file, its folder
-    or what matches `pattern`. `key` are the source's columns that tell rows apart, `drop` those that are
-    left out, `renamed` the other names of those that stay.
+    `object` is the table, the resource as `resource_params` takes it, or the file that the preview shows; `reads` says
+    of files whether it is the file, its folder or what matches `pattern`. `key` are the source's columns that tell rows
+    apart, `drop` those that are left out, `renamed` the other names of those that stay.
     """
 
     connection: str = ""
@@ -145,7 +162,10 @@ class Draft:
     @property
     def subject(self) -> str:
         """The table or the files, as a name has it."""
-        return self.object.rpartition("/")[2] or self.object
+        text = self.object
+        if text.startswith("{"):
+            text = str(resource_params(text).get("resourcePath", "query"))
+        return text.partition("?")[0].rstrip("/").rpartition("/")[2] or text
 
     @property
     def keys(self) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from headgate.console.catalogue import SourceKind
-from headgate.console.draft import Draft
+from headgate.console.draft import Draft, resource_params
 from headgate.console.page import Visit
 from headgate.errors import HeadgateError
 from headgate.model.addresses import CATALOG, CONVERSION, FLOW_SERVICE
@@ -132,7 +132,8 @@ def _source(draft: Draft, kind: SourceKind) -> Json:
         **({"baseConnectionId": draft.connection} if draft.connection else {}),
     }
     if not kind.files:
-        return {**body, "params": {"tableName": draft.object}}
+        resource = kind.reads == "resource"
+        return {**body, "params": resource_params(draft.object) if resource else {"tableName": draft.object}}
     properties = {name: value for name, value in draft.how.items() if value and name != "fileType"}
     params: dict[str, Any] = {"path": draft.path}
     if draft.path_type:

@@ -128,7 +128,7 @@ def explore(visit: Visit) -> Response:
     """What is reached through it, as a tree, and the first rows of what is chosen there."""
     found = _get(visit)
     kind = kind_of(visit, found["connectionSpec"]["id"])
-    contents = Contents(visit, found["id"], kind.id, kind.files)
+    contents = Contents(visit, found["id"], kind.id, kind.reads)
     show, how = visit.asked("show"), {name: visit.asked(name) for name in FORMATS}
     if visit.partial and show == "children":
         children = contents.entries(visit.asked("children"))

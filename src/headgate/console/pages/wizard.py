@@ -99,7 +99,7 @@ class _Wizard:
     @property
     def contents(self) -> Contents:
         """What can be chosen there."""
-        return Contents(self.visit, self.draft.connection, self.kind.id, self.kind.files)
+        return Contents(self.visit, self.draft.connection, self.kind.id, self.kind.reads)
 
     @property
     def shown(self) -> Shown:
@@ -138,7 +138,7 @@ class _Wizard:
 
     def _wrong_data(self) -> dict[str, str]:
         if not self.draft.object:
-            return {"object": f"Choose a {'file' if self.kind.files else 'table'} first."}
+            return {"object": f"Choose a {self.kind.reads} first."}
         if self.kind.files and not self.draft.fileType:
             return {"object": "Choose the file's format."}
         return {"object": self.shown.error.detail} if self.shown.error is not None else {}
