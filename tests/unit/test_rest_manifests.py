@@ -3,7 +3,7 @@
 import pytest
 
 from headgate.sources import connection_specs
-from headgate.sources.rest.loading import built_in, loaded, shipped
+from headgate.sources.rest.loading import built_in, loaded, shipped, stream_of
 from headgate.sources.rest.manifest import BadManifest
 
 SPECS = {spec.name: spec for spec in connection_specs()}
@@ -32,3 +32,11 @@ def test_what_is_missing_is_said_with_its_line() -> None:
     text = "spec: x\nverified: documented\nbase: https://x\nauth: {kind: none}\nstreams: {s: {request: {path: /}}}"
     with pytest.raises(BadManifest, match=r"line 5, streams\.s: 'columns' is a required property"):
         loaded(text)
+
+
+def test_the_days_of_a_column_without_a_zone_are_cut_in_none() -> None:
+    window = {"query": {"day": "{window.start|date}"}, "grain": "day", "sides": "both", "timezone": "America/New_York"}
+    about = {"request": {"path": "/"}, "windows": {"on": window}}
+    stream_of("s", {**about, "columns": {"on": "timestamptz"}}, frozenset())
+    with pytest.raises(ValueError, match="'on' has no zone"):
+        stream_of("s", {**about, "columns": {"on": "date"}}, frozenset())

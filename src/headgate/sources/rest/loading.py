@@ -130,6 +130,8 @@ def stream_of(name: str, about: Mapping[str, Any], names: frozenset[str], at: li
         found = next((made for made in columns if made.name == column), None)
         if found is None or found.type.kind not in _TIMES:
             raise ValueError(f"{column!r} must be one of the columns, and of the type {', '.join(_TIMES)}")
+        if "timezone" in said and found.type.kind != "timestamptz":  # the cuts of a window would lie within its days
+            raise ValueError(f"{column!r} has no zone, and is asked for as it is written: leave out timezone")
         windows.append(_window(column, said, asking))
     at[:] = [*here, "key"]
     if strangers := [part for part in about.get("key", ()) if part not in reads]:
