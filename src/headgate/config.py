@@ -424,6 +424,7 @@ class Settings(BaseSettings):
     def private(self) -> tuple[Path, ...]:
         """The service's own files, and those that hold secrets: no source may read them wherever the roots are."""
         own = [self.data.resolve() / name for name in ("keys", "warehouse", "service.json")]
+        own.append(Path("headgate.toml").resolve())  # below the default roots, and may hold a password
         own.append(self.scratch_folder)
         if self.landing_folder is not None:
             own.append(self.landing_folder)

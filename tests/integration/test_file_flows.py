@@ -124,12 +124,16 @@ def test_nested_records_land_as_structs_and_lists(deployment: Deployment, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "path", ["data/keys/local.json", "data/keys", "data/service.json", "data/warehouse", "data/metadata.db"]
+    "path",
+    ["data/keys/local.json", "data/keys", "data/service.json", "data/warehouse", "data/metadata.db", "headgate.toml"],
 )
-def test_the_services_own_files_are_never_read(deployment: Deployment, tmp_path: Path, path: str) -> None:
+def test_the_services_own_files_are_never_read(
+    deployment: Deployment, tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where headgate.toml is looked for
     private = tmp_path / path
     private.parent.mkdir(exist_ok=True)
-    if private.suffix == ".json":
+    if private.suffix in (".json", ".toml"):
         private.write_text('{"secret": "canary"}')
     flow = deployment.flow(LOCAL_FILES, {"folder": str(tmp_path)}, {"path": path}, data={"format": "json"}, kind="file")
     run = deployment.run(flow, "2024-01-01", "2030-01-01")
