@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from headgate.errors import SourceError
+from headgate.errors import SourceError, SourceUnreachable
 from headgate.rejects import SEPARATOR
+from headgate.sources.rest import records
 from headgate.sources.rest.loading import stream_of
 from headgate.sources.rest.manifest import Format
 from headgate.sources.rest.paths import Path
@@ -154,6 +155,14 @@ def test_lines_come_whole_however_they_are_cut() -> None:
         assert [record if isinstance(record, dict) else record.text for record in found] == [
             {"n": 1}, {"n": 2}, '{"n": ', {"n": 3},
         ]  # fmt: skip
+
+
+def test_a_body_that_breaks_off_in_a_record_is_no_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SourceUnreachable, match=r"Acme.*breaks off"):
+        list(rows(Format("ndjson"), [b'{"n": 1}\n{"n": 2'], Path.of(""), "Acme"))
+    monkeypatch.setattr(records, "_LONGEST_LINE", 1 << 20)
+    with pytest.raises(SourceError, match="Acme: one line"):
+        list(rows(Format("csv"), [b"a,b\n", *[b"x" * 500_000] * 3], Path.of(""), "Acme"))
 
 
 def test_csv_keeps_what_is_quoted_and_tells_what_is_ragged() -> None:

@@ -2,7 +2,6 @@
 
 import codecs
 import csv
-import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from headgate.errors import SourceError, UnreadableRecord
+from headgate.errors import SourceError, SourceUnreachable, UnreadableRecord
 from headgate.sources.rest.manifest import Format
 from headgate.sources.rest.paths import Path
 
@@ -59,7 +58,7 @@ def under(path: Path, found: Any, title: str) -> list[Any]:
 
 def rows(format_: Format, parts: Iterable[bytes], path: Path, title: str) -> Iterator[list[Any]]:
     """The records of a body that is read as it comes, some thousand at a time."""
-    found = _csv(format_, parts) if format_.kind == "csv" else _ndjson(parts, path, title)
+    found = _csv(format_, parts, title) if format_.kind == "csv" else _ndjson(parts, path, title)
     together: list[Any] = []
     for record in found:
         together.append(record)
@@ -88,7 +87,9 @@ def _ndjson(parts: Iterable[bytes], path: Path, title: str) -> Iterator[Any]:
         try:
             found = _parsed(line)
         except ValueError as error:
-            yield Unreadable(line[:4000].decode(errors="replace"), str(error))
+            if not line.endswith(b"\n"):
+                raise SourceUnreachable(f"{title}: the answer breaks off in the middle of a record.") from None
+            yield Unreadable(line[:4000].rstrip(b"\n").decode(errors="replace"), str(error))
             continue
         yield from under(path, found, title) if path.steps else (found,)
 
@@ -98,8 +99,8 @@ def _lines(parts: Iterable[bytes], title: str) -> Iterator[bytes]:
     for part in parts:
         *whole, last = part.split(b"\n")
         if whole:
-            yield rest + whole[0]
-            yield from whole[1:]
+            yield rest + whole[0] + b"\n"
+            yield from (line + b"\n" for line in whole[1:])
             rest = last
         else:
             rest += last
@@ -109,23 +110,20 @@ def _lines(parts: Iterable[bytes], title: str) -> Iterator[bytes]:
         yield rest
 
 
-class _Text(io.TextIOBase):
-    """Text as it comes, for what reads lines."""
-
-    def __init__(self, parts: Iterable[bytes], encoding: str) -> None:
-        self._decoded = codecs.iterdecode(parts, encoding)
-        self._rest = ""
-
-    def __iter__(self) -> Iterator[str]:  # type: ignore[override]
-        for part in self._decoded:
-            *whole, self._rest = (self._rest + part).split("\n")
-            yield from (f"{line}\n" for line in whole)
-        if self._rest:
-            yield self._rest
+def _text_lines(parts: Iterable[bytes], encoding: str, title: str) -> Iterator[str]:
+    """The lines of text as it comes, with their ends."""
+    rest = ""
+    for part in codecs.iterdecode(parts, encoding):
+        *whole, rest = (rest + part).split("\n")
+        yield from (f"{line}\n" for line in whole)
+        if len(rest) > _LONGEST_LINE:
+            raise SourceError(f"{title}: one line is longer than {_LONGEST_LINE >> 20} million characters.")
+    if rest:
+        yield rest
 
 
-def _csv(format_: Format, parts: Iterable[bytes]) -> Iterator[Any]:
-    lines = iter(_Text(parts, format_.encoding))
+def _csv(format_: Format, parts: Iterable[bytes], title: str) -> Iterator[Any]:
+    lines = _text_lines(parts, format_.encoding, title)
     try:
         for _ in range(format_.skip):
             next(lines, None)
