@@ -422,6 +422,17 @@ def test_what_passes_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert waits[2:] == [1.0, 2.0, 4.0]
 
 
+def test_how_long_to_wait_is_read_where_the_manifest_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(asking.Asking, "wait", lambda _, seconds: waits.append(seconds))
+    limits = {"retry_after": "X-Wait", "retry": [420], "attempts": 2}
+    with failing(Said({}, 420, {"X-Wait": "9", "Retry-After": "7"})) as there:
+        assert len(ids(source(tmp_path, there.address, limits=limits))) == 24
+    assert waits == [9]
+    with failing(Said({}, 420), Said({}, 420)) as there, pytest.raises(SourceError):
+        ids(source(tmp_path, there.address, limits=limits))
+
+
 @pytest.mark.parametrize(
     ("said", "kind", "words"),
     [
@@ -608,6 +619,25 @@ def test_a_token_that_is_refused_anew_is_not_fetched_for_ever(tmp_path: Path) ->
             ids(source(tmp_path, there.address, auth=auth))
         assert there.paths.count("/token") == 2
     assert not any(token in str(caught.value) for token in given)
+
+
+def test_a_token_stands_where_the_manifest_says_and_is_fetched_anew_when_it_has_ended(tmp_path: Path) -> None:
+    given: list[str] = []
+    pages = paged(10, by_cursor, _next)
+
+    def answer(asked: Asked) -> Said:
+        if asked.path == "/token":
+            given.append(f"token-{len(given)}")
+            return Said({"data": {"jwt": given[-1], "lives": 0}})
+        assert asked.headers["Authorization"] == f"Bearer {given[-1]}"
+        return pages(asked)
+
+    auth = {"kind": "oauth2", "grant": "client_credentials", "token_url": "{host}/token", "client": "none"}
+    auth |= {"token_path": "data.jwt", "expires_path": "data.lives"}
+    stream = {"paging": {"kind": "cursor", "from": "next", "into": "c"}}
+    with api(answer) as there:
+        assert ids(source(tmp_path, there.address, stream, auth=auth)) == list(range(24))
+    assert len(given) == 3, "each page had a token of its own"
 
 
 @pytest.mark.parametrize("token_url", ["{host}/token", "/token"])

@@ -33,6 +33,7 @@ MODULES = [
 VENDORS: list[Vendor] = [
     vendor for module in MODULES for vendor in getattr(module, "VENDORS", [getattr(module, "VENDOR", None)]) if vendor
 ]
+NAMES = [f"{vendor.spec}-{vendor.data.strip('/')}" for vendor in VENDORS]
 FLOWS = {"table": "14518937-270c-4525-bdec-c2ba7cce3860", "rest": "6499120c-0b15-42dc-936e-847ea3c24d72"}
 Json = Any
 
@@ -62,7 +63,7 @@ def worker(face: Face) -> Iterator[Worker]:
         yield worker
 
 
-@pytest.fixture(params=range(len(VENDORS)), ids=[f"{vendor.spec}-{vendor.data.strip('/')}" for vendor in VENDORS])
+@pytest.fixture(params=range(len(VENDORS)), ids=NAMES)
 def fake(request: pytest.FixtureRequest, fakes: dict[str, Fake]) -> Fake:
     found: Fake = list(fakes.values())[request.param]
     found.forget()
@@ -114,10 +115,13 @@ def test_it_is_explored_and_previewed(fake: Fake, face: Face) -> None:
     assert found.json()["deltaColumns"]
 
 
+@pytest.mark.parametrize(
+    "fake",
+    [pytest.param(place, id=NAMES[place]) for place, vendor in enumerate(VENDORS) if vendor.wrong_auth],
+    indirect=True,
+)
 def test_wrong_credentials_are_refused_and_not_told(fake: Fake, face: Face) -> None:
     vendor = fake.vendor
-    if not vendor.wrong_auth:
-        pytest.skip("the vendor refuses nothing")
     wrong = {**vendor.auth, **vendor.wrong_auth}
     connection = _connection(face, fake, wrong)
     answer = face.get(f"/connections/{connection}/test")

@@ -160,7 +160,6 @@ def stream_of(name: str, about: Mapping[str, Any], names: frozenset[str], at: li
         reads,
         parameters,
         Path.of(error) if error else None,
-        about.get("after"),
     )
 
 

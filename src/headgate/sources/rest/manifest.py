@@ -193,7 +193,6 @@ class Stream:
     reads: Mapping[str, Read]
     parameters: Mapping[str, Parameter]
     error: Path | None
-    after: str | None
 
     def window(self, column: str | None) -> WindowFilter | None:
         """How the vendor is asked for a window of `column`; None when it cannot be."""
