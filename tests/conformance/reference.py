@@ -1,9 +1,10 @@
-"""The table of docs/reference/sources.md: what the catalogue says of each source, and how fast it was measured.
+"""The tables of docs/reference/sources.md: what the catalogue says of each source, and how fast it was measured.
 
     python -m tests.conformance.reference
 
-writes it anew. How a source is read, and in which splits, is what people write in the table itself; the rest is taken
-from the catalogue, which the suite holds to the truth, and from the rates that `bench/sources.py --write` keeps.
+writes them anew, one for each category. How a file or a database is read, and in which splits, is what people write in
+the tables themselves; the rest is taken from the catalogue, which the suite holds to the truth, from the manifests, and
+from the rates that `bench/sources.py --write` keeps.
 """
 
 import json
@@ -11,49 +12,68 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headgate.sources import ConnectionSpec, connection_specs
-from headgate.sources.rest.loading import built_in
+from headgate.sources.rest.loading import built_in, shipped
 
 __all__ = ["PAGE", "page"]
 
 _REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 PAGE = _REFERENCE / "sources.md"
 _RATES = _REFERENCE / "rates.json"
+_BEGIN, _END = "<!-- sources: written by tests/conformance/reference.py -->", "<!-- end of the sources -->"
 _HEAD = "| connection spec | verified | parameters of the connection | rows a second | how it is read | splits |"
+_TITLES = {
+    "advertising": "Advertising",
+    "analytics": "Analytics",
+    "cloudStorage": "Files and object stores",
+    "consentAndPreferences": "Consent and preferences",
+    "crm": "Customer relations (CRM)",
+    "customerSuccess": "Customer success",
+    "database": "Databases",
+    "ecommerce": "E-commerce",
+    "marketingAutomation": "Marketing automation",
+    "payments": "Payments",
+    "protocols": "Protocols",
+}
 
 
 def page() -> str:
-    """The page with its table as it has to be. Raises KeyError for a source that nobody has described."""
+    """The page with its tables as they have to be. Raises KeyError for a source that nobody has described."""
     lines = PAGE.read_text(encoding="utf-8").splitlines()
-    first = next(at for at, line in enumerate(lines) if line.startswith("| connection spec |"))
-    last = next(at for at in range(first, len(lines)) if not lines[at].startswith("|"))
-    written = {name: cells[-2:] for cells in map(_cells, lines[first + 2 : last]) for name in _names(cells[0])}
+    first, last = lines.index(_BEGIN), lines.index(_END)
+    rows = [_cells(line) for line in lines[first:last] if line.startswith("| `")]
+    written = {cells[0].strip("`"): (cells[-2], cells[-1]) for cells in rows}
     rates = json.loads(_RATES.read_text(encoding="utf-8"))
-    table = [_HEAD, "|---|---|---|---|---|---|"]
-    for spec in connection_specs():
-        if spec.runnable and spec.is_source:
-            rate = f"{round(rates[spec.name], -3):,}" if spec.name in rates else ""
-            cells = (
-                f"`{spec.name}`",
-                str(spec.verified),
-                _parameters(spec),
-                rate,
-                *(written.get(spec.name) or _of_manifest(spec)),
-            )
-            table.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines[:first], *table, *lines[last:]]) + "\n"
+    readable = [spec for spec in connection_specs() if spec.runnable and spec.is_source]
+    tables: list[str] = []
+    for category in sorted({spec.category for spec in readable}, key=_TITLES.__getitem__):
+        tables += [f"### {_TITLES[category]}", "", _HEAD, "|---|---|---|---|---|---|"]
+        for spec in readable:
+            if spec.category == category:
+                rate = f"{round(rates[spec.name], -3):,}" if spec.name in rates else ""
+                how = _of_manifest(spec) if spec.name in shipped() else written[spec.name]
+                tables.append(
+                    f"| {' | '.join((f'`{spec.name}`', str(spec.verified), _parameters(spec), rate, *how))} |"
+                )
+        tables.append("")
+    return "\n".join([*lines[:first], _BEGIN, "", *tables, *lines[last:]]) + "\n"
 
 
 def _of_manifest(spec: ConnectionSpec) -> tuple[str, str]:
-    """How an API is read, and in which splits, until somebody writes more about it."""
+    """How an API is read, and in which splits."""
     manifest = built_in(spec.name, [auth.schema for auth in spec.auth_specs])
-    names = ", ".join(f"`{name}`" for name in manifest.streams) or "what its metadata lists"
+    found = "what its metadata lists" if manifest.discover else "what a source connection says of it"
+    names = ", ".join(f"`{name}`" for name in manifest.streams) or found
     sliced = any(stream.slice for stream in manifest.streams.values())
     return f"[its API](#apis): {names}", "slices of time" if sliced else "one"
 
 
 def _parameters(spec: ConnectionSpec) -> str:
-    """Of each way to authenticate, what it needs and, in brackets, what it takes besides."""
-    return "; or ".join(" ".join(_of(auth.schema)) for auth in spec.auth_specs) or "none"
+    """Of each way to authenticate that is served, what it needs and, in brackets, what it takes besides."""
+    served = {auth.name for auth in spec.auth_specs}
+    if spec.name in shipped():
+        known = built_in(spec.name, [auth.schema for auth in spec.auth_specs]).auth.keys()
+        served = served if "" in known else served & known
+    return "; or ".join(" ".join(_of(auth.schema)) for auth in spec.auth_specs if auth.name in served) or "none"
 
 
 def _of(schema: object) -> Iterator[str]:
@@ -67,10 +87,6 @@ def _of(schema: object) -> Iterator[str]:
 
 def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split(" | ")]
-
-
-def _names(cell: str) -> list[str]:
-    return [part.strip(" `|") for part in cell.split(",")]
 
 
 if __name__ == "__main__":
