@@ -185,7 +185,7 @@ def test_a_role_is_made_and_removed(visitor: Visitor) -> None:
 
 def test_the_audit_log_is_shown_and_filtered(visitor: Visitor) -> None:
     page = words(visitor.page("/audit?resource=flows&within=24h"))
-    assert "local@headgate create flows" in page
+    assert re.search(r"local@headgate hg_\S+ create flows [0-9a-f-]{36} prod", page)
     assert "dataSets" not in visitor.get("/audit?resource=flows", hx_request="true").text
     assert "No entry matches" in visitor.page("/audit?principal=nobody")
     visitor.page("/audit?action=query&sandbox=prod&within=7d")
