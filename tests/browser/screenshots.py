@@ -22,6 +22,8 @@ _HOURS = 40
 PAGES = {
     "overview": "/",
     "sources": "/sources",
+    "sources-apis": "/sources?category=crm",
+    "new-connection": "/sources/mailchimp",
     "connections": "/connections",
     "wizard": "/wizard",
     "flows": "/flows",
