@@ -129,9 +129,9 @@ def test_one_that_cannot_be_used_is_named_and_the_others_work(manifests: Path, t
         ("updated_at: timestamptz", "updated_at: string", "timestamptz, timestamp, date"),
         ("key: [id]", "key: [nr]", "'nr' is not one of the columns"),
         ("sides: both", "sides: both\n        sides: none", r"line \d+: 'sides' stands here twice"),
-        ("records: tickets", "recods: tickets", "'recods' was unexpected"),
+        ("records: tickets", "recods: tickets", "'recods' is not known here. Did you mean 'records'"),
         ("records: tickets", "records: tickets..all", "a step without a name"),
-        ("verified: documented", "verified: certain", r"verified: 'certain' is not one of"),
+        ("verified: documented", "verified: certain", r"verified: 'certain' is none of these"),
         ("spec:\n", "spec: [\n", "It is no YAML"),
     ],
 )

@@ -37,6 +37,11 @@ def test_a_flow_is_made_by_names_alone_and_taken_away_again(face: Face, headgate
     assert len(headgate.json("connections", "preview", "shop", "orders")) == 50
 
     headgate("source-connections", "create", "--connection", "shop", "--table", "orders")
+    auth = {"specName": "OAuth2 Refresh Code", "params": {"accessToken": "sk_test_1"}}
+    stripe = {"id": "cc2c31d6-7b8c-4581-b49f-5c8698aa3ab3"}
+    face.made("/connections", {"name": "pay", "connectionSpec": stripe, "auth": auth})
+    of_api = headgate.json("source-connections", "create", "--connection", "pay", "--table", "charges")
+    assert (of_api["params"], of_api["data"]) == ({"resourcePath": "charges"}, {"format": "json"})
     dataset = headgate("datasets", "create", "Orders", "-o", "id").strip()
     headgate(
         *("target-connections", "create", "into orders", "--dataset", "Orders"),

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from headgate.config import Settings
-from headgate.errors import SourceAccessDenied, SourceError
+from headgate.errors import HeadgateError, SourceAccessDenied, SourceError
 from headgate.model.scope import Tenancy
-from headgate.sources import Selection, Source, open_source
+from headgate.sources import Selection, Source, connection_specs, open_source
 from headgate.sources.rest.asking import Asking
 from headgate.sources.rest.budget import Budget
 from tests.sql_tables import read, read_counting
@@ -100,3 +100,29 @@ def test_a_job_that_fails_says_so(fakes: dict[str, Fake], tmp_path: Path, body: 
     with pytest.raises(error, match=r"Bad|Failed|Invalid") as raised:
         ids(source, marketo.VENDOR)
     assert marketo.SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "params", "said"),
+    [
+        ("stripe", {"serviceUrl": "nowhere"}, "serviceUrl is 'nowhere', which is no address; write it as https://host"),
+        ("zendesk", {}, "the connection needs host or subdomain"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_said_with_what_is_needed(
+    tmp_path: Path, spec: str, params: dict[str, str], said: str
+) -> None:
+    found = next(each for each in connection_specs() if each.name == spec)
+    source = open_source(
+        found.id, {"accessToken": "t", **params}, Settings(data=tmp_path), Tenancy("ORG", shared=False)
+    )
+    with pytest.raises(HeadgateError, match=said):
+        source.check()
+
+
+def test_a_stream_that_is_none_is_said_with_those_that_are(fakes: dict[str, Fake], tmp_path: Path) -> None:
+    source = opened(fakes["marketo"], tmp_path)
+    with pytest.raises(SourceError, match="has no stream 'lead'; it has: leads, …"):
+        source.describe(Selection({"tableName": "lead"}))
+    with pytest.raises(SourceError, match="has no stream 'orders'; it has: leads, activities"):
+        source.describe(Selection({"tableName": "orders"}))

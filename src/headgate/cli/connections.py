@@ -312,7 +312,7 @@ def create_source(
             body["connectionSpec"] = Specs(client).ref(spec)
         chosen = {**({"tableName": table} if table else {}), **({"path": path} if path else {})}
         body["params"] = {**body.get("params", {}), **chosen, **pairs(params, "--param")}
-        form = format_ or ("tabular" if table else ENDINGS.get(_ending(path or "")))
+        form = format_ or (None if table else ENDINGS.get(_ending(path or "")))
         if form:
             body["data"] = {**body.get("data", {}), "format": form}
         if name or table or path:

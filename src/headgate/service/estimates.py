@@ -67,7 +67,7 @@ class Estimates:
         if known is not None and asked is not None:
             compare_delta(known, asked)
         given = known or (delta_of(asked) if asked is not None else None)
-        table = flow.frozen["kind"] == "table"
+        table = flow.frozen["kind"] != "file"  # what an API answers has columns, as a table has
         found = self._look(store, flow, window, given)
         if found.refused is not None:
             raise BadRunParams(found.refused, deltaColumn=shown(found.delta.name) if found.delta else "")
@@ -93,7 +93,7 @@ class Estimates:
                 tenancy = self._store.tenants.tenancy(store.scope)
                 source = open_source(about["specId"], secret, self._settings, tenancy)
                 selection = Selection(about["params"], about["data"])
-                if flow.frozen["kind"] == "table":
+                if flow.frozen["kind"] != "file":
                     _choose(source, selection, found)
                 if found.refused is None and (found.delta is not None or flow.frozen["kind"] == "file"):
                     for survey in source.survey(selection, window, found.delta):
@@ -114,6 +114,8 @@ def _choose(source: Source, selection: Selection, found: _Found) -> None:
     found.candidates = delta_columns(source, preview)
     if found.delta is not None:
         found.refused = source.delta_error(Relation(preview.columns), found.delta)
+    elif (own := source.describe(selection).delta) is not None:
+        found.delta = DeltaColumn(own)  # what the run would take, too
     elif found.candidates:
         first = found.candidates[0]
         found.delta = DeltaColumn(first["name"], first.get("dateFormat"))

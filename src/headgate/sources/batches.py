@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from itertools import islice
 from typing import Any, ClassVar, TypeAlias
 from uuid import uuid4
@@ -268,7 +269,10 @@ class BatchSource:
         stream = self._reader.named(selection.params)
         with self._translating():
             if not self._reader.knows(stream):
-                raise SourceObjectMissing(f"{self._reader.title} has no stream {stream[:100]!r}.")
+                names = list(self._reader.streams())
+                near = get_close_matches(stream, names, n=3) or names[:20]
+                known = f"; it has: {', '.join(near)}{', …' if len(near) < len(names) else ''}" if near else ""
+                raise SourceObjectMissing(f"{self._reader.title} has no stream {stream[:100]!r}{known}.")
             columns = {column.name: column for column in self._reader.columns(stream)}
         fields = []
         for choice in chosen(selection, tuple(columns), stream):

@@ -44,9 +44,11 @@ def address_of(text: str, values: Mapping[str, Any]) -> str:
 
 
 def moved(address: str, values: Mapping[str, Any]) -> str:
-    """`address`, at the connection's `serviceUrl` when it has one."""
+    """`address`, at the connection's `serviceUrl` when it has one. Raises SourceError."""
     instead = values.get("serviceUrl")
     if not instead:
         return address
     there, here = urlsplit(str(instead)), urlsplit(address)
+    if there.scheme not in ("http", "https") or not there.hostname:
+        raise SourceError(f"serviceUrl is {str(instead)[:100]!r}, which is no address; write it as https://host/path.")
     return urlunsplit((there.scheme, there.netloc, there.path.rstrip("/") + here.path, here.query, ""))

@@ -13,7 +13,7 @@ import httpx
 import orjson
 
 from headgate import __version__
-from headgate.errors import SourceAccessDenied, SourceError, SourceObjectMissing, SourceUnreachable
+from headgate.errors import ParameterMissing, SourceAccessDenied, SourceError, SourceObjectMissing, SourceUnreachable
 from headgate.outbound import Outbound
 from headgate.sources.rest.ask import Ask, address_of, moved
 from headgate.sources.rest.auth import Authenticator
@@ -82,7 +82,11 @@ class Asking:
         """What the manifest says that every path begins with, before the vendor has let one in."""
         bases = self._manifest.bases
         known = {name for name, value in self.values.items() if value not in (None, "")}
-        base = next((base for base in bases if base.places <= known), bases[-1])
+        base = next((base for base in bases if base.places <= known), None)
+        if base is None and not self.values.get("serviceUrl"):
+            lacking = " or ".join(dict.fromkeys(name for base in bases for name in sorted(base.places - known)))
+            raise ParameterMissing(f"{self.title} cannot be found without a host: the connection needs {lacking}.")
+        base = base or bases[-1]
         return address_of(str(base.filled(Filling(self.values))), self.values)
 
     def made(self, request: Request, filling: Filling) -> Ask:
@@ -141,7 +145,7 @@ class Asking:
         except httpx.DecodingError as error:
             raise SourceError(f"{self.title}: the answer cannot be unpacked: {error}.") from None
         except ERRORS as error:
-            raise self._unreachable(error) from None
+            raise self._unreachable(error, str(response.request.url)) from None
         self._check()
 
     def wait(self, seconds: float) -> None:
@@ -174,7 +178,7 @@ class Asking:
             except ERRORS as error:
                 self._check()
                 if attempt >= limits.attempts:
-                    raise self._unreachable(error) from None
+                    raise self._unreachable(error, asked.url) from None
                 self.wait(_backoff(attempt))
                 attempt += 1
                 continue
@@ -281,8 +285,11 @@ class Asking:
             raise SourceUnreachable(f"{self.title} asks to wait {told:.0f} seconds before the next request.")
         return told
 
-    def _unreachable(self, error: Exception) -> SourceUnreachable:
-        return SourceUnreachable(f"{self.title} cannot be reached: {str(error) or type(error).__name__}.")
+    def _unreachable(self, error: Exception, url: str) -> SourceUnreachable:
+        said = str(error) or type(error).__name__
+        return SourceUnreachable(
+            f"{self.title} cannot be reached at {urlsplit(url).netloc.rpartition('@')[2]}: {said}."
+        )
 
     def _check(self) -> None:
         if self._stopped.is_set():

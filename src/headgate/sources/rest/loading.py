@@ -7,10 +7,10 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-import jsonschema
 import yaml
 
 from headgate.model.lake import Column
+from headgate.sources.rest.faults import fault_of
 from headgate.sources.rest.manifest import (
     Auth,
     BadManifest,
@@ -58,9 +58,8 @@ def built_in(name: str, auth: Sequence[Mapping[str, Any]]) -> Manifest:
 def loaded(text: str, auth: Sequence[Mapping[str, Any]] = ()) -> Manifest:
     """The manifest that `text` is. `auth` are JSON Schemas of the parameters of its spec. Raises BadManifest."""
     document, lines = _parsed(text)
-    where, fault = _fault(document)
-    if fault is not None:
-        raise BadManifest(f"{_place(where, lines)}: {fault}")
+    if (fault := fault_of(document, _schema())) is not None:
+        raise BadManifest(f"{_place(fault[0], lines)}: {fault[1]}")
     own = document["spec"] if isinstance(document["spec"], dict) else None
     schemas = auth if own is None else own["auth"]
     names = frozenset(name for schema in schemas for name in schema.get("properties", {})) | {"serviceUrl"}
@@ -76,7 +75,10 @@ def _manifest(
 ) -> Manifest:
     at[:] = ["base"]
     said = document["base"]
-    bases = [Template.of(base, names) for base in ([said] if isinstance(said, str) else said)]
+    said = [said] if isinstance(said, str) else said
+    if strange := [base for base in said if "://" in base and not base.startswith(("http://", "https://", "{"))]:
+        raise ValueError(f"{strange[0]!r} is no address of an API; it begins with https:// or http://")
+    bases = [Template.of(base, names) for base in said]
     at[:] = ["auth"]
     said = document["auth"]
     ways = {"": said} if "kind" in said else said
@@ -272,14 +274,11 @@ def _without(said: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def stream_fault(about: Mapping[str, Any]) -> str | None:
     """Why `about` is no stream as a manifest describes one, and where; None when it is one."""
-    schema = _schema()
-    found = jsonschema.exceptions.best_match(
-        jsonschema.Draft202012Validator({"$ref": "#/$defs/stream", "$defs": schema["$defs"]}).iter_errors(about)
-    )
+    found = fault_of(about, {"$ref": "#/$defs/stream", "$defs": _schema()["$defs"]})
     if found is None:
         return None
-    where = ".".join(str(step) for step in found.absolute_path)
-    return f"{where}: {found.message}"[:300] if where else str(found.message)[:300]
+    where = ".".join(str(step) for step in found[0])
+    return f"{where}: {found[1]}" if where else found[1]
 
 
 @cache
@@ -287,11 +286,6 @@ def _schema() -> Mapping[str, Any]:
     text = (resources.files("headgate.sources.rest") / "manifest.schema.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
-
-
-def _fault(document: object) -> tuple[Sequence[Any], str | None]:
-    found = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(_schema()).iter_errors(document))
-    return (list(found.absolute_path), str(found.message)[:300]) if found is not None else ((), None)
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]

@@ -213,7 +213,8 @@ class RestReader(StreamReader):
             if key not in given and parameter.default is not None:
                 given[key] = parameter.default
             if key not in given and parameter.required:
-                raise ParameterMissing(f"params.{key} is missing; the stream {plain} needs it.")
+                said = f"params.{key} is missing; the stream {plain} needs it, there or as {plain}?{key}=…."
+                raise ParameterMissing(said)
         return about, {**self._values, **given}
 
     def _described(self, kind: str, name: str) -> Stream:
