@@ -7,7 +7,7 @@ from typing import Any
 from click.testing import CliRunner
 
 from headgate.cli.webhooks import webhooks
-from headgate.client import RequestFailed
+from headgate.client import NotFound, RequestFailed
 from headgate.service.local import remember_address
 from tests.integration.face import serving
 from tests.receiving import receiving
@@ -29,6 +29,6 @@ def test_the_commands(tmp_path: Path) -> None:
         [delivery] = json.loads(command("deliveries", webhook["id"], "--output", "json").output)
         shown = command("deliveries", webhook["id"]).output
         assert all(text in shown for text in (delivery["eventId"], run_id, "pending"))
-        assert command("deliveries", "none").exit_code == 2
+        assert isinstance(command("deliveries", "none").exception, NotFound)
         assert "is gone" in command("remove", webhook["id"]).output
         assert isinstance(command("remove", webhook["id"]).exception, RequestFailed)
