@@ -92,6 +92,7 @@ def test_from_a_connection_to_rows(client: Any, face: Face, worker: Worker) -> N
     estimate = client.runs.estimate(name, window=MARCH)
     holds(shapes.RunEstimate, estimate)
     assert (estimate["rows"], estimate["earlierRuns"][0]["id"]) == (50, run.id)
+    assert client.runs.estimate(name)["window"]["windowStartTime"] == 1711929600  # where the last success ended
     assert (run.state, run.ended, list(run.errors), looks[-1]) == ("success", True, [], "success")
     assert client.runs.get(run.id).data == run.data
 

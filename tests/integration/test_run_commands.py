@@ -50,6 +50,8 @@ def test_a_run_is_told_of_before_while_and_after(face: Face, headgate: Commands)
     assert again in headgate("runs", "list", "--state", "cancelled", "--since", "-1h", "-o", "id")
     assert headgate("runs", "list", "--since", "tomorrow", "-o", "id") == ""
     assert "headgate: " in headgate("runs", "retry", again, code=2)  # only what failed is repeated
+    since = headgate("runs", "start", flow, "-o", "id").strip()
+    assert headgate.json("runs", "show", since)["params"]["windowStartTime"] == 1709596800  # where the success ended
     [dataset] = headgate.json("datasets", "list")
     assert "updated_at" in headgate("datasets", "schema", dataset["id"])
     assert run in headgate("datasets", "snapshots", dataset["id"])

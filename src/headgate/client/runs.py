@@ -325,4 +325,5 @@ class Runs(_OfRuns[D]):
         params: dict[str, Any] = {name: on_the_wire(moment, now=now) for name, moment in times.items()}
         if delta_column is not None:
             params["deltaColumn"] = {"name": delta_column}
-        return {"flowId": (yield from self._flow_id(flow)), "params": params}
+        asked: dict[str, Any] = {"flowId": (yield from self._flow_id(flow))}
+        return {**asked, "params": params} if params else asked  # without, the service goes on from the last success
