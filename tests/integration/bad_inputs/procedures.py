@@ -15,7 +15,7 @@ import pytest
 
 from headgate.api import bodies as incoming
 from headgate.model.orgs import Client, Grant, Org
-from headgate.store import database
+from headgate.store import engines
 from tests.integration import test_api_gateway as tokens
 from tests.integration import test_issuers as issuers
 from tests.integration.bad_inputs.bodies import patch, postgresql
@@ -192,7 +192,7 @@ def markup(world: World) -> list[httpx.Response]:
 def storage_down(folder: Path) -> list[httpx.Response]:
     """The database of the metadata is held by another; what is asked for meanwhile is not stored."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(database, "_BUSY_MS", 200)
+        patched.setattr(engines, "_BUSY_MS", 200)
         with serving(folder) as face:
             flow = face.flow()
             other = sqlite3.connect(face.settings.data / "metadata.db", isolation_level=None)

@@ -57,7 +57,8 @@ class Transport(httpx.BaseTransport):
                 extensions=request.extensions,
             )
         )
-        return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer.stream))
+        body = _Body(answer.stream)
+        return httpx.Response(answer.status, headers=answer.headers, stream=body, request=request)
 
     def cut(self) -> None:
         """End every connection; what waits for one fails at once."""
